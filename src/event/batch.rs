@@ -1,0 +1,218 @@
+//! Progress merged in time windows, for readers that redraw or send over a network.
+//!
+//! Two lanes, one order: progress is merged, every other event passes as it is, and whatever progress came before it is
+//! delivered first. Text is joined and every update is kept, so nothing is lost.
+
+use std::{
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::Stream;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as JsonValue, json};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::{Event, EventData, EventScope, EventType, Lagged, RecvError, Subscription, payload::field};
+
+/// How long the chunks of a model's answer are gathered by default.
+pub const LLM_BATCH_WINDOW: Duration = Duration::from_millis(50);
+
+/// How long the progress of tools and of all other components is gathered by default.
+pub const TOOL_BATCH_WINDOW: Duration = Duration::from_millis(100);
+
+/// How long progress is gathered before it is delivered as one event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchWindow {
+    /// For the chunks of a model's answer.
+    pub llm: Duration,
+    /// For the progress of every other component.
+    pub tool: Duration,
+}
+
+/// What a merged event stands for; in its data under `merged`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Merged {
+    /// How many events.
+    pub count: u64,
+    /// The offset of the first.
+    pub first_offset: u64,
+    /// The offset of the last; events of other components may lie between.
+    pub last_offset: u64,
+}
+
+/// A [`Subscription`] that merges progress; made by [`Subscription::batched`].
+///
+/// A merged event is the last one of its component's run of progress, with the texts joined in `message` and, for chunks,
+/// in `data["chunk"]`; for other progress `data["updates"]` lists the data of each. `data["merged"]` says what it stands
+/// for, see [`Merged`]. It is a [`Stream`] too.
+///
+/// Waiting needs a Tokio runtime with its timer.
+#[derive(Debug)]
+#[must_use]
+pub struct Batched {
+    subscription: Subscription,
+    window: BatchWindow,
+    gathered: Vec<Gathered>,
+    due: Option<Pin<Box<Sleep>>>,
+    ready: VecDeque<Result<Event, RecvError>>,
+}
+
+/// The progress of one component since the last delivery.
+#[derive(Debug)]
+struct Gathered {
+    last: Event,
+    first_offset: u64,
+    messages: Vec<String>,
+    updates: Vec<EventData>,
+}
+
+impl Batched {
+    pub(super) const fn new(subscription: Subscription, window: BatchWindow) -> Self {
+        Self { subscription, window, gathered: Vec::new(), due: None, ready: VecDeque::new() }
+    }
+
+    /// Waits for the next event, merged or not.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Subscription::recv`]; what was gathered before is delivered first.
+    ///
+    /// # Panics
+    ///
+    /// If called outside of a Tokio runtime with a timer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: what was gathered is kept for the next call.
+    pub async fn recv(&mut self) -> Result<Event, RecvError> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, RecvError>> {
+        loop {
+            if let Some(next) = self.ready.pop_front() {
+                return Poll::Ready(next);
+            }
+            // The window ends even while events keep coming, so the clock is asked before the log.
+            if self.due.as_mut().is_some_and(|due| due.as_mut().poll(cx).is_ready()) {
+                self.deliver();
+                continue;
+            }
+            match self.subscription.poll_recv(cx) {
+                Poll::Ready(Ok(event)) if event.event_type == EventType::Progress => {
+                    self.gather(Arc::unwrap_or_clone(event));
+                }
+                Poll::Ready(other) => {
+                    self.deliver();
+                    self.ready.push_back(other.map(Arc::unwrap_or_clone));
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn gather(&mut self, event: Event) {
+        let window = match event.scope {
+            EventScope::LlmRequest => self.window.llm,
+            EventScope::Workflow
+            | EventScope::WorkflowStep
+            | EventScope::Agent
+            | EventScope::Tool
+            | EventScope::System => self.window.tool,
+        };
+        let due = Instant::now() + window;
+        if self.due.as_ref().is_none_or(|earlier| due < earlier.deadline()) {
+            self.due = Some(Box::pin(sleep_until(due)));
+        }
+        match self.gathered.iter_mut().find(|gathered| gathered.is_of(&event)) {
+            Some(gathered) => gathered.add(event),
+            None => self.gathered.push(Gathered::of(event)),
+        }
+    }
+
+    fn deliver(&mut self) {
+        self.due = None;
+        self.ready.extend(self.gathered.drain(..).map(|gathered| Ok(gathered.merge())));
+    }
+}
+
+impl Gathered {
+    fn of(event: Event) -> Self {
+        let first_offset = event.offset.unwrap_or_default();
+        let mut gathered = Self { last: event.clone(), first_offset, messages: Vec::new(), updates: Vec::new() };
+        gathered.add(event);
+        gathered
+    }
+
+    fn is_of(&self, event: &Event) -> bool {
+        self.last.component_id == event.component_id
+            && self.last.workflow_id == event.workflow_id
+            && self.last.scope == event.scope
+    }
+
+    fn add(&mut self, event: Event) {
+        self.messages.extend(event.message.clone());
+        self.updates.push(event.data.clone());
+        self.last = event;
+    }
+
+    fn merge(self) -> Event {
+        if self.updates.len() == 1 {
+            return self.last;
+        }
+        let merged = Merged {
+            count: self.updates.len() as u64,
+            first_offset: self.first_offset,
+            last_offset: self.last.offset.unwrap_or_default(),
+        };
+        let chunks: Option<String> = self.updates.iter().map(EventData::chunk_text).collect();
+        let mut data = self.last.data.as_object().cloned().unwrap_or_else(Map::new);
+        data.insert(field::MERGED.to_owned(), json!(merged));
+        let separator = if chunks.is_some() { "" } else { "\n" };
+        match chunks {
+            Some(text) => data.insert(field::CHUNK.to_owned(), JsonValue::String(text)),
+            None => data.insert(field::UPDATES.to_owned(), self.updates.into_iter().map(JsonValue::from).collect()),
+        };
+        let message = (!self.messages.is_empty()).then(|| self.messages.join(separator));
+        Event { message, data: JsonValue::Object(data).into(), ..self.last }
+    }
+}
+
+impl EventData {
+    /// What a merged event stands for; `None` for an event as it was emitted.
+    #[must_use]
+    pub fn merged(&self) -> Option<Merged> {
+        Merged::deserialize(self.as_json().get(field::MERGED)?).ok()
+    }
+}
+
+impl Default for BatchWindow {
+    /// [`LLM_BATCH_WINDOW`] and [`TOOL_BATCH_WINDOW`].
+    fn default() -> Self {
+        Self { llm: LLM_BATCH_WINDOW, tool: TOOL_BATCH_WINDOW }
+    }
+}
+
+impl From<Duration> for BatchWindow {
+    /// One window for all progress.
+    fn from(window: Duration) -> Self {
+        Self { llm: window, tool: window }
+    }
+}
+
+impl Stream for Batched {
+    type Item = Result<Event, Lagged>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_recv(cx).map(|received| match received {
+            Ok(event) => Some(Ok(event)),
+            Err(RecvError::Lagged(lagged)) => Some(Err(lagged)),
+            Err(RecvError::Closed) => None,
+        })
+    }
+}

@@ -1,0 +1,120 @@
+//! The form of a component's id, one rule for each scope.
+
+use super::{EventError, EventScope};
+
+/// The longest component id in bytes; ids become span names and attributes, which should stay short.
+pub const MAX_COMPONENT_ID_BYTES: usize = 256;
+
+/// The rule of a scope, as an error tells it.
+const fn rule(scope: EventScope) -> &'static str {
+    match scope {
+        EventScope::Workflow | EventScope::Agent => "`name`, not empty",
+        EventScope::WorkflowStep => "`workflow:step:N`, N a number from 0",
+        EventScope::LlmRequest => "`agent:llm:N`, N a number from 0",
+        EventScope::Tool => "`tool` or `tool:N`",
+        EventScope::System => "`system:subsystem`",
+    }
+}
+
+/// Checks an id against the rule of its scope.
+///
+/// Names may hold `:` and any script; what is refused is an empty part, a control character, space at either end and
+/// more than [`MAX_COMPONENT_ID_BYTES`].
+pub(super) fn validate(scope: EventScope, id: &str) -> Result<(), EventError> {
+    let well_formed = id.len() <= MAX_COMPONENT_ID_BYTES
+        && id.split(':').all(|part| !part.is_empty() && part.trim() == part)
+        && !id.chars().any(char::is_control);
+    let follows_rule = match scope {
+        EventScope::Workflow | EventScope::Agent | EventScope::Tool => true,
+        EventScope::WorkflowStep => numbered(id, ":step:").is_some(),
+        EventScope::LlmRequest => numbered(id, ":llm:").is_some(),
+        EventScope::System => id.starts_with("system:"),
+    };
+    if well_formed && follows_rule {
+        Ok(())
+    } else {
+        Err(EventError::ComponentId { scope, id: id.to_owned(), rule: rule(scope) })
+    }
+}
+
+/// Splits an id into the component's name and its number.
+pub(super) fn split(scope: EventScope, id: &str) -> (&str, Option<u64>) {
+    let numbered = match scope {
+        EventScope::Workflow | EventScope::Agent => None,
+        EventScope::WorkflowStep => numbered(id, ":step:"),
+        EventScope::LlmRequest => numbered(id, ":llm:"),
+        EventScope::Tool => numbered(id, ":"),
+        EventScope::System => return (id.strip_prefix("system:").unwrap_or(id), None),
+    };
+    numbered.map_or((id, None), |(name, number)| (name, Some(number)))
+}
+
+/// Splits `name` + `separator` + number from the right, so that a name may itself hold the separator.
+fn numbered<'a>(id: &'a str, separator: &str) -> Option<(&'a str, u64)> {
+    let (name, number) = id.rsplit_once(separator)?;
+    if name.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some((name, number.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_follow_the_rule_of_their_scope() {
+        use EventScope::{Agent, LlmRequest, System, Tool, Workflow, WorkflowStep};
+        let good = [
+            (Workflow, "data_pipeline"),
+            (Workflow, "Prüfung 数据"),
+            (WorkflowStep, "pipeline:step:0"),
+            (WorkflowStep, "a:step:b:step:12"),
+            (Agent, "researcher"),
+            (Agent, "team:lead"),
+            (LlmRequest, "researcher:llm:0"),
+            (LlmRequest, "team:llm:lead:llm:7"),
+            (Tool, "calculator"),
+            (Tool, "calculator:3"),
+            (Tool, "web_scraper:batch_1"),
+            (System, "system:tool_loop_detection"),
+        ];
+        for (scope, id) in good {
+            assert!(validate(scope, id).is_ok(), "{scope} {id:?} should pass");
+        }
+        let bad = [
+            (Workflow, ""),
+            (Workflow, " padded "),
+            (Workflow, "a\nb"),
+            (WorkflowStep, "pipeline"),
+            (WorkflowStep, "pipeline:step:"),
+            (WorkflowStep, "pipeline:step:x"),
+            (WorkflowStep, "pipeline:step:-1"),
+            (WorkflowStep, ":step:1"),
+            (LlmRequest, "llm"),
+            (LlmRequest, "researcher:llm"),
+            (LlmRequest, "researcher:0"),
+            (LlmRequest, "researcher:llm:99999999999999999999999"),
+            (Tool, "calculator:"),
+            (Tool, ":0"),
+            (System, "tool_loop"),
+            (System, "system:"),
+        ];
+        for (scope, id) in bad {
+            let error = validate(scope, id).expect_err(id);
+            let text = error.to_string();
+            assert!(text.contains(&format!("{id:?}")) && text.contains(rule(scope)), "{text}");
+        }
+        assert!(validate(Tool, &"x".repeat(MAX_COMPONENT_ID_BYTES)).is_ok());
+        assert!(validate(Tool, &"x".repeat(MAX_COMPONENT_ID_BYTES + 1)).is_err());
+    }
+
+    #[test]
+    fn split_reads_from_the_right() {
+        assert_eq!(split(EventScope::LlmRequest, "a:llm:b:llm:7"), ("a:llm:b", Some(7)));
+        assert_eq!(split(EventScope::Tool, "mcp:search:2"), ("mcp:search", Some(2)));
+        assert_eq!(split(EventScope::Tool, "web_scraper:batch_1"), ("web_scraper:batch_1", None));
+        assert_eq!(split(EventScope::Agent, "agent:7"), ("agent:7", None));
+        assert_eq!(split(EventScope::System, "system:tool_loop"), ("tool_loop", None));
+    }
+}

@@ -1,0 +1,120 @@
+//! How an event reaches `tracing`, and how a layer answers.
+//!
+//! A `tracing` event carries fields, not objects. So [`dispatch`] fires one with a few readable fields and, for the time
+//! of that call, lets a layer on this thread see the native event as the current [`Emission`]. The layer may leave two
+//! things there: the span's ids, which are written into the event before any subscriber sees it, and a [`SpanScope`].
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    sync::Arc,
+};
+
+use tracing::Level;
+
+use super::{Event, EventScope, EventType, TraceContext};
+
+/// The target of the `tracing` events, for filters: started and ended components at `INFO`, progress at `DEBUG`.
+pub const TRACING_TARGET: &str = "agent_runtime::event";
+
+/// A context in which the work of one component is polled, so that what it starts nests under the component's span.
+pub trait SpanScope: Send + Sync + fmt::Debug {
+    /// Calls `work` once, inside the context.
+    fn run(&self, work: &mut dyn FnMut());
+}
+
+/// The native event behind the `tracing` event that is being dispatched on this thread.
+#[derive(Debug)]
+pub struct Emission {
+    event: Event,
+    trace: Cell<Option<TraceContext>>,
+    scope: RefCell<Option<Arc<dyn SpanScope>>>,
+}
+
+/// What came back from the layers.
+pub(super) struct Dispatched {
+    pub(super) event: Event,
+    pub(super) scope: Option<Arc<dyn SpanScope>>,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Emission>>> = const { RefCell::new(None) };
+}
+
+impl Emission {
+    /// Calls `look` with the current emission, if an event is being dispatched on this thread.
+    ///
+    /// Meant for [`Layer::on_event`](tracing_subscriber::Layer::on_event), for events with the target
+    /// [`TRACING_TARGET`].
+    pub fn with_current<R>(look: impl FnOnce(&Self) -> R) -> Option<R> {
+        let current = CURRENT.with_borrow(Clone::clone)?;
+        Some(look(&current))
+    }
+
+    /// The event, with its offset and time already set.
+    #[must_use]
+    pub const fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// Names the span that the event's component has; it is written into the event.
+    pub fn set_trace(&self, trace: TraceContext) {
+        self.trace.set(Some(trace));
+    }
+
+    /// Gives the context that the component's work is to be polled in.
+    pub fn set_scope(&self, scope: Arc<dyn SpanScope>) {
+        self.scope.replace(Some(scope));
+    }
+}
+
+/// Whether some layer on this thread wants to see events of this type.
+pub(super) fn is_wanted(event_type: EventType) -> bool {
+    match event_type {
+        EventType::Progress => tracing::event_enabled!(target: TRACING_TARGET, Level::DEBUG),
+        EventType::Started | EventType::Completed | EventType::Failed | EventType::Canceled => {
+            tracing::event_enabled!(target: TRACING_TARGET, Level::INFO)
+        }
+    }
+}
+
+/// Shows the event to the layers of this thread's subscriber.
+///
+/// A layer that panics is contained, since telemetry must not fail the work; the panic hook has reported it.
+pub(super) fn dispatch(event: Event) -> Dispatched {
+    let emission = Rc::new(Emission { event, trace: Cell::new(None), scope: RefCell::new(None) });
+    let outer = CURRENT.replace(Some(Rc::clone(&emission)));
+    let contained = catch_unwind(AssertUnwindSafe(|| fire(&emission.event)));
+    CURRENT.set(outer);
+    drop(contained);
+    let (trace, scope) = (emission.trace.get(), emission.scope.take());
+    let mut event = Rc::try_unwrap(emission).map_or_else(|shared| shared.event.clone(), |emission| emission.event);
+    event.trace = trace.or(event.trace);
+    Dispatched { event, scope }
+}
+
+fn fire(event: &Event) {
+    // A chunk is content, which leaves the process only by the user's choice; log exporters see these fields too.
+    let is_chunk = event.scope == EventScope::LlmRequest && event.event_type == EventType::Progress;
+    let message = event.message.as_deref().filter(|_| !is_chunk).unwrap_or_default();
+    macro_rules! fire_at {
+        ($level:expr) => {
+            tracing::event!(
+                target: TRACING_TARGET,
+                $level,
+                scope = event.scope.as_str(),
+                event_type = event.event_type.as_str(),
+                component_id = event.component_id,
+                workflow_id = event.workflow_id,
+                offset = event.offset,
+                "{message}"
+            )
+        };
+    }
+    match event.event_type {
+        EventType::Progress => fire_at!(Level::DEBUG),
+        EventType::Started | EventType::Completed | EventType::Failed | EventType::Canceled => fire_at!(Level::INFO),
+    }
+}

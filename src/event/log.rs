@@ -1,0 +1,93 @@
+//! The bounded ring of events that is history and broadcast buffer in one.
+
+use std::{collections::VecDeque, ops::Range, sync::Arc, task::Waker};
+
+use super::Event;
+
+/// How many events a reader takes at once, so that the lock is held for a short, bounded time.
+pub(super) const READ_BATCH: usize = 64;
+
+/// The events kept, by offset, and the readers that sleep.
+#[derive(Debug)]
+pub(super) struct Log {
+    events: VecDeque<Arc<Event>>,
+    first: u64,
+    capacity: usize,
+    sleepers: Vec<Sleeper>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Sleeper {
+    reader: u64,
+    waker: Waker,
+}
+
+/// What a reader finds at its position.
+pub(super) enum Read {
+    /// At least one event was taken.
+    Taken,
+    /// The reader's position is no longer kept; it should go on at the end of the range.
+    Missed(Range<u64>),
+    /// Nothing there yet.
+    Empty,
+    /// Nothing there, and nothing will come.
+    Closed,
+}
+
+impl Log {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { events: VecDeque::new(), first: 0, capacity, sleepers: Vec::new(), closed: false }
+    }
+
+    /// The offsets kept: from the oldest event to the one that comes next.
+    pub(super) fn kept(&self) -> Range<u64> {
+        self.first..self.first + self.events.len() as u64
+    }
+
+    /// Keeps an event at the end, forgetting the oldest one if the ring is full.
+    pub(super) fn push(&mut self, event: Arc<Event>) {
+        if self.events.len() == self.capacity {
+            self.events.pop_front();
+            self.first += 1;
+        }
+        self.events.push_back(event);
+    }
+
+    /// Marks that no event will come.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// The readers to wake after a push or a close; the caller wakes them without the lock.
+    pub(super) fn take_sleepers(&mut self) -> Vec<Waker> {
+        self.sleepers.drain(..).map(|sleeper| sleeper.waker).collect()
+    }
+
+    /// Moves up to `limit` events from `cursor` on into `into`.
+    pub(super) fn read(&self, cursor: u64, limit: usize, into: &mut VecDeque<Arc<Event>>) -> Read {
+        let kept = self.kept();
+        if cursor < kept.start {
+            return Read::Missed(cursor..kept.start);
+        }
+        let skip = usize::try_from(cursor - kept.start).unwrap_or(usize::MAX);
+        if skip >= self.events.len() {
+            return if self.closed { Read::Closed } else { Read::Empty };
+        }
+        into.extend(self.events.range(skip..).take(limit).cloned());
+        Read::Taken
+    }
+
+    /// Registers a reader to be woken by the next push; one place for each reader, however often it polls.
+    pub(super) fn sleep(&mut self, reader: u64, waker: &Waker) {
+        match self.sleepers.iter_mut().find(|sleeper| sleeper.reader == reader) {
+            Some(sleeper) => sleeper.waker.clone_from(waker),
+            None => self.sleepers.push(Sleeper { reader, waker: waker.clone() }),
+        }
+    }
+
+    /// Forgets a reader that is gone.
+    pub(super) fn forget(&mut self, reader: u64) {
+        self.sleepers.retain(|sleeper| sleeper.reader != reader);
+    }
+}

@@ -1,0 +1,236 @@
+//! The event and its three dimensions: scope × type × status.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{EventData, EventError, TraceContext, component_id};
+
+/// What kind of component an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventScope {
+    /// A whole workflow; id `name`.
+    Workflow,
+    /// One step of a workflow; id `workflow:step:N`.
+    WorkflowStep,
+    /// An agent; id `agent`.
+    Agent,
+    /// One request to a language model; id `agent:llm:N`.
+    LlmRequest,
+    /// One tool execution; id `tool` or `tool:N`.
+    Tool,
+    /// The runtime itself; id `system:subsystem`.
+    System,
+}
+
+impl EventScope {
+    /// Every scope, outermost first.
+    pub const ALL: [Self; 6] =
+        [Self::Workflow, Self::WorkflowStep, Self::Agent, Self::LlmRequest, Self::Tool, Self::System];
+
+    /// The scope's name in JSON: snake case.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Workflow => "workflow",
+            Self::WorkflowStep => "workflow_step",
+            Self::Agent => "agent",
+            Self::LlmRequest => "llm_request",
+            Self::Tool => "tool",
+            Self::System => "system",
+        }
+    }
+}
+
+/// A stage in a component's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventType {
+    /// The component begins.
+    Started,
+    /// The component reports how far it is; any number of times.
+    Progress,
+    /// The component ended well.
+    Completed,
+    /// The component ended in an error.
+    Failed,
+    /// The component was given up before its end.
+    Canceled,
+}
+
+impl EventType {
+    /// Every type, in the order of a life.
+    pub const ALL: [Self; 5] = [Self::Started, Self::Progress, Self::Completed, Self::Failed, Self::Canceled];
+
+    /// The type's name in JSON: snake case.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Progress => "progress",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+        }
+    }
+
+    /// Whether a component is over after an event of this type.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        match self {
+            Self::Started | Self::Progress => false,
+            Self::Completed | Self::Failed | Self::Canceled => true,
+        }
+    }
+
+    /// The status that a component has after an event of this type.
+    #[must_use]
+    pub const fn status(self) -> ComponentStatus {
+        match self {
+            Self::Started | Self::Progress => ComponentStatus::Running,
+            Self::Completed => ComponentStatus::Completed,
+            Self::Failed => ComponentStatus::Failed,
+            Self::Canceled => ComponentStatus::Canceled,
+        }
+    }
+}
+
+/// Where a component stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ComponentStatus {
+    /// Known, not yet begun. No event of the runtime carries it: a component first speaks when it starts.
+    Pending,
+    /// Begun, not yet over.
+    Running,
+    /// Ended well.
+    Completed,
+    /// Ended in an error.
+    Failed,
+    /// Given up before its end.
+    Canceled,
+}
+
+impl ComponentStatus {
+    /// The status's name in JSON: snake case.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+        }
+    }
+}
+
+/// Something that happened to a component.
+///
+/// Made by the constructors, one for each scope and type ([`Event::llm_progress`] and so on), so that type and status
+/// never contradict each other. In JSON the field names and values are snake case; fields that this version does not
+/// know are ignored on the way in, and absent optional fields are left out on the way out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Event {
+    /// The event's own id, a UUID of version 7 (RFC 9562, section 5.7).
+    pub event_id: Uuid,
+    /// The position in its stream, from 0; `None` until [`EventStream::append`](super::EventStream::append) sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
+    /// The kind of component.
+    pub scope: EventScope,
+    /// The stage of its life.
+    pub event_type: EventType,
+    /// Which component; the form depends on the scope, see [`EventScope`].
+    pub component_id: String,
+    /// The component's status after this event.
+    pub status: ComponentStatus,
+    /// A sentence for people: the error of a failure, the text of a progress report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// When it happened. `append` sets it again, so that within a stream time never runs against the order.
+    pub timestamp: DateTime<Utc>,
+    /// The run of a workflow that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow_id: Option<String>,
+    /// The run that this run is nested in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_workflow_id: Option<String>,
+    /// The span that a bridge made of this component, for links from a log line or a page to the trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
+    /// What the scope and the user have to say; `event.data["chunk"].as_str()` reads a field.
+    #[serde(default)]
+    pub data: EventData,
+}
+
+impl Event {
+    /// Checks what [`EventStream::append`](super::EventStream::append) requires.
+    ///
+    /// # Errors
+    ///
+    /// - [`EventError::ComponentId`] if the id does not follow the rule of its scope.
+    /// - [`EventError::Contradiction`] if type and status do not go together.
+    pub fn validate(&self) -> Result<(), EventError> {
+        component_id::validate(self.scope, &self.component_id)?;
+        let pending = self.status == ComponentStatus::Pending && !self.event_type.is_terminal();
+        if self.status == self.event_type.status() || pending {
+            Ok(())
+        } else {
+            Err(EventError::Contradiction { event_type: self.event_type, status: self.status })
+        }
+    }
+
+    /// Reads an event from JSON and checks it as [`validate`](Self::validate) does.
+    ///
+    /// # Errors
+    ///
+    /// - [`EventError::Json`] if the text is not JSON or lacks a field; the message names line, column and field.
+    /// - What [`validate`](Self::validate) returns.
+    pub fn from_json(text: &str) -> Result<Self, EventError> {
+        let event: Self = serde_json::from_str(text)?;
+        event.validate()?;
+        Ok(event)
+    }
+
+    /// The name of the component without its instance: the step's workflow, the request's agent, the tool.
+    ///
+    /// ```
+    /// use agent_runtime::prelude::*;
+    ///
+    /// let event = Event::llm_started("researcher:llm:2", None, None, json!({}));
+    /// assert_eq!((event.component_name(), event.component_index()), ("researcher", Some(2)));
+    /// ```
+    #[must_use]
+    pub fn component_name(&self) -> &str {
+        component_id::split(self.scope, &self.component_id).0
+    }
+
+    /// The number `N` at the end of the component's id, where it has one.
+    #[must_use]
+    pub fn component_index(&self) -> Option<u64> {
+        component_id::split(self.scope, &self.component_id).1
+    }
+}
+
+impl fmt::Display for EventScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Display for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Display for ComponentStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}

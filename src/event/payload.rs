@@ -1,0 +1,440 @@
+//! The fields of `data` that this crate defines: how they are written and how they are read back.
+//!
+//! Each struct is what the runtime says at one stage of one scope; into [`EventData`] it goes by `From`. Each reader
+//! is a method of [`EventData`] and gives `None` where the field is absent or of another type, since events also come
+//! from other producers. The names are the guide's; no other file writes or reads them by hand.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as JsonValue};
+
+use super::EventData;
+
+/// The names of the fields.
+pub(super) mod field {
+    pub(in super::super) const CHUNK: &str = "chunk";
+    pub(in super::super) const MERGED: &str = "merged";
+    pub(in super::super) const UPDATES: &str = "updates";
+    pub(super) const AGENT: &str = "agent";
+    pub(super) const ARGUMENTS: &str = "arguments";
+    pub(super) const CHUNK_COUNT: &str = "chunk_count";
+    pub(super) const DESCRIPTION: &str = "description";
+    pub(super) const DURATION_MS: &str = "duration_ms";
+    pub(super) const ERROR_CODE: &str = "error_code";
+    pub(super) const FINISH_REASON: &str = "finish_reason";
+    pub(super) const INPUT: &str = "input";
+    pub(super) const ITERATIONS: &str = "iterations";
+    pub(super) const LLM_CALLS: &str = "llm_calls";
+    pub(super) const MAX_TOKENS: &str = "max_tokens";
+    pub(super) const MESSAGES: &str = "messages";
+    pub(super) const MODEL: &str = "model";
+    pub(super) const OUTPUT: &str = "output";
+    pub(super) const PROVIDER: &str = "provider";
+    pub(super) const RESPONSE: &str = "response";
+    pub(super) const RESPONSE_ID: &str = "response_id";
+    pub(super) const RESPONSE_MODEL: &str = "response_model";
+    pub(super) const RESULT: &str = "result";
+    pub(super) const SERVER_ADDRESS: &str = "server_address";
+    pub(super) const SERVER_PORT: &str = "server_port";
+    pub(super) const STEP_NAME: &str = "step_name";
+    pub(super) const STEP_TYPE: &str = "step_type";
+    pub(super) const STREAM: &str = "stream";
+    pub(super) const TEMPERATURE: &str = "temperature";
+    pub(super) const TIME_TO_FIRST_CHUNK_MS: &str = "time_to_first_chunk_ms";
+    pub(super) const TOOL_CALLS: &str = "tool_calls";
+    pub(super) const TOOL_CALL_ID: &str = "tool_call_id";
+    pub(super) const TOOL_NAME: &str = "tool_name";
+    pub(super) const TOP_P: &str = "top_p";
+    pub(super) const TOTAL_TOKENS: &str = "total_tokens";
+    pub(super) const USAGE: &str = "usage";
+}
+
+/// A workflow begins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkflowStarted {
+    /// What the workflow was given.
+    pub input: JsonValue,
+}
+
+/// A workflow ended well.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkflowCompleted {
+    /// What the last step gave.
+    pub output: JsonValue,
+    /// From start to end, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// What a step does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StepType {
+    /// Runs an agent.
+    Agent,
+    /// Calls a function.
+    Transform,
+    /// Chooses between steps.
+    Conditional,
+    /// Runs a workflow.
+    Subworkflow,
+}
+
+impl StepType {
+    /// The type's name in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Transform => "transform",
+            Self::Conditional => "conditional",
+            Self::Subworkflow => "subworkflow",
+        }
+    }
+}
+
+/// A step begins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepStarted {
+    /// The step's name.
+    pub step_name: String,
+    /// What it does.
+    pub step_type: StepType,
+    /// What it was given.
+    pub input: JsonValue,
+}
+
+/// A step ended well.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepCompleted {
+    /// The step's name.
+    pub step_name: String,
+    /// What it gave.
+    pub output: JsonValue,
+    /// From start to end, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// An agent goes into another round with its model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentProgress {
+    /// The round, from 1.
+    pub iteration: u32,
+    /// The most rounds that it may take.
+    pub max_iterations: u32,
+}
+
+/// An agent ended well.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AgentCompleted {
+    /// Its answer.
+    pub output: JsonValue,
+    /// How many rounds it took.
+    pub iterations: u32,
+    /// How many requests it made to its model.
+    pub llm_calls: u32,
+    /// How many tools it ran.
+    pub tool_calls: u32,
+    /// The tokens of all its requests, of those that told their usage.
+    pub total_tokens: u64,
+    /// From start to end, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// A request goes out to a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LlmStarted {
+    /// The chat history as sent, a list of `{"role", "content", …}`.
+    pub messages: JsonValue,
+    /// The model asked for.
+    pub model: String,
+    /// Whether the answer comes in pieces.
+    pub stream: bool,
+    /// Who answers, in the words of `gen_ai.provider.name`.
+    pub provider: String,
+    /// The host that answers, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_address: Option<String>,
+    /// The port on that host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_port: Option<u16>,
+    /// The sampling temperature, if one was set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// Nucleus sampling, if it was set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// The most tokens to generate, if it was set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u64>,
+}
+
+/// A model's answer is complete.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LlmCompleted {
+    /// The text.
+    pub response: String,
+    /// What it cost, if the provider said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// Why the model stopped, in the provider's word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<String>,
+    /// The tools that the model wants run.
+    pub tool_calls: Vec<ToolCall>,
+    /// The provider's id for the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_id: Option<String>,
+    /// The model that answered, as the provider names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_model: Option<String>,
+    /// How many pieces the answer came in.
+    pub chunk_count: u64,
+    /// From the request to the first piece, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_to_first_chunk_ms: Option<u64>,
+    /// From the request to the end of the answer, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// The tokens of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens of the request, cached ones included.
+    #[serde(default)]
+    pub prompt_tokens: u64,
+    /// Tokens of the answer, reasoning included.
+    #[serde(default)]
+    pub completion_tokens: u64,
+    /// Both together.
+    #[serde(default)]
+    pub total_tokens: u64,
+    /// Those of the request that came from the provider's cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_tokens: Option<u64>,
+    /// Those of the answer that were spent on reasoning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_tokens: Option<u64>,
+}
+
+/// A model's wish to have a tool run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// The provider's id for the call.
+    pub id: String,
+    /// The tool's name.
+    pub name: String,
+    /// The arguments as the model wrote them: JSON text, if the model did well.
+    pub arguments: String,
+}
+
+/// A tool begins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolStarted {
+    /// The tool's name.
+    pub tool_name: String,
+    /// Its arguments; a string where the model did not write JSON.
+    pub arguments: JsonValue,
+    /// The provider's id for the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
+    /// The agent that runs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// What the tool does, as told to the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// A tool reports how far it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolProgress {
+    /// The tool's name.
+    pub tool_name: String,
+    /// How far, in the tool's own measure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<u64>,
+}
+
+/// A tool ended well.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolCompleted {
+    /// The tool's name.
+    pub tool_name: String,
+    /// What it gave.
+    pub result: JsonValue,
+    /// From start to end, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// A component failed or was canceled; the sentence for people is the event's `message`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What failed, as one of few fixed words: `timeout`, `rate_limit_exceeded`, `panic`, ….
+    pub error_code: String,
+    /// From start to end, in milliseconds.
+    pub duration_ms: u64,
+    /// What else is known: the step's name, the limit that was hit, when to try again.
+    #[serde(flatten)]
+    pub details: Map<String, JsonValue>,
+}
+
+macro_rules! into_event_data {
+    ($($payload:ident)*) => {$(
+        impl From<$payload> for EventData {
+            fn from(payload: $payload) -> Self {
+                // The payloads are plain structs with string keys, which always have a JSON form.
+                serde_json::to_value(payload).unwrap_or_default().into()
+            }
+        }
+    )*};
+}
+
+into_event_data! {
+    WorkflowStarted WorkflowCompleted StepStarted StepCompleted AgentProgress AgentCompleted
+    LlmStarted LlmCompleted ToolStarted ToolProgress ToolCompleted Failure
+}
+
+macro_rules! readers {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $field:ident, $read:expr;)*) => {
+        impl EventData {
+            $($(#[$doc])* #[must_use] pub fn $name(&self) -> Option<$type> {
+                self.as_json().get(field::$field).and_then($read)
+            })*
+        }
+    };
+}
+
+readers! {
+    /// The agent that runs the tool.
+    agent: &str = AGENT, JsonValue::as_str;
+    /// A tool's arguments.
+    arguments: &JsonValue = ARGUMENTS, Some;
+    /// How many pieces an answer came in.
+    chunk_count: u64 = CHUNK_COUNT, JsonValue::as_u64;
+    /// What a tool does.
+    description: &str = DESCRIPTION, JsonValue::as_str;
+    /// How long the component took, by its own measure.
+    duration: Duration = DURATION_MS, |value| value.as_u64().map(Duration::from_millis);
+    /// The fixed word for what failed.
+    error_code: &str = ERROR_CODE, JsonValue::as_str;
+    /// Why the model stopped.
+    finish_reason: &str = FINISH_REASON, JsonValue::as_str;
+    /// What a workflow, step or agent was given.
+    input: &JsonValue = INPUT, Some;
+    /// How many rounds an agent took.
+    iterations: u64 = ITERATIONS, JsonValue::as_u64;
+    /// How many requests an agent made.
+    llm_calls: u64 = LLM_CALLS, JsonValue::as_u64;
+    /// The most tokens that a model may generate.
+    max_tokens: u64 = MAX_TOKENS, JsonValue::as_u64;
+    /// The chat history sent to a model.
+    messages: &Vec<JsonValue> = MESSAGES, JsonValue::as_array;
+    /// The model asked for.
+    model: &str = MODEL, JsonValue::as_str;
+    /// What a workflow, step or agent gave.
+    output: &JsonValue = OUTPUT, Some;
+    /// Who answers a request.
+    provider: &str = PROVIDER, JsonValue::as_str;
+    /// A model's whole answer.
+    response: &str = RESPONSE, JsonValue::as_str;
+    /// The provider's id for an answer.
+    response_id: &str = RESPONSE_ID, JsonValue::as_str;
+    /// The model that answered.
+    response_model: &str = RESPONSE_MODEL, JsonValue::as_str;
+    /// What a tool gave.
+    result: &JsonValue = RESULT, Some;
+    /// The host that answers a request.
+    server_address: &str = SERVER_ADDRESS, JsonValue::as_str;
+    /// The port on that host.
+    server_port: u16 = SERVER_PORT, |value| u16::try_from(value.as_u64()?).ok();
+    /// A step's name.
+    step_name: &str = STEP_NAME, JsonValue::as_str;
+    /// What a step does.
+    step_type: StepType = STEP_TYPE, |value| StepType::deserialize(value).ok();
+    /// Whether an answer comes in pieces.
+    stream: bool = STREAM, JsonValue::as_bool;
+    /// The sampling temperature.
+    temperature: f64 = TEMPERATURE, JsonValue::as_f64;
+    /// From a request to the first piece of its answer.
+    time_to_first_chunk: Duration = TIME_TO_FIRST_CHUNK_MS, |value| value.as_u64().map(Duration::from_millis);
+    /// How many tools an agent ran.
+    tool_call_count: u64 = TOOL_CALLS, JsonValue::as_u64;
+    /// The tools that a model wants run.
+    tool_calls: Vec<ToolCall> = TOOL_CALLS, |value| Deserialize::deserialize(value).ok();
+    /// The provider's id for a tool call.
+    tool_call_id: &str = TOOL_CALL_ID, JsonValue::as_str;
+    /// A tool's name.
+    tool_name: &str = TOOL_NAME, JsonValue::as_str;
+    /// Nucleus sampling.
+    top_p: f64 = TOP_P, JsonValue::as_f64;
+    /// The tokens of all of an agent's requests.
+    total_tokens: u64 = TOTAL_TOKENS, JsonValue::as_u64;
+    /// The tokens of a request; an empty object gives `None`.
+    usage: Usage = USAGE, |value| {
+        value.as_object().filter(|usage| !usage.is_empty())?;
+        Usage::deserialize(value).ok()
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn readers_give_back_what_the_payloads_wrote() {
+        let started = EventData::from(LlmStarted {
+            messages: json!([{"role": "user", "content": "hi"}]),
+            model: "m".to_owned(),
+            stream: true,
+            provider: "openai".to_owned(),
+            server_address: Some("127.0.0.1".to_owned()),
+            server_port: Some(8080),
+            temperature: Some(0.5),
+            top_p: None,
+            max_tokens: Some(64),
+        });
+        assert_eq!(started.messages().map(Vec::len), Some(1));
+        assert_eq!((started.model(), started.provider()), (Some("m"), Some("openai")));
+        assert_eq!((started.server_address(), started.server_port()), (Some("127.0.0.1"), Some(8080)));
+        assert_eq!((started.stream(), started.temperature(), started.top_p()), (Some(true), Some(0.5), None));
+        assert_eq!(started.max_tokens(), Some(64));
+
+        let usage = Usage { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7, ..Usage::default() };
+        let call = ToolCall { id: "c1".to_owned(), name: "add".to_owned(), arguments: "{}".to_owned() };
+        let completed = EventData::from(LlmCompleted {
+            response: "hello".to_owned(),
+            usage: Some(usage),
+            finish_reason: Some("stop".to_owned()),
+            tool_calls: vec![call.clone()],
+            response_id: Some("r1".to_owned()),
+            response_model: Some("m-1".to_owned()),
+            chunk_count: 2,
+            time_to_first_chunk_ms: Some(5),
+            duration_ms: 9,
+        });
+        assert_eq!(completed.usage(), Some(usage));
+        assert_eq!(completed.tool_calls(), Some(vec![call]));
+        assert_eq!((completed.response(), completed.finish_reason()), (Some("hello"), Some("stop")));
+        assert_eq!(completed["usage"]["total_tokens"], 7);
+        assert_eq!(completed.time_to_first_chunk(), Some(Duration::from_millis(5)));
+        assert_eq!(completed.duration(), Some(Duration::from_millis(9)));
+    }
+
+    #[test]
+    fn readers_bear_what_other_producers_write() {
+        let data = EventData::from(json!({
+            "messages": 3, "usage": {}, "server_port": 70000, "step_type": "parallel", "tool_calls": 2, "model": null,
+        }));
+        assert_eq!(data.messages(), None);
+        assert_eq!(data.usage(), None);
+        assert_eq!(data.server_port(), None);
+        assert_eq!(data.step_type(), None);
+        assert_eq!((data.tool_calls(), data.tool_call_count()), (None, Some(2)));
+        assert_eq!(data.model(), None);
+        assert_eq!(EventData::default().usage(), None);
+        assert_eq!(EventData::from(json!({"usage": {"prompt_tokens": 5}})).usage().map(|u| u.prompt_tokens), Some(5));
+    }
+}

@@ -1,0 +1,7 @@
+//! What a user of the runtime needs in scope: `use agent_runtime::prelude::*;`.
+
+pub use serde_json::{Value as JsonValue, json};
+
+pub use crate::event::{
+    ComponentStatus, Event, EventData, EventError, EventScope, EventStream, EventType, Lagged, RecvError, Subscription,
+};
