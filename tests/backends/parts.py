@@ -1,0 +1,294 @@
+"""Starts and stops the backends, each a process of its own, all on free loopback ports and the files of deploy/.
+
+A state directory holds what is known of them: `env` (KEY=value lines: ports, addresses, process ids), a log for each
+part and Prometheus's data. Linux only, as it asks /proc whether a process is still the one that was started.
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import obtain
+
+DEPLOY = obtain.HERE.parents[1] / "deploy"
+DEFAULT_STATE = obtain.CACHE / "state"
+EXIT_MISSING = 77
+READY_SECONDS = 60
+STOP_SECONDS = 15
+
+PORTS = [
+    "OTLP_GRPC_PORT",
+    "OTLP_HTTP_PORT",
+    "COLLECTOR_METRICS_PORT",
+    "COLLECTOR_TELEMETRY_PORT",
+    "COLLECTOR_HEALTH_PORT",
+    "JAEGER_OTLP_PORT",
+    "JAEGER_QUERY_PORT",
+    "JAEGER_QUERY_GRPC_PORT",
+    "JAEGER_HEALTH_PORT",
+    "PROMETHEUS_PORT",
+    "MODEL_PORT",
+]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One backend."""
+
+    name: str
+    obtain: Callable[[], Path]
+    command: Callable[[Path, "State"], list]
+    is_ready: Callable[["State"], bool]
+    # What a user of the part wants to know, by its key in `env`; ports of `env` in braces.
+    addresses: dict
+
+    @property
+    def pid_key(self) -> str:
+        return f"{self.name.upper()}_PID"
+
+
+class State:
+    """The state directory: which parts run where. Every change is on disk at once, so that `down` finds all of them."""
+
+    def __init__(self, directory: Path):
+        self.directory = directory.resolve()
+        self.file = self.directory / "env"
+        self.env = {}
+        if self.file.exists():
+            self.env = dict(line.split("=", 1) for line in self.file.read_text().splitlines())
+
+    def open(self) -> None:
+        """Chooses the ports of all parts, unless that is done: a part that starts again gets the ports that it had."""
+        if self.env:
+            return
+        self.directory.mkdir(parents=True, exist_ok=True)
+        ports = dict(zip(PORTS, free_ports(len(PORTS))))
+        self.save(LISTEN_HOST="127.0.0.1", **ports)
+        self.save(
+            JAEGER_OTLP_ENDPOINT=f"127.0.0.1:{ports['JAEGER_OTLP_PORT']}",
+            PROMETHEUS_ENDPOINT=f"http://127.0.0.1:{ports['PROMETHEUS_PORT']}",
+        )
+        if assets := os.environ.get("JAEGER_UI_ASSETS"):
+            self.save(JAEGER_UI_ASSETS=Path(assets).resolve())
+
+    def save(self, **changes) -> None:
+        """Sets keys; None removes one."""
+        self.env |= {key: str(value) for key, value in changes.items() if value is not None}
+        for key in [key for key, value in changes.items() if value is None]:
+            self.env.pop(key, None)
+        fresh = self.file.with_suffix(".new")
+        fresh.write_text(self.text())
+        fresh.rename(self.file)
+
+    def text(self) -> str:
+        return "".join(f"{key}={value}\n" for key, value in self.env.items())
+
+    def url(self, port: str, path: str = "") -> str:
+        return f"http://127.0.0.1:{self.env[port]}{path}"
+
+    def runs(self, part: Part) -> bool:
+        """Whether the process is alive and ours: a process id is used again, so it must also work in our directory."""
+        try:
+            return os.readlink(f"/proc/{self.env[part.pid_key]}/cwd") == str(self.directory)
+        except (KeyError, OSError):
+            return False
+
+    def start(self, part: Part) -> None:
+        """Starts a part that does not run and returns when it is ready for use."""
+        program = part.obtain()
+        if self.runs(part):
+            return
+        with self.log(part).open("ab") as log:
+            process = subprocess.Popen(
+                part.command(program, self),
+                cwd=self.directory,
+                env=os.environ | self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        addresses = {key: address.format(**self.env) for key, address in part.addresses.items()}
+        self.save(**addresses, **{part.pid_key: process.pid})
+        deadline = time.monotonic() + READY_SECONDS
+        while not part.is_ready(self):
+            if process.poll() is not None or time.monotonic() > deadline:
+                last = self.log(part).read_text(errors="replace").splitlines()[-10:]
+                raise RuntimeError("\n".join([f"{part.name} did not become ready, {self.log(part)} ends:", *last]))
+            time.sleep(0.1)
+
+    def stop(self, part: Part, sign: signal.Signals = signal.SIGTERM) -> None:
+        """Ends a part by its process id and returns when it is gone; one that ignores the signal is killed."""
+        if part.pid_key not in self.env:
+            return
+        if self.runs(part):
+            os.kill(int(self.env[part.pid_key]), sign)
+        deadline = time.monotonic() + STOP_SECONDS
+        while self.runs(part):
+            if time.monotonic() > deadline:
+                os.kill(int(self.env[part.pid_key]), signal.SIGKILL)
+            time.sleep(0.1)
+        self.save(**{part.pid_key: None})
+
+    def close(self) -> None:
+        """Stops all parts and forgets their ports and data; the logs stay."""
+        if not self.env:
+            return
+        for part in PARTS.values():
+            self.stop(part)
+        shutil.rmtree(self.directory / "prometheus", ignore_errors=True)
+        self.file.unlink()
+
+    def log(self, part: Part) -> Path:
+        return self.directory / f"{part.name}.log"
+
+
+def up(state: State, names: list) -> None:
+    """Starts parts in an order in which each finds what it needs; all or, if one fails, none of them."""
+    get(names)
+    state.open()
+    parts = [part for part in PARTS.values() if part.name in names and not state.runs(part)]
+    try:
+        for part in parts:
+            state.start(part)
+    except RuntimeError as error:
+        for part in parts:
+            state.stop(part)
+        sys.exit(str(error))
+
+
+def get(names: list) -> None:
+    """Gets the programs of parts, or ends with the exit code for skipped tests after naming every one it cannot get."""
+    missing = False
+    for name in names:
+        try:
+            PARTS[name].obtain()
+        except obtain.Missing as error:
+            print(f"{name} is missing: {error}", file=sys.stderr)
+            missing = True
+    if missing:
+        sys.exit(EXIT_MISSING)
+
+
+def free_ports(count: int) -> list:
+    """Free ports below the range that clients are given, or a client could take the port of a part that is stopped."""
+    free = []
+    for port in random.sample(range(20000, 32000), 20 * count):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        free.append(port)
+        if len(free) == count:
+            return free
+    sys.exit("no free ports between 20000 and 32000")
+
+
+def fetch(url: str) -> bytes | None:
+    """The body, or None while the server is not there or not well. Never through a proxy."""
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=5) as response:
+            return response.read()
+    except OSError:
+        return None
+
+
+def collector_command(program: Path, _: State) -> list:
+    return [program, "--config", DEPLOY / "otel-collector.yaml"]
+
+
+def collector_is_ready(state: State) -> bool:
+    return fetch(state.url("COLLECTOR_HEALTH_PORT")) is not None
+
+
+def jaeger_command(program: Path, _: State) -> list:
+    return [program, "--config", DEPLOY / "jaeger.yaml"]
+
+
+def jaeger_is_ready(state: State) -> bool:
+    urls = [state.url("JAEGER_HEALTH_PORT", "/status"), state.url("JAEGER_QUERY_PORT", "/api/services")]
+    return all(fetch(url) is not None for url in urls)
+
+
+def prometheus_command(program: Path, state: State) -> list:
+    # Prometheus looks for its targets beside its configuration, so a link to that goes beside our targets.
+    directory = state.directory / "prometheus"
+    directory.mkdir(exist_ok=True)
+    config = directory / "prometheus.yaml"
+    if not config.is_symlink():
+        config.symlink_to(DEPLOY / "prometheus.yaml")
+    targets = [f"127.0.0.1:{state.env[port]}" for port in ("COLLECTOR_METRICS_PORT", "COLLECTOR_TELEMETRY_PORT")]
+    (directory / "prometheus-targets.yaml").write_text(json.dumps([{"targets": targets}]))
+    return [
+        program,
+        f"--config.file={config}",
+        f"--storage.tsdb.path={directory / 'data'}",
+        f"--web.listen-address=127.0.0.1:{state.env['PROMETHEUS_PORT']}",
+        "--enable-feature=exemplar-storage",
+    ]
+
+
+def prometheus_is_ready(state: State) -> bool:
+    if fetch(state.url("PROMETHEUS_PORT", "/-/ready")) is None:
+        return False
+    if not state.runs(PARTS["collector"]):
+        return True
+    targets = json.loads(fetch(state.url("PROMETHEUS_PORT", "/api/v1/targets")) or "{}")
+    active = targets.get("data", {}).get("activeTargets", [])
+    return bool(active) and all(target["health"] == "up" for target in active)
+
+
+def model_command(packages: Path, state: State) -> list:
+    serve = obtain.HERE / "model/serve.py"
+    return [sys.executable, "-B", serve, "--packages", packages, "--port", state.env["MODEL_PORT"]]
+
+
+def model_is_ready(state: State) -> bool:
+    return fetch(state.url("MODEL_PORT", "/health")) is not None
+
+
+# In the order in which they start: Jaeger before the collector that sends to it, the collector before Prometheus.
+PARTS = {
+    part.name: part
+    for part in [
+        Part(
+            "jaeger",
+            obtain.jaeger,
+            jaeger_command,
+            jaeger_is_ready,
+            {"JAEGER_QUERY": "http://127.0.0.1:{JAEGER_QUERY_PORT}"},
+        ),
+        Part(
+            "collector",
+            obtain.collector,
+            collector_command,
+            collector_is_ready,
+            {"OTLP_GRPC": "http://127.0.0.1:{OTLP_GRPC_PORT}", "OTLP_HTTP": "http://127.0.0.1:{OTLP_HTTP_PORT}"},
+        ),
+        Part(
+            "prometheus",
+            obtain.prometheus,
+            prometheus_command,
+            prometheus_is_ready,
+            {"PROMETHEUS": "http://127.0.0.1:{PROMETHEUS_PORT}"},
+        ),
+        Part(
+            "model",
+            obtain.model,
+            model_command,
+            model_is_ready,
+            {"OPENAI_BASE_URL": "http://127.0.0.1:{MODEL_PORT}/v1"},
+        ),
+    ]
+}
