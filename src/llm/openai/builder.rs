@@ -1,0 +1,332 @@
+//! How an [`OpenAiClient`] is set up: by hand or from the environment.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::HeaderValue;
+use reqwest::redirect;
+use reqwest::{Client, Url};
+
+use super::client::OpenAiClient;
+use super::peer::Peer;
+use crate::llm::{ModelError, ServerAddress};
+
+/// The API that a client speaks to unless told otherwise: OpenAI's own.
+pub const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
+
+/// Who answers, in the words of `gen_ai.provider.name`, unless told otherwise.
+pub const DEFAULT_PROVIDER: &str = "openai";
+
+/// How long a client waits for a connection unless told otherwise: 10 seconds.
+pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client waits for the server's next bytes unless told otherwise: 5 minutes.
+///
+/// Long, because some servers send nothing at all while a model reads a long prompt or reasons.
+pub const DEFAULT_READ_TIMEOUT: Duration = Duration::from_secs(300);
+
+const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
+const API_KEY_VARIABLE: &str = "OPENAI_API_KEY";
+const MODEL_VARIABLE: &str = "OPENAI_MODEL";
+
+/// Sets up an [`OpenAiClient`].
+#[derive(Clone)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct OpenAiClientBuilder {
+    model: String,
+    provider: String,
+    base_url: Option<String>,
+    api_key: Option<String>,
+    connect_timeout: Duration,
+    read_timeout: Duration,
+    http: Option<Client>,
+}
+
+/// Where requests go.
+#[derive(Clone)]
+pub(super) struct Endpoint {
+    /// The address of the chat API; may hold credentials, so it is never shown.
+    pub(super) url: Url,
+    /// The base URL without credentials and query.
+    pub(super) shown: String,
+    pub(super) server: ServerAddress,
+}
+
+impl OpenAiClientBuilder {
+    pub(super) fn new(model: impl Into<String>) -> Self {
+        Self {
+            model: model.into(),
+            provider: DEFAULT_PROVIDER.to_owned(),
+            base_url: None,
+            api_key: None,
+            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            read_timeout: DEFAULT_READ_TIMEOUT,
+            http: None,
+        }
+    }
+
+    /// Sets the address of the API, up to and without `/chat/completions`: `http://localhost:8080/v1`.
+    ///
+    /// A query is kept. A user name and password in it are sent as basic authentication, unless there is an API key.
+    /// By default, this is [`DEFAULT_BASE_URL`].
+    pub fn with_base_url(mut self, base_url: impl Into<String>) -> Self {
+        self.base_url = Some(base_url.into());
+        self
+    }
+
+    /// Sets the key, sent as bearer token and shown nowhere.
+    ///
+    /// By default, there is none, which local servers accept; only without a base URL it is required.
+    pub fn with_api_key(mut self, api_key: impl Into<String>) -> Self {
+        self.api_key = Some(api_key.into());
+        self
+    }
+
+    /// Sets who answers, in the words of the OpenTelemetry attribute `gen_ai.provider.name`.
+    ///
+    /// By default, this is [`DEFAULT_PROVIDER`], whatever the base URL.
+    pub fn with_provider(mut self, provider: impl Into<String>) -> Self {
+        self.provider = provider.into();
+        self
+    }
+
+    /// Sets how long to wait for a connection, name resolution and TLS included.
+    ///
+    /// By default, this is [`DEFAULT_CONNECT_TIMEOUT`]. Has no effect beside
+    /// [`with_http_client`](Self::with_http_client).
+    pub const fn with_connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets how long to wait for the answer to begin and, once it has, for each of its next bytes.
+    ///
+    /// It limits a silence, not the answer, which may take as long as the server keeps sending. By default, this is
+    /// [`DEFAULT_READ_TIMEOUT`].
+    pub const fn with_read_timeout(mut self, timeout: Duration) -> Self {
+        self.read_timeout = timeout;
+        self
+    }
+
+    /// Sets the HTTP client, for a proxy, certificates or a connection pool of one's own.
+    ///
+    /// By default, a client is made that follows no redirects, since these would carry the chat to another server, and
+    /// that uses the system's proxies, though not for a server on this machine.
+    pub fn with_http_client(mut self, http: Client) -> Self {
+        self.http = Some(http);
+        self
+    }
+
+    /// Makes the client; connects to nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Configuration`]
+    ///
+    /// - if the model's name is empty,
+    /// - if the base URL is not an `http` or `https` URL with a host,
+    /// - if there is neither a base URL nor a key,
+    /// - if the key cannot be sent in an HTTP header,
+    /// - if the HTTP client cannot be made, for lack of the system's certificates, say.
+    pub fn build(self) -> Result<OpenAiClient, ModelError> {
+        if self.model.is_empty() {
+            return Err(ModelError::Configuration("the model's name is empty".to_owned()));
+        }
+        if self.base_url.is_none() && self.api_key.is_none() {
+            return Err(ModelError::Configuration(format!("{DEFAULT_BASE_URL} needs an API key")));
+        }
+        if let Some(key) = &self.api_key {
+            check_key(key)?;
+        }
+        let base_url = self.base_url.as_deref().unwrap_or(DEFAULT_BASE_URL);
+        let (endpoint, password) = parse_base_url(base_url, self.api_key.is_some())?;
+        let http = match self.http {
+            Some(http) => http,
+            None => http_client(&endpoint.server, self.connect_timeout)?,
+        };
+        let secrets = self.api_key.iter().cloned().chain(password).collect();
+        let peer = Peer::new(&endpoint.server, secrets, self.read_timeout);
+        Ok(OpenAiClient {
+            model: self.model,
+            provider: self.provider,
+            api_key: self.api_key,
+            endpoint,
+            http,
+            peer: Arc::new(peer),
+        })
+    }
+}
+
+impl fmt::Debug for OpenAiClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The base URL is not parsed yet, so there is no telling where in it a password is.
+        f.debug_struct("OpenAiClientBuilder")
+            .field("model", &self.model)
+            .field("provider", &self.provider)
+            .field("base_url", &self.base_url.as_ref().map(|_| "…"))
+            .field("api_key", &self.api_key.as_ref().map(|_| "…"))
+            .field("connect_timeout", &self.connect_timeout)
+            .field("read_timeout", &self.read_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Builds a client from variables; an empty one counts as not set, as deployment tools like to leave them.
+pub(super) fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Result<OpenAiClient, ModelError> {
+    let read = |name: &str| -> Result<Option<String>, ModelError> {
+        let Some(value) = lookup(name) else { return Ok(None) };
+        let value = value.into_string().map_err(|_| ModelError::Configuration(format!("{name} is not UTF-8")))?;
+        let value = value.trim();
+        Ok((!value.is_empty()).then(|| value.to_owned()))
+    };
+    let model = read(MODEL_VARIABLE)?.ok_or_else(|| {
+        ModelError::Configuration(format!("{MODEL_VARIABLE} is not set: it names the model, `gpt-4o-mini`, say"))
+    })?;
+    let mut builder = OpenAiClientBuilder::new(model);
+    builder.base_url = read(BASE_URL_VARIABLE)?;
+    builder.api_key = read(API_KEY_VARIABLE)?;
+    if builder.base_url.is_none() && builder.api_key.is_none() {
+        return Err(ModelError::Configuration(format!(
+            "{API_KEY_VARIABLE} is not set, which {DEFAULT_BASE_URL} needs; for a server without keys set \
+             {BASE_URL_VARIABLE}"
+        )));
+    }
+    builder.build()
+}
+
+fn check_key(key: &str) -> Result<(), ModelError> {
+    let sendable = !key.is_empty() && HeaderValue::from_str(key).is_ok();
+    let error = "the API key is empty or has characters that an HTTP header cannot carry";
+    if sendable { Ok(()) } else { Err(ModelError::Configuration(error.to_owned())) }
+}
+
+/// Gives the endpoint and the password that its URL holds. No error shows the URL, which may hold one.
+fn parse_base_url(base_url: &str, has_key: bool) -> Result<(Endpoint, Option<String>), ModelError> {
+    let invalid = |reason: &dyn fmt::Display| {
+        ModelError::Configuration(format!("the base URL is not like `{DEFAULT_BASE_URL}`: {reason}"))
+    };
+    let mut url = Url::parse(base_url).map_err(|error| invalid(&error))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(invalid(&"it must begin with http:// or https://"));
+    }
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+        return Err(invalid(&"it has no host"));
+    };
+    let server = ServerAddress { host: host.trim_matches(['[', ']']).to_owned(), port };
+    let shown = format!("{}://{host}:{port}{}", url.scheme(), url.path());
+    let password = url.password().map(str::to_owned);
+    // Two `Authorization` headers would be one too many.
+    if has_key && (url.set_username("").is_err() || url.set_password(None).is_err()) {
+        return Err(invalid(&"it cannot go without credentials"));
+    }
+    url.path_segments_mut()
+        .map_err(|()| invalid(&"it cannot have a path"))?
+        .pop_if_empty()
+        .extend(["chat", "completions"]);
+    Ok((Endpoint { url, shown, server }, password))
+}
+
+fn http_client(server: &ServerAddress, connect_timeout: Duration) -> Result<Client, ModelError> {
+    let builder = Client::builder().connect_timeout(connect_timeout).redirect(redirect::Policy::none());
+    // A proxy cannot reach this machine's servers, yet a machine with a proxy often does not exempt them.
+    let is_local = server.host == "localhost" || server.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    let builder = if is_local { builder.no_proxy() } else { builder };
+    builder.build().map_err(|error| ModelError::Configuration(format!("no HTTP client can be made: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::ChatModel;
+
+    fn from_variables(variables: &[(&str, &str)]) -> Result<OpenAiClient, ModelError> {
+        from_lookup(|name| {
+            variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| OsString::from(value))
+        })
+    }
+
+    #[test]
+    fn the_environment_names_what_is_missing() {
+        let check = |variables: &[(&str, &str)], expected: &str| {
+            let error = from_variables(variables).unwrap_err();
+            assert_eq!(error.code(), "configuration");
+            assert!(error.to_string().contains(expected), "{variables:?}: {error}");
+        };
+        check(&[], "OPENAI_MODEL is not set");
+        check(&[("OPENAI_MODEL", " ")], "OPENAI_MODEL is not set");
+        check(&[("OPENAI_MODEL", "m")], "OPENAI_API_KEY is not set");
+        check(&[("OPENAI_MODEL", "m"), ("OPENAI_API_KEY", "")], "OPENAI_API_KEY is not set");
+        check(&[("OPENAI_MODEL", "m"), ("OPENAI_BASE_URL", "localhost:8080")], "http:// or https://");
+    }
+
+    #[test]
+    fn the_environment_sets_up_a_client() {
+        let local = from_variables(&[("OPENAI_MODEL", "m"), ("OPENAI_BASE_URL", "http://localhost:8080/v1")]).unwrap();
+        assert_eq!((local.model(), local.provider()), ("m", "openai"));
+        assert_eq!(local.server(), Some(ServerAddress { host: "localhost".to_owned(), port: 8080 }));
+        assert_eq!(local.api_key, None);
+
+        let openai = from_variables(&[("OPENAI_MODEL", "m"), ("OPENAI_API_KEY", " sk-1\n")]).unwrap();
+        assert_eq!(openai.api_key.as_deref(), Some("sk-1"));
+        assert_eq!(openai.endpoint.url.as_str(), "https://api.openai.com/v1/chat/completions");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_variable_that_is_not_text_is_named() {
+        use std::os::unix::ffi::OsStringExt;
+
+        let error = from_lookup(|name| (name == "OPENAI_MODEL").then(|| OsString::from_vec(vec![0xff]))).unwrap_err();
+        assert!(error.to_string().contains("OPENAI_MODEL is not UTF-8"), "{error}");
+    }
+
+    #[test]
+    fn the_endpoint_follows_from_the_base_url() {
+        let check = |base_url: &str, endpoint: &str, host: &str, port: u16| {
+            let client = OpenAiClient::builder("m").with_base_url(base_url).build().unwrap();
+            assert_eq!(client.endpoint.url.as_str(), endpoint);
+            assert_eq!(client.server(), Some(ServerAddress { host: host.to_owned(), port }));
+        };
+        check("https://a.example/v1", "https://a.example/v1/chat/completions", "a.example", 443);
+        check("https://a.example/v1/", "https://a.example/v1/chat/completions", "a.example", 443);
+        check("http://a.example", "http://a.example/chat/completions", "a.example", 80);
+        check("http://[::1]:8080/v1", "http://[::1]:8080/v1/chat/completions", "::1", 8080);
+        check("https://a.example/v1?v=2", "https://a.example/v1/chat/completions?v=2", "a.example", 443);
+        check("http://u:p@a.example", "http://u:p@a.example/chat/completions", "a.example", 80);
+    }
+
+    #[test]
+    fn a_setting_that_cannot_work_is_an_error_without_secrets() {
+        let builder = OpenAiClient::builder;
+        for (builder, expected) in [
+            (builder("").with_api_key("hush"), "the model's name is empty"),
+            (builder("m"), "needs an API key"),
+            (builder("m").with_api_key("hush\n"), "the API key is empty or has"),
+            (builder("m").with_api_key(""), "the API key is empty or has"),
+            (builder("m").with_base_url("http://u:hush@ho st/v1"), "the base URL is not like"),
+            (builder("m").with_base_url("u:hush@host/v1"), "the base URL is not like"),
+            (builder("m").with_base_url("ftp://u:hush@host/v1"), "http:// or https://"),
+        ] {
+            assert!(!format!("{builder:?}").contains("hush"), "{builder:?}");
+            let error = builder.build().unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+            assert!(!format!("{error} {error:?}").contains("hush"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secrets() {
+        let client = OpenAiClient::builder("m")
+            .with_base_url("https://u:hush@a.example/v1?api-key=hush")
+            .with_api_key("hush")
+            .build()
+            .unwrap();
+        let shown = format!("{client:?}");
+        assert!(!shown.contains("hush"), "{shown}");
+        assert!(shown.contains("https://a.example:443/v1"), "{shown}");
+        assert_eq!(client.endpoint.url.as_str(), "https://a.example/v1/chat/completions?api-key=hush");
+    }
+}

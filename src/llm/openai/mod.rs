@@ -1,0 +1,20 @@
+//! The OpenAI chat API over HTTP, as OpenAI, llama.cpp, Ollama, vLLM, LM Studio and others serve it.
+//!
+//! In flows a [`ChatRequest`](super::ChatRequest), out flow the pieces of the answer, read from server-sent events as
+//! the network delivers them. Servers differ from OpenAI in many details; what can be understood is, and what cannot
+//! is an error, never an empty answer.
+
+mod answer;
+mod builder;
+mod client;
+mod peer;
+mod provider_error;
+mod tool_calls;
+mod wire;
+
+pub use answer::MAX_EVENT_BYTES;
+pub use builder::{
+    DEFAULT_BASE_URL, DEFAULT_CONNECT_TIMEOUT, DEFAULT_PROVIDER, DEFAULT_READ_TIMEOUT, OpenAiClientBuilder,
+};
+pub use client::OpenAiClient;
+pub use provider_error::MAX_ERROR_BODY_BYTES;
