@@ -25,8 +25,8 @@ pub use emission::{Emission, SpanScope, TRACING_TARGET};
 pub use error::{EventError, Lagged, RecvError, TryRecvError};
 pub use model::{ComponentStatus, Event, EventScope, EventType};
 pub use payload::{
-    AgentCompleted, AgentProgress, Failure, LlmCompleted, LlmStarted, StepCompleted, StepStarted, StepType, ToolCall,
-    ToolCompleted, ToolProgress, ToolStarted, Usage, WorkflowCompleted, WorkflowStarted,
+    AgentCompleted, AgentProgress, AgentStarted, Failure, LlmCompleted, LlmStarted, StepCompleted, StepStarted,
+    StepType, ToolCall, ToolCompleted, ToolProgress, ToolStarted, Usage, WorkflowCompleted, WorkflowStarted,
 };
 pub use stream::{DEFAULT_CAPACITY, EventStream, EventStreamBuilder};
 pub use subscription::Subscription;

@@ -115,6 +115,19 @@ pub struct StepCompleted {
     pub duration_ms: u64,
 }
 
+/// An agent begins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AgentStarted {
+    /// What the agent was given.
+    pub input: JsonValue,
+    /// The model that it asks, where it is always the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// What the agent is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
 /// An agent goes into another round with its model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentProgress {
@@ -291,7 +304,7 @@ macro_rules! into_event_data {
 }
 
 into_event_data! {
-    WorkflowStarted WorkflowCompleted StepStarted StepCompleted AgentProgress AgentCompleted
+    WorkflowStarted WorkflowCompleted StepStarted StepCompleted AgentStarted AgentProgress AgentCompleted
     LlmStarted LlmCompleted ToolStarted ToolProgress ToolCompleted Failure
 }
 

@@ -1,0 +1,132 @@
+//! A component that is running: whatever becomes of it, its end is told exactly once.
+
+use std::{cell::Cell, error::Error, future::Future, sync::Arc};
+
+use parking_lot::ReentrantMutex;
+use serde_json::{Map, Value as JsonValue};
+use tokio::time::Instant;
+
+use super::{error::with_sources, run::Run, scope::Current};
+use crate::event::{Event, EventData, EventError, EventScope, EventType, Failure, SpanScope, TraceContext};
+
+/// The guard of a started component.
+///
+/// Consumed by [`complete`](Self::complete) or [`fail`](Self::fail); dropped, it says Canceled, or Failed while the thread
+/// is unwinding from a panic.
+#[derive(Debug)]
+pub(super) struct Component {
+    reporter: Reporter,
+    span: Option<Arc<dyn SpanScope>>,
+    trace: Option<TraceContext>,
+    started: Instant,
+}
+
+/// The component's voice, which may outlive it and then falls silent.
+#[derive(Clone, Debug)]
+pub(super) struct Reporter(Arc<Voice>);
+
+#[derive(Debug)]
+struct Voice {
+    run: Arc<Run>,
+    scope: EventScope,
+    component_id: String,
+    /// Held while an event is appended, so that no progress can come after the end. Re-entrant, since a tracing layer
+    /// may report from inside of an append.
+    open: ReentrantMutex<Cell<bool>>,
+}
+
+impl Component {
+    /// Tells the start of a component.
+    pub(super) fn start(
+        run: &Arc<Run>,
+        scope: EventScope,
+        component_id: impl Into<String>,
+        data: impl Into<EventData>,
+    ) -> Result<Self, EventError> {
+        let component_id = component_id.into();
+        let event = Event::unstamped(scope, EventType::Started, component_id.clone(), None, data)
+            .in_workflow(Some(run.workflow_id.clone()), run.parent_workflow_id.clone());
+        let emitted = run.stream.emit(event)?;
+        let voice = Voice { run: Arc::clone(run), scope, component_id, open: ReentrantMutex::new(Cell::new(true)) };
+        Ok(Self {
+            reporter: Reporter(Arc::new(voice)),
+            span: emitted.scope,
+            trace: emitted.event.trace,
+            started: Instant::now(),
+        })
+    }
+
+    /// Polls the component's work inside of its span.
+    pub(super) async fn run<F: Future>(&self, work: F) -> F::Output {
+        let current = Current { run: Arc::clone(&self.reporter.0.run), span: self.span.clone() };
+        current.run(work).await
+    }
+
+    /// Reports progress.
+    pub(super) fn progress(&self, message: Option<String>, data: impl Into<EventData>) {
+        self.reporter.progress(message, data);
+    }
+
+    /// A voice for others to report progress with.
+    pub(super) fn reporter(&self) -> Reporter {
+        self.reporter.clone()
+    }
+
+    /// The span that a bridge made of the component.
+    pub(super) const fn trace(&self) -> Option<TraceContext> {
+        self.trace
+    }
+
+    /// Since the start, in milliseconds.
+    pub(super) fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Tells a good end.
+    pub(super) fn complete(self, data: impl Into<EventData>) {
+        self.reporter.end(EventType::Completed, None, data);
+    }
+
+    /// Tells a failure, with the error's sources and what else is known.
+    pub(super) fn fail(self, error: &dyn Error, code: &str, details: Map<String, JsonValue>) {
+        let failure = Failure { error_code: code.to_owned(), duration_ms: self.elapsed_ms(), details };
+        self.reporter.end(EventType::Failed, Some(with_sources(error)), failure);
+    }
+}
+
+impl Reporter {
+    /// Reports progress; does nothing once the component has ended.
+    pub(super) fn progress(&self, message: Option<String>, data: impl Into<EventData>) {
+        let open = self.0.open.lock();
+        if open.get() {
+            self.append(EventType::Progress, message, data);
+        }
+    }
+
+    fn end(&self, event_type: EventType, message: Option<String>, data: impl Into<EventData>) {
+        let open = self.0.open.lock();
+        if open.replace(false) {
+            self.append(event_type, message, data);
+        }
+    }
+
+    fn append(&self, event_type: EventType, message: Option<String>, data: impl Into<EventData>) {
+        let Voice { run, scope, component_id, .. } = &*self.0;
+        let event = Event::unstamped(*scope, event_type, component_id.clone(), message, data)
+            .in_workflow(Some(run.workflow_id.clone()), run.parent_workflow_id.clone());
+        // Only a bad id is refused, and this id passed when the component started.
+        drop(run.stream.append(event));
+    }
+}
+
+impl Drop for Component {
+    fn drop(&mut self) {
+        let (event_type, code, message) = if std::thread::panicking() {
+            (EventType::Failed, "panic", "panicked")
+        } else {
+            (EventType::Canceled, "canceled", "dropped before its end")
+        };
+        let failure = Failure { error_code: code.to_owned(), duration_ms: self.elapsed_ms(), details: Map::new() };
+        self.reporter.end(event_type, Some(message.to_owned()), failure);
+    }
+}

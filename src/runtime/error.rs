@@ -1,0 +1,178 @@
+//! What a run and a tool can fail with.
+
+use std::error::Error;
+
+use thiserror::Error;
+
+use crate::{event::EventError, llm::ModelError};
+
+/// Any error of the user's own.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A workflow gave no output.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// A component has a name that cannot be an id; nothing was run.
+    #[error("a component of the workflow has no valid name")]
+    Name(#[from] EventError),
+    /// The workflow was not run inside a Tokio runtime.
+    #[error("a workflow needs a Tokio runtime: call it inside `#[tokio::main]` or `Runtime::block_on`")]
+    NoTokioRuntime,
+    /// An agent's model gave no answer.
+    #[error("the model of agent {agent:?} gave no answer")]
+    Model {
+        /// The agent.
+        agent: String,
+        /// What the model failed with.
+        #[source]
+        source: ModelError,
+    },
+    /// An agent asked for tools again and again.
+    #[error("agent {agent:?} gave no answer within {limit} iterations; raise the limit with `with_max_iterations`")]
+    IterationLimit {
+        /// The agent.
+        agent: String,
+        /// The most rounds it may take.
+        limit: u32,
+    },
+    /// A transform step's function failed.
+    #[error("step {step:?} failed")]
+    Transform {
+        /// The step's name.
+        step: String,
+        /// What the function failed with.
+        #[source]
+        source: BoxError,
+    },
+    /// A nested workflow failed.
+    #[error("nested workflow {workflow:?} failed")]
+    SubWorkflow {
+        /// The nested workflow's name.
+        workflow: String,
+        /// What it failed with.
+        #[source]
+        source: Box<Self>,
+    },
+}
+
+impl RunError {
+    /// A fixed word for the kind of failure, for `error_code` in events and `error.type` in telemetry.
+    ///
+    /// What [`ModelError::code`] returns, or one of `invalid_name`, `no_runtime`, `max_iterations` and `transform`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Name(_) => "invalid_name",
+            Self::NoTokioRuntime => "no_runtime",
+            Self::Model { source, .. } => source.code(),
+            Self::IterationLimit { .. } => "max_iterations",
+            Self::Transform { .. } => "transform",
+            Self::SubWorkflow { source, .. } => source.code(),
+        }
+    }
+
+    /// Whether the same run may succeed later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Model { source, .. } => source.is_retryable(),
+            Self::SubWorkflow { source, .. } => source.is_retryable(),
+            Self::Name(_) | Self::NoTokioRuntime | Self::IterationLimit { .. } | Self::Transform { .. } => false,
+        }
+    }
+}
+
+/// A tool gave no result. The run goes on: the model is told, and decides.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ToolError {
+    /// The tool did not succeed.
+    #[error("{message}")]
+    Failed {
+        /// A sentence for people and for the model.
+        message: String,
+        /// A fixed word for the kind of failure, if the tool has one.
+        code: Option<String>,
+    },
+    /// The tool failed with an error of its own.
+    #[error("the tool failed")]
+    Source(#[source] BoxError),
+    /// The arguments are not what the tool takes.
+    #[error("invalid arguments: {reason}")]
+    InvalidArguments {
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// The model asked for a tool that its agent does not have.
+    #[error("there is no tool {name:?}; known tools: {known}")]
+    Unknown {
+        /// The name that the model gave.
+        name: String,
+        /// The agent's tools.
+        known: String,
+    },
+    /// The tool panicked.
+    #[error("the tool panicked: {message}")]
+    Panicked {
+        /// What the panic said.
+        message: String,
+    },
+}
+
+impl ToolError {
+    /// Fails with a sentence.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self::Failed { message: message.into(), code: None }
+    }
+
+    /// Fails with a sentence and a fixed word, such as `DIV_BY_ZERO`.
+    #[must_use]
+    pub fn with_code(message: impl Into<String>, code: impl Into<String>) -> Self {
+        Self::Failed { message: message.into(), code: Some(code.into()) }
+    }
+
+    /// Fails with an error, which is kept as the source.
+    #[must_use]
+    pub fn from_source(source: impl Into<BoxError>) -> Self {
+        Self::Source(source.into())
+    }
+
+    /// A fixed word for the kind of failure: the tool's own, or one of `tool_failed`, `invalid_arguments`,
+    /// `unknown_tool` and `panic`.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Failed { code, .. } => code.as_deref().unwrap_or("tool_failed"),
+            Self::Source(_) => "tool_failed",
+            Self::InvalidArguments { .. } => "invalid_arguments",
+            Self::Unknown { .. } => "unknown_tool",
+            Self::Panicked { .. } => "panic",
+        }
+    }
+}
+
+impl From<String> for ToolError {
+    fn from(message: String) -> Self {
+        Self::new(message)
+    }
+}
+
+impl From<&str> for ToolError {
+    fn from(message: &str) -> Self {
+        Self::new(message)
+    }
+}
+
+/// The error and its sources, as one sentence.
+pub(super) fn with_sources(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

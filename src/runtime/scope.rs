@@ -1,0 +1,93 @@
+//! Where the current task stands in the tree of components.
+//!
+//! Ancestry is a matter of the task, never of the thread: it is set around each poll of a component's future and carried
+//! into other tasks only by [`spawn`] and [`spawn_blocking`].
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+};
+
+use tokio::task::JoinHandle;
+
+use super::run::Run;
+use crate::event::SpanScope;
+
+/// The component whose work is being polled.
+#[derive(Clone, Debug)]
+pub(super) struct Current {
+    pub(super) run: Arc<Run>,
+    pub(super) span: Option<Arc<dyn SpanScope>>,
+}
+
+tokio::task_local! {
+    static CURRENT: Current;
+}
+
+impl Current {
+    /// The component in whose scope this is called, if any.
+    pub(super) fn get() -> Option<Self> {
+        CURRENT.try_with(Clone::clone).ok()
+    }
+
+    /// Polls a future inside this component, always.
+    pub(super) async fn run<F: Future>(self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        poll_fn(|cx| self.enter(|| future.as_mut().poll(cx))).await
+    }
+
+    /// Calls `work` inside this component.
+    fn enter<R>(&self, work: impl FnOnce() -> R) -> R {
+        let mut work = Some(work);
+        let mut result = None;
+        let mut once = || {
+            if let Some(work) = work.take() {
+                result = Some(work());
+            }
+        };
+        CURRENT.sync_scope(self.clone(), || match &self.span {
+            Some(span) => {
+                span.run(&mut once);
+                // A scope that does not run its work costs the trace, never the work.
+                once();
+            }
+            None => once(),
+        });
+        result.expect("`once` ran, since both arms call it")
+    }
+}
+
+/// Spawns a task whose spans and workflows nest under the component that calls this.
+///
+/// A bare [`tokio::spawn`] starts a trace of its own. Called outside of a component it is the same as that.
+///
+/// # Panics
+///
+/// If called outside of a Tokio runtime.
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    match Current::get() {
+        Some(current) => tokio::spawn(current.run(future)),
+        None => tokio::spawn(future),
+    }
+}
+
+/// Runs blocking work on Tokio's pool for it; its spans nest under the component that calls this.
+///
+/// # Panics
+///
+/// If called outside of a Tokio runtime.
+pub fn spawn_blocking<F, R>(work: F) -> JoinHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    match Current::get() {
+        Some(current) => tokio::task::spawn_blocking(move || current.enter(work)),
+        None => tokio::task::spawn_blocking(work),
+    }
+}

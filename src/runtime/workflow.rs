@@ -1,0 +1,114 @@
+//! A workflow: named steps, each given what the one before it gave.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value as JsonValue};
+use tokio::sync::mpsc;
+
+use super::{RunError, RunOptions, RunOutput, Step, component::Component, executor, run::Run};
+use crate::event::{Event, EventError, EventScope, WorkflowCompleted, WorkflowStarted};
+
+/// Named steps that run one after the other. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Workflow {
+    name: Arc<str>,
+    steps: Arc<[Step]>,
+}
+
+/// How a [`Workflow`] is put together.
+#[derive(Debug)]
+#[must_use]
+pub struct WorkflowBuilder {
+    name: String,
+    steps: Vec<Step>,
+}
+
+impl Workflow {
+    /// Begins a workflow. The name is the id of its events and the name of its span, so it should be one of few.
+    #[expect(clippy::new_ret_no_self, reason = "the guide fixes `Workflow::new(name).add_step(..).build()`")]
+    pub fn new(name: impl Into<String>) -> WorkflowBuilder {
+        WorkflowBuilder { name: name.into(), steps: Vec::new() }
+    }
+
+    /// The workflow's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The steps, in order.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// Runs the workflow and sends its events to a channel.
+    ///
+    /// A task of its own moves the events from the run's log to the channel, so a slow receiver never holds up the run;
+    /// it goes on after this call returns until all are sent, or the receiver is gone. If the receiver falls behind the
+    /// whole log, a `system:event_stream` event says which offsets are missing.
+    ///
+    /// # Errors
+    ///
+    /// - [`RunError::Name`] if a component's name cannot be an id; nothing was run then.
+    /// - [`RunError::NoTokioRuntime`] outside of a Tokio runtime.
+    /// - Any other [`RunError`] if a step failed; its events have been sent.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the run: every component that is open says Canceled, innermost first.
+    pub async fn execute(
+        &self,
+        input: impl Into<JsonValue>,
+        events: &mpsc::Sender<Event>,
+    ) -> Result<RunOutput, RunError> {
+        let stream = executor::stream_into(events.clone())?;
+        executor::execute(self, input.into(), stream, RunOptions::default()).await
+    }
+
+    /// Checks that every component's name can be an id.
+    pub(super) fn validate(&self) -> Result<(), EventError> {
+        executor::check_id(EventScope::Workflow, &self.name)?;
+        self.steps.iter().try_for_each(Step::validate)
+    }
+
+    /// Runs the steps as one component.
+    pub(super) async fn run(&self, input: JsonValue, run: &Arc<Run>) -> Result<RunOutput, RunError> {
+        let component =
+            Component::start(run, EventScope::Workflow, &*self.name, WorkflowStarted { input: input.clone() })?;
+        match component.run(self.run_steps(input, run)).await {
+            Ok(output) => {
+                let trace = component.trace();
+                let duration_ms = component.elapsed_ms();
+                component.complete(WorkflowCompleted { output: output.clone(), duration_ms });
+                Ok(RunOutput { workflow_id: run.workflow_id.clone(), output, trace })
+            }
+            Err(error) => {
+                component.fail(&error, error.code(), Map::new());
+                Err(error)
+            }
+        }
+    }
+
+    async fn run_steps(&self, input: JsonValue, run: &Arc<Run>) -> Result<JsonValue, RunError> {
+        let mut value = input;
+        for (index, step) in self.steps.iter().enumerate() {
+            value = step.run(&format!("{}:step:{index}", self.name), value, run).await?;
+        }
+        Ok(value)
+    }
+}
+
+impl WorkflowBuilder {
+    /// Adds a step at the end.
+    pub fn add_step(mut self, step: impl Into<Step>) -> Self {
+        self.steps.push(step.into());
+        self
+    }
+
+    /// Ends the workflow. Without a step it gives back its input.
+    #[must_use]
+    pub fn build(self) -> Workflow {
+        Workflow { name: self.name.into(), steps: self.steps.into() }
+    }
+}
