@@ -1,7 +1,16 @@
 //! What a user of the runtime needs in scope: `use agent_runtime::prelude::*;`.
 
+pub use async_trait::async_trait;
 pub use serde_json::{Value as JsonValue, json};
 
-pub use crate::event::{
-    ComponentStatus, Event, EventData, EventError, EventScope, EventStream, EventType, Lagged, RecvError, Subscription,
+pub use crate::{
+    event::{
+        ComponentStatus, Event, EventData, EventError, EventScope, EventStream, EventType, Lagged, RecvError,
+        Subscription,
+    },
+    llm::{ChatModel, ScriptedModel, ScriptedReply},
+    runtime::{
+        Agent, AgentStep, FnTool, ProgressCallback, RunError, RunOutput, Runtime, SubWorkflowStep, Tool, ToolError,
+        TransformStep, Workflow,
+    },
 };

@@ -1,0 +1,87 @@
+//! Run `cargo run --example quickstart`: a report is researched, checked and written before your eyes, then its trace is
+//! drawn as a tree. No server, no key and no network are needed.
+//!
+//! `--trace-out FILE` also writes the trace as OTLP JSON. With `OTEL_EXPORTER_OTLP_ENDPOINT` set the trace is exported
+//! there too. With `OPENAI_BASE_URL` or `OPENAI_API_KEY`, and `OPENAI_MODEL`, set, that model is asked.
+#![expect(clippy::print_stdout, reason = "this example is about what it prints")]
+
+mod live;
+mod scenario;
+mod tree;
+
+use std::{env, error::Error, path::PathBuf, sync::Arc};
+
+use agent_runtime::{
+    llm::{ChatModel, OpenAiClient},
+    otel::{Telemetry, to_otlp_json},
+    prelude::*,
+};
+use opentelemetry_sdk::{
+    Resource,
+    trace::{InMemorySpanExporter, SimpleSpanProcessor},
+};
+
+const QUESTION: &str = "How did Acme's sales do in the fourth quarter?";
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let trace_out = trace_out_from_args()?;
+    let model = choose_model()?;
+
+    let spans = InMemorySpanExporter::default();
+    let telemetry = set_up_telemetry(&spans)?;
+    telemetry.install()?;
+
+    let runtime = Runtime::new();
+    let printer = tokio::spawn(live::print(runtime.event_stream().subscribe()));
+    let result = runtime.execute(&scenario::workflow(model), QUESTION).await;
+    drop(runtime);
+    printer.await?;
+
+    let finished = spans.get_finished_spans()?;
+    print!("\n{}", tree::draw(&finished));
+    if let Some(path) = trace_out {
+        let resource = Resource::builder().with_service_name("quickstart").build();
+        std::fs::write(&path, to_otlp_json(finished, &resource)?)?;
+        println!("\nOTLP JSON written to {}", path.display());
+    }
+    let exports = is_set("OTEL_EXPORTER_OTLP_ENDPOINT");
+    match telemetry.shutdown() {
+        Ok(delivery) if exports => println!("\n{} spans exported over OTLP", delivery.exported),
+        Ok(_) => println!("\nSet OTEL_EXPORTER_OTLP_ENDPOINT to export this trace, to Jaeger for example."),
+        Err(error) => println!("\nThe trace was not exported in full: {error}"),
+    }
+    result?;
+    Ok(())
+}
+
+fn set_up_telemetry(spans: &InMemorySpanExporter) -> Result<Telemetry, Box<dyn Error>> {
+    let mut telemetry = Telemetry::builder("quickstart").with_span_processor(SimpleSpanProcessor::new(spans.clone()));
+    if is_set("OTEL_EXPORTER_OTLP_ENDPOINT") {
+        telemetry = telemetry.with_otlp_from_env()?;
+    }
+    Ok(telemetry.build())
+}
+
+fn choose_model() -> Result<Arc<dyn ChatModel>, Box<dyn Error>> {
+    if is_set("OPENAI_BASE_URL") || is_set("OPENAI_API_KEY") {
+        let model = OpenAiClient::from_env()?;
+        println!("Model: {} ({})", model.model(), model.provider());
+        return Ok(Arc::new(model));
+    }
+    println!("Model: a script, not a real model. Set OPENAI_BASE_URL, OPENAI_API_KEY and OPENAI_MODEL to ask one.");
+    Ok(Arc::new(scenario::scripted_model()))
+}
+
+fn trace_out_from_args() -> Result<Option<PathBuf>, String> {
+    let mut args = env::args_os().skip(1);
+    match (args.next(), args.next(), args.next()) {
+        (None, ..) => Ok(None),
+        (Some(flag), Some(path), None) if flag == "--trace-out" => Ok(Some(path.into())),
+        _ => Err("usage: quickstart [--trace-out FILE]".to_owned()),
+    }
+}
+
+fn is_set(variable: &str) -> bool {
+    env::var_os(variable).is_some_and(|value| !value.is_empty())
+}

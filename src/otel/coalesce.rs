@@ -1,0 +1,132 @@
+//! Progress merged into few span events, however much of it there is.
+//!
+//! An SDK keeps 128 events of a span and silently drops the rest, while one long answer has thousands of chunks. So
+//! reports are merged in time windows, and the window doubles as the span fills up.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use opentelemetry::KeyValue;
+
+use super::{mapping, names};
+use crate::event::{Event, EventScope, LLM_BATCH_WINDOW, TOOL_BATCH_WINDOW};
+
+/// How many span events the progress of one component becomes at most, by default: three quarters of the SDK's limit,
+/// which leaves room for system events and for the user's own.
+pub const DEFAULT_MAX_PROGRESS_EVENTS: u32 = 96;
+
+/// How many times the window doubles on the way to the limit.
+const DOUBLINGS: u32 = 12;
+
+/// The progress of one component.
+#[derive(Debug)]
+pub(super) struct Coalescer {
+    window: Duration,
+    limit: u32,
+    emitted: u32,
+    total: u64,
+    first_at: Option<DateTime<Utc>>,
+    gathered: Option<Gathered>,
+}
+
+/// Reports that become one span event.
+#[derive(Debug)]
+struct Gathered {
+    scope: EventScope,
+    since: DateTime<Utc>,
+    last: DateTime<Utc>,
+    count: u64,
+    first_offset: Option<u64>,
+    last_offset: Option<u64>,
+    attributes: Vec<KeyValue>,
+}
+
+/// A span event that stands for one or more reports.
+#[derive(Debug)]
+pub(super) struct ProgressEvent {
+    pub(super) name: &'static str,
+    pub(super) at: DateTime<Utc>,
+    pub(super) attributes: Vec<KeyValue>,
+}
+
+impl Coalescer {
+    pub(super) fn new(scope: EventScope, limit: u32) -> Self {
+        let window = if scope == EventScope::LlmRequest { LLM_BATCH_WINDOW } else { TOOL_BATCH_WINDOW };
+        Self { window, limit: limit.max(1), emitted: 0, total: 0, first_at: None, gathered: None }
+    }
+
+    /// Adds a report; gives the span event that is complete with it, if any.
+    pub(super) fn add(&mut self, event: &Event) -> Option<ProgressEvent> {
+        self.total += 1;
+        self.first_at.get_or_insert(event.timestamp);
+        let window = TimeDelta::from_std(self.current_window()).unwrap_or(TimeDelta::MAX);
+        let has_room = self.emitted + 1 < self.limit;
+        let is_over = |gathered: &mut Gathered| has_room && event.timestamp - gathered.since >= window;
+        let done = self.gathered.take_if(is_over).map(|gathered| self.emit(gathered));
+        match &mut self.gathered {
+            Some(gathered) => gathered.add(event),
+            None => self.gathered = Some(Gathered::of(event)),
+        }
+        done
+    }
+
+    /// Gives what is still gathered, at the component's end.
+    pub(super) fn finish(&mut self) -> Option<ProgressEvent> {
+        self.gathered.take().map(|gathered| self.emit(gathered))
+    }
+
+    /// How many reports there were.
+    pub(super) const fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// When the first one came.
+    pub(super) const fn first_at(&self) -> Option<DateTime<Utc>> {
+        self.first_at
+    }
+
+    fn emit(&mut self, gathered: Gathered) -> ProgressEvent {
+        self.emitted += 1;
+        gathered.into_event()
+    }
+
+    fn current_window(&self) -> Duration {
+        let doublings = self.emitted / (self.limit / DOUBLINGS).max(1);
+        self.window.saturating_mul(1_u32.checked_shl(doublings).unwrap_or(u32::MAX))
+    }
+}
+
+impl Gathered {
+    fn of(event: &Event) -> Self {
+        Self {
+            scope: event.scope,
+            since: event.timestamp,
+            last: event.timestamp,
+            count: 1,
+            first_offset: event.offset,
+            last_offset: event.offset,
+            attributes: mapping::progress(event),
+        }
+    }
+
+    fn add(&mut self, event: &Event) {
+        self.count += 1;
+        self.last = event.timestamp;
+        self.last_offset = event.offset;
+        self.attributes = mapping::progress(event);
+    }
+
+    fn into_event(self) -> ProgressEvent {
+        let (name, count) = if self.scope == EventScope::LlmRequest {
+            (names::EVENT_CHUNK, names::LLM_CHUNK_COUNT)
+        } else {
+            (names::EVENT_PROGRESS, names::PROGRESS_COUNT)
+        };
+        let as_int = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let mut attributes = self.attributes;
+        attributes.push(KeyValue::new(count, as_int(self.count)));
+        attributes.extend(self.first_offset.map(|offset| KeyValue::new(names::FIRST_OFFSET, as_int(offset))));
+        attributes.extend(self.last_offset.map(|offset| KeyValue::new(names::LAST_OFFSET, as_int(offset))));
+        ProgressEvent { name, at: self.last, attributes }
+    }
+}

@@ -1,0 +1,278 @@
+//! The state machine from events to spans.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use opentelemetry::{
+    Context, KeyValue,
+    trace::{Span, SpanBuilder, SpanContext, SpanId, Status, TraceContextExt as _, Tracer},
+};
+use parking_lot::Mutex;
+
+use super::{
+    coalesce::{Coalescer, DEFAULT_MAX_PROGRESS_EVENTS, ProgressEvent},
+    ids, mapping, names,
+    open_spans::{OpenSpan, OpenSpans},
+    scope::{self, OtelScope},
+};
+use crate::event::{self, Event, EventScope, EventType, SpanScope, TraceContext};
+
+/// How many spans may be open at once by default; beyond it the oldest is ended as interrupted.
+pub const DEFAULT_MAX_OPEN_SPANS: usize = 65_536;
+
+/// How long a span may stay open by default before it is ended as interrupted.
+pub const DEFAULT_MAX_SPAN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many system events one span takes.
+const MAX_SYSTEM_EVENTS: u32 = 16;
+
+/// Turns events into spans of a [`Tracer`], with the events' own times.
+///
+/// It knows neither `tracing` nor an exporter: [`OtelLayer`](super::OtelLayer) gives it live events, a replay may give it
+/// stored ones. Events of one component must come in order; components may interleave in any way.
+pub struct SpanMapper<T> {
+    tracer: T,
+    max_open_spans: usize,
+    max_span_age: TimeDelta,
+    max_progress_events: u32,
+    open: Mutex<OpenSpans>,
+    interrupted: AtomicU64,
+}
+
+/// What became of an event.
+#[derive(Debug)]
+pub struct Observed {
+    /// The span of the event's component.
+    pub trace: TraceContext,
+    /// For a Started event, the context that the component's work should run in.
+    pub scope: Option<Arc<dyn SpanScope>>,
+}
+
+impl<T> SpanMapper<T>
+where
+    T: Tracer,
+    T::Span: Send + Sync + 'static,
+{
+    /// Makes a mapper that starts its spans with a tracer.
+    #[must_use]
+    pub fn new(tracer: T) -> Self {
+        Self {
+            tracer,
+            max_open_spans: DEFAULT_MAX_OPEN_SPANS,
+            max_span_age: TimeDelta::from_std(DEFAULT_MAX_SPAN_AGE).unwrap_or(TimeDelta::MAX),
+            max_progress_events: DEFAULT_MAX_PROGRESS_EVENTS,
+            open: Mutex::default(),
+            interrupted: AtomicU64::new(0),
+        }
+    }
+
+    /// Sets how many spans may be open at once; at least 1. By default, [`DEFAULT_MAX_OPEN_SPANS`].
+    #[must_use]
+    pub fn with_max_open_spans(mut self, spans: usize) -> Self {
+        self.max_open_spans = spans.max(1);
+        self
+    }
+
+    /// Sets how long a span may stay open; it is looked at when the next span starts. By default,
+    /// [`DEFAULT_MAX_SPAN_AGE`].
+    #[must_use]
+    pub fn with_max_span_age(mut self, age: Duration) -> Self {
+        self.max_span_age = TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
+        self
+    }
+
+    /// Sets how many span events the progress of one component becomes at most; at least 1. By default,
+    /// [`DEFAULT_MAX_PROGRESS_EVENTS`].
+    #[must_use]
+    pub fn with_max_progress_events(mut self, events: u32) -> Self {
+        self.max_progress_events = events.max(1);
+        self
+    }
+
+    /// Takes in an event. Gives nothing for an event that belongs to no span.
+    pub fn observe(&self, event: &Event) -> Option<Observed> {
+        match (event.scope, event.event_type) {
+            (EventScope::System, _) => self.system(event),
+            (_, EventType::Started) => self.start(event),
+            (_, EventType::Progress) => self.progress(event),
+            (_, EventType::Completed | EventType::Failed | EventType::Canceled) => self.end(event),
+        }
+    }
+
+    /// How many spans are open.
+    #[must_use]
+    pub fn open_spans(&self) -> usize {
+        self.open.lock().len()
+    }
+
+    /// How many spans were ended without their component's end, by age, by number or by [`close`](Self::close).
+    #[must_use]
+    pub fn interrupted_spans(&self) -> u64 {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
+    /// Ends every open span as interrupted, children before their parents.
+    pub fn close(&self) {
+        let now = Utc::now();
+        while let Some(span) = { self.open.lock().take_newest() } {
+            self.interrupt(span, now);
+        }
+    }
+
+    fn start(&self, event: &Event) -> Option<Observed> {
+        let start = mapping::start(event)?;
+        let mut open = self.open.lock();
+        let overdue = self.take_overdue(&mut open, event.timestamp);
+        let parent = parent_context(&open, event);
+        let builder = SpanBuilder::from_name(start.name)
+            .with_kind(start.kind)
+            .with_start_time(event.timestamp)
+            .with_attributes(start.attributes);
+        let span = ids::with_ids_of(event.event_id, || self.tracer.build_with_context(builder, &parent));
+        let trace = trace_context(span.span_context(), &parent);
+        let context = scope::mark(&parent.with_span(span), event);
+        open.insert(OpenSpan {
+            scope: event.scope,
+            component_id: event.component_id.clone(),
+            workflow_id: event.workflow_id.clone(),
+            started: event.timestamp,
+            context: context.clone(),
+            trace,
+            progress: Coalescer::new(event.scope, self.max_progress_events),
+            system_events: 0,
+        });
+        drop(open);
+        overdue.into_iter().for_each(|span| self.interrupt(span, event.timestamp));
+        Some(Observed { trace, scope: Some(Arc::new(OtelScope::new(context))) })
+    }
+
+    fn progress(&self, event: &Event) -> Option<Observed> {
+        let mut open = self.open.lock();
+        let span = open.of(event)?;
+        let done = span.progress.add(event);
+        let (context, trace) = (span.context.clone(), span.trace);
+        drop(open);
+        add_progress(&context, done);
+        Some(Observed { trace, scope: None })
+    }
+
+    fn end(&self, event: &Event) -> Option<Observed> {
+        let taken = self.open.lock().take(event);
+        let Some(mut span) = taken else { return Some(self.end_without_start(event)) };
+        finish_progress(&mut span, event);
+        let current = span.context.span();
+        current.set_attributes(mapping::end(event));
+        current.set_status(mapping::status(event));
+        current.end_with_timestamp(event.timestamp.max(span.started).into());
+        Some(Observed { trace: span.trace, scope: None })
+    }
+
+    /// An end whose start was never seen gives a span of no length, marked as such.
+    fn end_without_start(&self, event: &Event) -> Observed {
+        let mut attributes = mapping::start(event).map(|start| start.attributes).unwrap_or_default();
+        attributes.extend(mapping::end(event));
+        attributes.push(KeyValue::new(names::UNMATCHED, true));
+        let name = mapping::start(event).map(|start| start.name).unwrap_or_default();
+        let builder = SpanBuilder::from_name(name).with_start_time(event.timestamp).with_attributes(attributes);
+        let parent = parent_context(&self.open.lock(), event);
+        let mut span = ids::with_ids_of(event.event_id, || self.tracer.build_with_context(builder, &parent));
+        span.set_status(mapping::status(event));
+        span.end_with_timestamp(event.timestamp.into());
+        let trace = trace_context(span.span_context(), &parent);
+        Observed { trace, scope: None }
+    }
+
+    fn system(&self, event: &Event) -> Option<Observed> {
+        let mut open = self.open.lock();
+        let span = open.concerned(event, scope::current_component())?;
+        span.system_events += 1;
+        let has_room = span.system_events <= MAX_SYSTEM_EVENTS;
+        let (context, trace) = (span.context.clone(), span.trace);
+        drop(open);
+        if has_room {
+            let (name, attributes) = mapping::system(event);
+            context.span().add_event_with_timestamp(name, event.timestamp.into(), attributes);
+        }
+        Some(Observed { trace, scope: None })
+    }
+
+    /// Takes out the spans that are too many or too old, now that another one starts.
+    fn take_overdue(&self, open: &mut OpenSpans, now: DateTime<Utc>) -> Vec<OpenSpan> {
+        let mut overdue = Vec::new();
+        while open.len() >= self.max_open_spans
+            || open.oldest_start().is_some_and(|started| now - started > self.max_span_age)
+        {
+            overdue.extend(open.take_oldest());
+        }
+        overdue
+    }
+
+    fn interrupt(&self, mut span: OpenSpan, at: DateTime<Utc>) {
+        self.interrupted.fetch_add(1, Ordering::Relaxed);
+        add_progress(&span.context, span.progress.finish());
+        let current = span.context.span();
+        current.set_attribute(KeyValue::new(names::INTERRUPTED, true));
+        current.set_attribute(KeyValue::new(names::ERROR_TYPE, "interrupted"));
+        current.set_status(Status::error("the end of the component was never told"));
+        current.end_with_timestamp(at.max(span.started).into());
+    }
+}
+
+/// Where a component's span belongs: in the context around it if that lies in its workflow, else where the ids say, else,
+/// as a root, under whatever span of the caller is active.
+fn parent_context(open: &OpenSpans, event: &Event) -> Context {
+    scope::ambient_for(event)
+        .or_else(|| open.parent_of(event).map(|parent| parent.context.clone()))
+        .unwrap_or_else(Context::current)
+}
+
+fn finish_progress(span: &mut OpenSpan, end: &Event) {
+    let done = span.progress.finish();
+    add_progress(&span.context, done);
+    let current = span.context.span();
+    if span.system_events > MAX_SYSTEM_EVENTS {
+        let dropped = i64::from(span.system_events - MAX_SYSTEM_EVENTS);
+        current.set_attribute(KeyValue::new(names::SYSTEM_DROPPED_COUNT, dropped));
+    }
+    if span.scope != EventScope::LlmRequest {
+        return;
+    }
+    // A filter may keep progress from the layer; the end of our own requests tells the same numbers.
+    let chunks = Some(span.progress.total()).filter(|total| *total > 0).or(end.data.chunk_count());
+    if let Some(chunks) = chunks {
+        current.set_attribute(KeyValue::new(names::LLM_CHUNK_COUNT, i64::try_from(chunks).unwrap_or(i64::MAX)));
+    }
+    let seen = span.progress.first_at().and_then(|first| (first - span.started).to_std().ok());
+    if let Some(first_chunk) = seen.or(end.data.time_to_first_chunk()) {
+        current.set_attribute(KeyValue::new(names::RESPONSE_TIME_TO_FIRST_CHUNK, first_chunk.as_secs_f64()));
+    }
+}
+
+fn add_progress(context: &Context, event: Option<ProgressEvent>) {
+    if let Some(ProgressEvent { name, at, attributes }) = event {
+        context.span().add_event_with_timestamp(name, at.into(), attributes);
+    }
+}
+
+fn trace_context(span: &SpanContext, parent: &Context) -> TraceContext {
+    let parent = parent.span().span_context().span_id();
+    TraceContext {
+        trace_id: event::TraceId::from_bytes(span.trace_id().to_bytes()),
+        span_id: event::SpanId::from_bytes(span.span_id().to_bytes()),
+        parent_span_id: (parent != SpanId::INVALID).then(|| event::SpanId::from_bytes(parent.to_bytes())),
+        sampled: span.is_sampled(),
+    }
+}
+
+impl<T> fmt::Debug for SpanMapper<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpanMapper").field("open", &self.open.lock().len()).finish_non_exhaustive()
+    }
+}

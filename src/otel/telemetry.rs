@@ -1,0 +1,169 @@
+//! The one set-up call: exporter, provider, layer, and the guard that sees everything out.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use opentelemetry_sdk::{
+    error::OTelSdkError,
+    trace::{SdkTracer, SdkTracerProvider},
+};
+use thiserror::Error;
+use tokio::runtime::Runtime;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use super::{Delivery, OtelLayer, SpanMapper, TelemetryBuilder, delivery::Counts};
+
+/// How long a shutdown waits for the backend by default.
+pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The export of this process's events as OpenTelemetry spans.
+///
+/// Keep it until the end of the program and call [`shutdown`](Self::shutdown): a drop does the same but cannot tell what
+/// was lost.
+#[must_use = "dropping it ends the export"]
+pub struct Telemetry {
+    pub(super) provider: SdkTracerProvider,
+    pub(super) mapper: Arc<SpanMapper<SdkTracer>>,
+    pub(super) counts: Arc<Counts>,
+    pub(super) owns_provider: bool,
+    pub(super) shutdown_timeout: Duration,
+    pub(super) is_shut_down: bool,
+    /// Carries the gRPC connections, which need a runtime that outlives the user's.
+    pub(super) runtime: Option<Runtime>,
+}
+
+/// The export could not be set up, or not be brought to a good end.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TelemetryError {
+    /// A variable names a protocol that is not supported.
+    #[error("{variable}={value:?} is not supported: expected \"grpc\" or \"http/protobuf\"")]
+    Protocol {
+        /// The environment variable.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// The exporter could not be made from the `OTEL_*` variables.
+    #[error("the OTLP exporter cannot be set up; see the OTEL_EXPORTER_OTLP_* variables")]
+    Exporter(#[source] opentelemetry_otlp::ExporterBuildError),
+    /// The runtime that carries the gRPC connections could not be started.
+    #[error("the thread for the gRPC exporter cannot be started")]
+    Thread(#[source] std::io::Error),
+    /// A `tracing` subscriber is installed already; add [`Telemetry::layer`] to that one.
+    #[error("a global tracing subscriber is installed already: add `telemetry.layer()` to it")]
+    SubscriberInstalled(#[source] tracing::subscriber::SetGlobalDefaultError),
+    /// Not every span has arrived.
+    #[error(
+        "{} of {} spans did not arrive ({} refused or unreachable, {} not sent)",
+        .delivery.failed + .delivery.unsent(), .delivery.ended, .delivery.failed, .delivery.unsent()
+    )]
+    Incomplete {
+        /// What became of the spans.
+        delivery: Delivery,
+        /// What the SDK says.
+        #[source]
+        source: Option<OTelSdkError>,
+    },
+    /// The provider, which belongs to the user, did not flush.
+    #[error("the spans could not be flushed")]
+    Flush(#[source] OTelSdkError),
+}
+
+impl Telemetry {
+    /// Sets up the export under a service name, which `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` override.
+    pub fn builder(service_name: impl Into<String>) -> TelemetryBuilder {
+        TelemetryBuilder::new(service_name.into())
+    }
+
+    /// Exports over OTLP as the `OTEL_*` variables say, by default to `http://localhost:4318` over HTTP/protobuf.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TelemetryBuilder::with_otlp_from_env`].
+    pub fn from_env(service_name: impl Into<String>) -> Result<Self, TelemetryError> {
+        Ok(Self::builder(service_name).with_otlp_from_env()?.build())
+    }
+
+    /// The layer for a `tracing` registry of the user's.
+    #[must_use]
+    pub fn layer(&self) -> OtelLayer {
+        OtelLayer::new(Arc::clone(&self.mapper))
+    }
+
+    /// The provider of the spans, for further tracers: `tracing-opentelemetry`'s, say.
+    #[must_use]
+    pub const fn tracer_provider(&self) -> &SdkTracerProvider {
+        &self.provider
+    }
+
+    /// The state machine from events to spans, for its counters and for events from elsewhere.
+    #[must_use]
+    pub const fn mapper(&self) -> &Arc<SpanMapper<SdkTracer>> {
+        &self.mapper
+    }
+
+    /// What became of the spans so far; always zero with a provider of the user's.
+    #[must_use]
+    pub fn delivery(&self) -> Delivery {
+        self.counts.read()
+    }
+
+    /// Installs a `tracing` subscriber for the process that consists of the layer alone.
+    ///
+    /// # Errors
+    ///
+    /// [`TelemetryError::SubscriberInstalled`] if there is one already.
+    pub fn install(&self) -> Result<(), TelemetryError> {
+        let registry = tracing_subscriber::registry().with(self.layer());
+        tracing::subscriber::set_global_default(registry).map_err(TelemetryError::SubscriberInstalled)
+    }
+
+    /// Ends the spans that are open, sends what is left and waits for it, up to the shutdown timeout.
+    ///
+    /// Blocks the thread; call it at the end of `main`, or through `spawn_blocking` elsewhere. A provider of the user's
+    /// is flushed and left running.
+    ///
+    /// # Errors
+    ///
+    /// - [`TelemetryError::Incomplete`] if spans were lost, now or earlier; it counts them.
+    /// - [`TelemetryError::Flush`] if a provider of the user's does not flush.
+    pub fn shutdown(mut self) -> Result<Delivery, TelemetryError> {
+        self.finish()
+    }
+
+    fn finish(&mut self) -> Result<Delivery, TelemetryError> {
+        self.is_shut_down = true;
+        self.mapper.close();
+        if !self.owns_provider {
+            return self.provider.force_flush().map(|()| self.counts.read()).map_err(TelemetryError::Flush);
+        }
+        let result = self.provider.shutdown_with_timeout(self.shutdown_timeout);
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+        let delivery = self.counts.read();
+        if result.is_ok() && delivery.exported == delivery.ended {
+            Ok(delivery)
+        } else {
+            Err(TelemetryError::Incomplete { delivery, source: result.err() })
+        }
+    }
+}
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        if !self.is_shut_down {
+            // A drop has nobody to tell; `shutdown` does.
+            drop(self.finish());
+        }
+    }
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry")
+            .field("delivery", &self.delivery())
+            .field("mapper", &self.mapper)
+            .finish_non_exhaustive()
+    }
+}

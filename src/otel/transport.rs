@@ -1,0 +1,37 @@
+//! What the exporters of all signals share: the protocol and the thread for gRPC.
+
+use std::env;
+
+use opentelemetry_otlp::{OTEL_EXPORTER_OTLP_PROTOCOL, Protocol};
+use tokio::runtime::Runtime;
+use tracing::subscriber::NoSubscriber;
+
+use super::TelemetryError;
+
+/// The protocol for a signal, whose own variable goes before the one for all.
+pub(super) fn protocol_from_env(signal_variable: &'static str) -> Result<Protocol, TelemetryError> {
+    for variable in [signal_variable, OTEL_EXPORTER_OTLP_PROTOCOL] {
+        let Ok(value) = env::var(variable) else { continue };
+        return match value.trim().to_ascii_lowercase().as_str() {
+            "" => continue,
+            "grpc" => Ok(Protocol::Grpc),
+            "http/protobuf" => Ok(Protocol::HttpBinary),
+            _ => Err(TelemetryError::Protocol { variable, value }),
+        };
+    }
+    Ok(Protocol::HttpBinary)
+}
+
+/// One thread for the exporter's connections, on which `tracing` is off, so that the bridge never observes itself.
+pub(super) fn export_runtime() -> Result<Runtime, TelemetryError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("agent-runtime-otlp")
+        .enable_all()
+        .on_thread_start(|| {
+            // Kept for the life of the thread, which does nothing else.
+            std::mem::forget(tracing::subscriber::set_default(NoSubscriber::default()));
+        })
+        .build()
+        .map_err(TelemetryError::Thread)
+}
