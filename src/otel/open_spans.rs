@@ -1,11 +1,14 @@
 //! The spans whose end has not come yet, and which of them is the parent of a new one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use chrono::{DateTime, Utc};
-use opentelemetry::Context;
+use opentelemetry::{
+    Context,
+    trace::{SpanContext, TraceContextExt as _},
+};
 
-use super::coalesce::Coalescer;
+use super::{coalesce::Coalescer, scope::Logs};
 use crate::event::{Event, EventScope, TraceContext};
 
 /// A component's span between its start and its end.
@@ -20,6 +23,7 @@ pub(super) struct OpenSpan {
     pub(super) trace: TraceContext,
     pub(super) progress: Coalescer,
     pub(super) system_events: u32,
+    pub(super) logs: Logs,
 }
 
 /// All open spans, oldest first, and by workflow.
@@ -28,7 +32,12 @@ pub(super) struct OpenSpans {
     next: u64,
     spans: BTreeMap<u64, OpenSpan>,
     by_workflow: HashMap<Option<String>, Vec<u64>>,
+    /// The workflows that ended last, for those that are nested in them and come late.
+    ended: VecDeque<(String, SpanContext)>,
 }
+
+/// How many ended workflows are remembered.
+const MAX_ENDED: usize = 1_024;
 
 impl OpenSpans {
     pub(super) fn len(&self) -> usize {
@@ -101,7 +110,6 @@ impl OpenSpans {
 
     /// The span that a system event concerns: the one named by its span id, else the newest of its workflow.
     pub(super) fn concerned(&mut self, event: &Event, ambient: Option<opentelemetry::SpanId>) -> Option<&mut OpenSpan> {
-        use opentelemetry::trace::TraceContextExt as _;
         let numbers = self.by_workflow.get(&event.workflow_id)?;
         let is_ambient = |number: &&u64| {
             let id = self.spans.get(*number).map(|span| span.context.span().span_context().span_id());
@@ -109,6 +117,13 @@ impl OpenSpans {
         };
         let number = *numbers.iter().find(is_ambient).or(numbers.last())?;
         self.spans.get_mut(&number)
+    }
+
+    /// The span of the workflow that the event's is nested in, if that one is over.
+    pub(super) fn ended_parent_of(&self, event: &Event) -> Option<SpanContext> {
+        let parent = event.parent_workflow_id.as_ref()?;
+        let (_, span) = self.ended.iter().rev().find(|(workflow_id, _)| workflow_id == parent)?;
+        Some(span.clone())
     }
 
     fn newest_of_parent(&self, event: &Event) -> Option<&OpenSpan> {
@@ -131,6 +146,12 @@ impl OpenSpans {
 
     fn remove(&mut self, number: u64) -> Option<OpenSpan> {
         let span = self.spans.remove(&number)?;
+        if let (EventScope::Workflow, Some(workflow_id)) = (span.scope, &span.workflow_id) {
+            if self.ended.len() == MAX_ENDED {
+                self.ended.pop_front();
+            }
+            self.ended.push_back((workflow_id.clone(), span.context.span().span_context().clone()));
+        }
         if let Some(numbers) = self.by_workflow.get_mut(&span.workflow_id) {
             numbers.retain(|other| *other != number);
             if numbers.is_empty() {

@@ -1,0 +1,5 @@
+//! How the crate behaves, seen from outside.
+
+mod llm;
+#[cfg(feature = "openai")]
+mod support;
