@@ -61,6 +61,8 @@ pub use delivery::Delivery;
 pub use ids::EventIdGenerator;
 pub use layer::OtelLayer;
 pub use mapper::{DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, Observed, SpanMapper};
+#[cfg(feature = "testing")]
+pub(crate) use names::EVENT_OFFSET;
 #[cfg(feature = "otlp")]
 pub use otlp_json::to_otlp_json;
 pub use propagation::extract_context;

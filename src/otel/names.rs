@@ -67,7 +67,7 @@ pub(super) const WORKFLOW_PARENT_ID: &str = "agent_runtime.workflow.parent_id";
 /// string
 pub(super) const COMPONENT_ID: &str = "agent_runtime.component.id";
 /// int, the offset of the Started event
-pub(super) const EVENT_OFFSET: &str = "agent_runtime.event.offset";
+pub(crate) const EVENT_OFFSET: &str = "agent_runtime.event.offset";
 /// string
 pub(super) const STEP_NAME: &str = "agent_runtime.step.name";
 /// string

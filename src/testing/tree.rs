@@ -2,8 +2,10 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use opentelemetry::{SpanId, trace::Status};
+use opentelemetry::{SpanId, Value, trace::Status};
 use opentelemetry_sdk::trace::SpanData;
+
+use crate::otel::EVENT_OFFSET;
 
 /// Draws finished spans as an indented tree, one line a span, with duration, status, span events and those attributes
 /// whose names are given. A span whose parent is not among them is a root.
@@ -55,9 +57,17 @@ fn push(line: &mut String, part: std::fmt::Arguments<'_>) {
     line.write_fmt(part).expect("writing to a string does not fail");
 }
 
-/// The spans that meet a condition, by start; those that started at once, by name.
+/// The spans that meet a condition, by start; those that started at once, in the order of their Started events.
 fn in_order(spans: &[SpanData], condition: impl Fn(&SpanData) -> bool) -> Vec<&SpanData> {
     let mut found: Vec<_> = spans.iter().filter(|span| condition(span)).collect();
-    found.sort_by(|a, b| (a.start_time, &a.name).cmp(&(b.start_time, &b.name)));
+    found.sort_by(|a, b| (a.start_time, offset(a), &a.name).cmp(&(b.start_time, offset(b), &b.name)));
     found
+}
+
+fn offset(span: &SpanData) -> Option<i64> {
+    let offset = span.attributes.iter().find(|attribute| attribute.key.as_str() == EVENT_OFFSET)?;
+    match offset.value {
+        Value::I64(offset) => Some(offset),
+        _ => None,
+    }
 }
