@@ -1,9 +1,10 @@
-//! How the crate behaves, seen from outside.
+//! How the crate behaves, seen from outside; what is global to a process has a binary of its own beside this one.
 
 mod context;
+mod event;
 mod golden;
+mod guide;
 mod llm;
 mod sampling;
-#[cfg(feature = "openai")]
 mod support;
 mod tidy;
