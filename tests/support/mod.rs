@@ -1,0 +1,12 @@
+//! What the tests share: checks with a failure text that says what is wrong, a recording of spans, and collectors.
+
+pub(crate) mod balance;
+pub(crate) mod recording;
+pub(crate) mod scenes;
+pub(crate) mod sink;
+pub(crate) mod spans;
+
+pub(crate) use balance::{assert_balanced, balance_faults};
+pub(crate) use recording::{Recording, dispatch_of};
+pub(crate) use scenes::*;
+pub(crate) use spans::Spans;
