@@ -5,6 +5,9 @@ mod event;
 mod golden;
 mod guide;
 mod llm;
+mod otel;
+mod runtime;
 mod sampling;
+#[path = "../support/mod.rs"]
 mod support;
 mod tidy;
