@@ -208,7 +208,7 @@ where
         add_progress(&span.context, span.progress.finish());
         let current = span.context.span();
         current.set_attribute(KeyValue::new(names::INTERRUPTED, true));
-        current.set_attribute(KeyValue::new(names::ERROR_TYPE, "interrupted"));
+        current.set_attribute(KeyValue::new(names::ERROR_TYPE, mapping::INTERRUPTED));
         current.set_status(Status::error("the end of the component was never told"));
         current.end_with_timestamp(at.max(span.started).into());
     }
