@@ -7,7 +7,7 @@ use opentelemetry_sdk::trace::SdkTracer;
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, layer::Context};
 
-use super::{SpanMapper, logs};
+use super::{LogEmitter, SpanMapper, logs};
 use crate::event::{Emission, TRACING_TARGET};
 
 /// A [`Layer`] that turns the events of every [`EventStream`](crate::event::EventStream) of the process into spans.
@@ -19,13 +19,21 @@ use crate::event::{Emission, TRACING_TARGET};
 /// kinds of spans nest in each other, provided that layer's context activation is on, as it is by default.
 pub struct OtelLayer<T = SdkTracer> {
     mapper: Arc<SpanMapper<T>>,
+    log_events: Option<Arc<LogEmitter>>,
 }
 
 impl<T> OtelLayer<T> {
     /// Makes a layer that gives its events to a mapper, which others may share.
     #[must_use]
     pub const fn new(mapper: Arc<SpanMapper<T>>) -> Self {
-        Self { mapper }
+        Self { mapper, log_events: None }
+    }
+
+    /// Gives the events also to an emitter of log events, with the spans that they became. By default, to none.
+    #[must_use]
+    pub fn with_log_events(mut self, emitter: Arc<LogEmitter>) -> Self {
+        self.log_events = Some(emitter);
+        self
     }
 }
 
@@ -37,13 +45,16 @@ where
 {
     fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
         if event.metadata().target() != TRACING_TARGET {
-            logs::observe(event);
+            logs::observe(event, self.mapper.content());
             return;
         }
         // Events of that target that were not made by an append have no native event behind them.
         Emission::with_current(|emission| {
             if let Some(observed) = self.mapper.observe(emission.event()) {
                 emission.set_trace(observed.trace);
+                if let Some(emitter) = &self.log_events {
+                    emitter.observe(emission.event(), observed.trace);
+                }
                 if let Some(scope) = observed.scope {
                     emission.set_scope(scope);
                 }
@@ -54,7 +65,7 @@ where
 
 impl<T> Clone for OtelLayer<T> {
     fn clone(&self) -> Self {
-        Self { mapper: Arc::clone(&self.mapper) }
+        Self { mapper: Arc::clone(&self.mapper), log_events: self.log_events.clone() }
     }
 }
 

@@ -35,10 +35,13 @@
 #[cfg(feature = "otlp")]
 mod builder;
 mod coalesce;
+mod content;
 #[cfg(feature = "otlp")]
 mod delivery;
 mod ids;
 mod layer;
+#[cfg(feature = "otlp")]
+mod log_export;
 mod logs;
 mod mapper;
 mod mapping;
@@ -56,6 +59,12 @@ mod transport;
 #[cfg(feature = "otlp")]
 pub use builder::{DEFAULT_QUEUE_SIZE, TelemetryBuilder};
 pub use coalesce::DEFAULT_MAX_PROGRESS_EVENTS;
+#[cfg(feature = "redaction")]
+pub use content::PatternRedactor;
+pub use content::{
+    CAPTURE_VARIABLE, ContentCapture, ContentPolicy, DEFAULT_MAX_CONTENT_BYTES, LogEmitter, MAX_TEXT_BYTES,
+    MIN_CONTENT_BYTES, Redactor, UnknownContentCapture,
+};
 #[cfg(feature = "otlp")]
 pub use delivery::Delivery;
 pub use ids::EventIdGenerator;
@@ -68,3 +77,5 @@ pub use otlp_json::to_otlp_json;
 pub use propagation::extract_context;
 #[cfg(feature = "otlp")]
 pub use telemetry::{DEFAULT_SHUTDOWN_TIMEOUT, Telemetry, TelemetryError};
+
+use content::PartialAnswer;

@@ -8,7 +8,7 @@ use opentelemetry::{
     trace::{SpanContext, TraceContextExt as _},
 };
 
-use super::{coalesce::Coalescer, scope::Logs};
+use super::{PartialAnswer, coalesce::Coalescer, scope::Logs};
 use crate::event::{Event, EventScope, TraceContext};
 
 /// A component's span between its start and its end.
@@ -22,6 +22,8 @@ pub(super) struct OpenSpan {
     pub(super) context: Context,
     pub(super) trace: TraceContext,
     pub(super) progress: Coalescer,
+    /// Only gathered for content on the span.
+    pub(super) answer: PartialAnswer,
     pub(super) system_events: u32,
     pub(super) logs: Logs,
 }

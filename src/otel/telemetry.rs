@@ -1,16 +1,23 @@
 //! The one set-up call: exporter, provider, layer, and the guard that sees everything out.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use opentelemetry_sdk::{
     error::OTelSdkError,
+    logs::SdkLoggerProvider,
     trace::{SdkTracer, SdkTracerProvider},
 };
 use thiserror::Error;
 use tokio::runtime::Runtime;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use super::{Delivery, OtelLayer, SpanMapper, TelemetryBuilder, delivery::Counts};
+use super::{
+    Delivery, OtelLayer, SpanMapper, TelemetryBuilder, UnknownContentCapture, delivery::Counts, log_export::Logs,
+};
 
 /// How long a shutdown waits for the backend by default.
 pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,6 +36,8 @@ pub struct Telemetry {
     pub(super) is_shut_down: bool,
     /// Carries the gRPC connections, which need a runtime that outlives the user's.
     pub(super) runtime: Option<Runtime>,
+    pub(super) logs: Option<Logs>,
+    pub(super) unknown_capture: Option<UnknownContentCapture>,
 }
 
 /// The export could not be set up, or not be brought to a good end.
@@ -67,6 +76,21 @@ pub enum TelemetryError {
     /// The provider, which belongs to the user, did not flush.
     #[error("the spans could not be flushed")]
     Flush(#[source] OTelSdkError),
+    /// Not every log event has arrived.
+    #[error(
+        "{} of {} log events did not arrive ({} refused or unreachable, {} not sent)",
+        .delivery.failed + .delivery.unsent(), .delivery.ended, .delivery.failed, .delivery.unsent()
+    )]
+    IncompleteLogs {
+        /// What became of the log events.
+        delivery: Delivery,
+        /// What the SDK says.
+        #[source]
+        source: Option<OTelSdkError>,
+    },
+    /// The logger provider, which belongs to the user, did not flush.
+    #[error("the log events could not be flushed")]
+    FlushLogs(#[source] OTelSdkError),
 }
 
 impl Telemetry {
@@ -75,19 +99,24 @@ impl Telemetry {
         TelemetryBuilder::new(service_name.into())
     }
 
-    /// Exports over OTLP as the `OTEL_*` variables say, by default to `http://localhost:4318` over HTTP/protobuf.
+    /// Exports over OTLP as the `OTEL_*` variables say, by default to `http://localhost:4318` over HTTP/protobuf and
+    /// without content.
     ///
     /// # Errors
     ///
     /// Those of [`TelemetryBuilder::with_otlp_from_env`].
     pub fn from_env(service_name: impl Into<String>) -> Result<Self, TelemetryError> {
-        Ok(Self::builder(service_name).with_otlp_from_env()?.build())
+        Ok(Self::builder(service_name).with_content_capture_from_env().with_otlp_from_env()?.build())
     }
 
     /// The layer for a `tracing` registry of the user's.
     #[must_use]
     pub fn layer(&self) -> OtelLayer {
-        OtelLayer::new(Arc::clone(&self.mapper))
+        let layer = OtelLayer::new(Arc::clone(&self.mapper));
+        match &self.logs {
+            Some(logs) => layer.with_log_events(Arc::clone(&logs.emitter)),
+            None => layer,
+        }
     }
 
     /// The provider of the spans, for further tracers: `tracing-opentelemetry`'s, say.
@@ -108,6 +137,24 @@ impl Telemetry {
         self.counts.read()
     }
 
+    /// The provider of the log events, if there are any.
+    #[must_use]
+    pub fn logger_provider(&self) -> Option<&SdkLoggerProvider> {
+        self.logs.as_ref().map(|logs| &logs.provider)
+    }
+
+    /// What became of the log events so far; always zero with a provider of the user's.
+    #[must_use]
+    pub fn log_delivery(&self) -> Delivery {
+        self.logs.as_ref().map(Logs::delivery).unwrap_or_default()
+    }
+
+    /// The value in the environment for which no content is captured, though it may have been meant to.
+    #[must_use]
+    pub const fn unknown_capture(&self) -> Option<&UnknownContentCapture> {
+        self.unknown_capture.as_ref()
+    }
+
     /// Installs a `tracing` subscriber for the process that consists of the layer alone.
     ///
     /// # Errors
@@ -126,21 +173,30 @@ impl Telemetry {
     /// # Errors
     ///
     /// - [`TelemetryError::Incomplete`] if spans were lost, now or earlier; it counts them.
-    /// - [`TelemetryError::Flush`] if a provider of the user's does not flush.
+    /// - [`TelemetryError::IncompleteLogs`] if all spans arrived and log events were lost.
+    /// - [`TelemetryError::Flush`] or [`TelemetryError::FlushLogs`] if a provider of the user's does not flush.
     pub fn shutdown(mut self) -> Result<Delivery, TelemetryError> {
         self.finish()
     }
 
     fn finish(&mut self) -> Result<Delivery, TelemetryError> {
         self.is_shut_down = true;
+        let begun = Instant::now();
+        let spans = self.finish_spans();
+        let left = self.shutdown_timeout.saturating_sub(begun.elapsed());
+        let logs = self.logs.as_ref().map_or(Ok(()), |logs| logs.finish(left));
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+        spans.and_then(|delivery| logs.map(|()| delivery))
+    }
+
+    fn finish_spans(&self) -> Result<Delivery, TelemetryError> {
         self.mapper.close();
         if !self.owns_provider {
             return self.provider.force_flush().map(|()| self.counts.read()).map_err(TelemetryError::Flush);
         }
         let result = self.provider.shutdown_with_timeout(self.shutdown_timeout);
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
         let delivery = self.counts.read();
         if result.is_ok() && delivery.exported == delivery.ended {
             Ok(delivery)
