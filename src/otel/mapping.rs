@@ -131,7 +131,7 @@ pub(super) fn stream(
 
 /// The span's status after a component's end: unset on success, as the conventions want it.
 pub(super) fn status(event: &Event, content: &ContentPolicy) -> Status {
-    let message = || event.message.as_deref().map(|message| content.text(message).into_owned());
+    let message = || event.message.as_deref().map(|message| content.error_on_span(message));
     match event.status {
         ComponentStatus::Pending | ComponentStatus::Running | ComponentStatus::Completed => Status::Unset,
         ComponentStatus::Failed => Status::error(message().unwrap_or_default()),

@@ -14,6 +14,7 @@ mod partial;
 #[cfg(feature = "redaction")]
 mod patterns;
 mod policy;
+mod quotes;
 mod redact;
 mod scrub;
 mod shape;

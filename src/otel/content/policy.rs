@@ -9,6 +9,7 @@ use super::{
     ContentCapture, Redactor,
     any_value::{of_attribute, structured},
     fields::{Field, Fields},
+    quotes,
     redact::contained,
     scrub::Scrub,
     truncate,
@@ -87,6 +88,12 @@ impl ContentPolicy {
         } else {
             truncate::cut_text(&redacted, MAX_TEXT_BYTES).into()
         }
+    }
+
+    /// An error's message, as a span may carry it: one without content also goes without what the error quotes.
+    pub(in crate::otel) fn error_on_span(&self, message: &str) -> String {
+        let message = if self.capture.is_on_spans() { Cow::Borrowed(message) } else { quotes::elide(message) };
+        self.text(&message).into_owned()
     }
 
     /// A number of an event's data under its name, as it may leave the process: the text in place of it, if the number

@@ -39,7 +39,7 @@ pub(super) fn before_redaction(text: &str, max_bytes: usize) -> &str {
         return text;
     }
     let start = &text[..text.floor_char_boundary(kept)];
-    let last_word = start.floor_char_boundary(start.len().saturating_sub(MAX_WORD_BYTES));
+    let last_word = start.floor_char_boundary(start.len().saturating_sub(MAX_WORD_BYTES.min(max_bytes)));
     let end = start[last_word..].rfind(|c: char| c.is_ascii_whitespace());
     &start[..last_word + end.unwrap_or(0)]
 }
