@@ -1,5 +1,7 @@
 //! How the crate behaves, seen from outside; what is global to a process has a binary of its own beside this one.
 
+#[cfg(all(feature = "openai", feature = "otlp", feature = "redaction"))]
+mod content;
 mod context;
 mod event;
 mod golden;
