@@ -3,6 +3,7 @@
 mod context;
 mod golden;
 mod llm;
+mod metrics;
 mod sampling;
 #[cfg(feature = "openai")]
 mod support;
