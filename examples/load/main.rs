@@ -47,7 +47,8 @@ struct Ends {
 async fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::from_args()?;
     let mut telemetry = Telemetry::builder("load");
-    if env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|value| !value.is_empty()) {
+    let exports = env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|value| !value.is_empty());
+    if exports {
         telemetry = telemetry.with_otlp_from_env()?;
     }
     let telemetry = telemetry.build();
@@ -65,6 +66,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let shutdown = tokio::task::spawn_blocking(|| telemetry.shutdown()).await?;
     match shutdown {
+        Ok(_) if !exports => println!("Set OTEL_EXPORTER_OTLP_ENDPOINT to export the traces, to Jaeger for example."),
         Ok(delivery) => println!("all spans arrived: {}", describe(delivery)),
         Err(TelemetryError::Incomplete { delivery, .. }) => println!("spans were lost: {}", describe(delivery)),
         Err(error) => return Err(error.into()),

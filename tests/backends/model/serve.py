@@ -23,6 +23,8 @@ params.model_alias = {"smollm2"}
 params.hostnames = ["127.0.0.1"]
 params.port = args.port
 params.n_ctx = 4096
+# Left alone it goes on for minutes.
+params.n_predict = 48
 params.warmup = False
 params.use_jinja = True
 
