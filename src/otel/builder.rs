@@ -16,9 +16,10 @@ use tokio::runtime::{Handle, Runtime};
 
 use super::{
     DEFAULT_MAX_PROGRESS_EVENTS, DEFAULT_SHUTDOWN_TIMEOUT, EventIdGenerator, SpanMapper, Telemetry, TelemetryError,
-    delivery::{CountingExporter, CountingProcessor, Counts},
+    delivery::{CountingExporter, CountingProcessor, Counts, Queue},
+    metrics::{MetricsExport, MetricsSetup},
     names,
-    transport::{export_runtime, protocol_from_env},
+    transport::{export_runtime, exports_over_otlp, protocol_from_env},
 };
 
 /// How many ended spans wait for their export by default; one that finds the queue full is dropped and counted.
@@ -36,6 +37,7 @@ pub struct TelemetryBuilder {
     provider: Option<SdkTracerProvider>,
     processors: TracerProviderBuilder,
     counts: Arc<Counts>,
+    pub(super) metrics: MetricsSetup,
     queue_size: Option<usize>,
     max_progress_events: u32,
     shutdown_timeout: Duration,
@@ -49,6 +51,7 @@ impl TelemetryBuilder {
             provider: None,
             processors: SdkTracerProvider::builder(),
             counts: Arc::default(),
+            metrics: MetricsSetup::default(),
             queue_size: None,
             max_progress_events: DEFAULT_MAX_PROGRESS_EVENTS,
             shutdown_timeout: DEFAULT_SHUTDOWN_TIMEOUT,
@@ -56,16 +59,29 @@ impl TelemetryBuilder {
         }
     }
 
-    /// Exports over OTLP as the OpenTelemetry specification's `OTEL_EXPORTER_OTLP_*` variables say: endpoint, headers,
-    /// timeout, compression, certificates, and the protocol, which is `grpc` or, by default, `http/protobuf`.
+    /// Exports spans and metrics over OTLP as the OpenTelemetry specification's `OTEL_EXPORTER_OTLP_*` variables say:
+    /// endpoint, headers, timeout, compression, certificates, the temporality of metrics, and the protocol, which is
+    /// `grpc` or, by default, `http/protobuf`.
     ///
-    /// The backend need not be up: spans are sent in the background and tried again.
+    /// `OTEL_TRACES_EXPORTER=none` and `OTEL_METRICS_EXPORTER=none` leave one of them out, for a backend that does not
+    /// take it. The backend need not be up: spans are sent in the background and tried again.
     ///
     /// # Errors
     ///
+    /// - [`TelemetryError::ExporterKind`] if a variable asks for another exporter than `otlp` or `none`.
     /// - [`TelemetryError::Protocol`] if a variable asks for another protocol.
     /// - [`TelemetryError::Exporter`] if an endpoint or another setting cannot be used.
     pub fn with_otlp_from_env(mut self) -> Result<Self, TelemetryError> {
+        if exports_over_otlp("OTEL_TRACES_EXPORTER")? {
+            self = self.with_otlp_spans()?;
+        }
+        if exports_over_otlp("OTEL_METRICS_EXPORTER")? {
+            self = self.with_otlp_metrics()?;
+        }
+        Ok(self)
+    }
+
+    fn with_otlp_spans(mut self) -> Result<Self, TelemetryError> {
         let exporter = match protocol_from_env(OTEL_EXPORTER_OTLP_TRACES_PROTOCOL)? {
             Protocol::Grpc => {
                 let runtime = self.grpc_runtime()?;
@@ -87,17 +103,14 @@ impl TelemetryBuilder {
     /// Sends every span to an exporter as well, through a queue of its own; each exporter counts for itself in
     /// [`Telemetry::delivery`].
     pub fn with_span_exporter(mut self, exporter: impl SpanExporter + 'static) -> Self {
-        let runtime = self.runtime.as_ref().map(|runtime| runtime.handle().clone());
-        let exporter = CountingExporter { inner: exporter, counts: Arc::clone(&self.counts), runtime };
         // The environment keeps the last word on what the code leaves at its default.
-        let from_env = env::var_os("OTEL_BSP_MAX_QUEUE_SIZE").is_some();
-        let queue_size = self.queue_size.or((!from_env).then_some(DEFAULT_QUEUE_SIZE));
-        let mut config = BatchConfigBuilder::default();
-        if let Some(size) = queue_size {
-            config = config.with_max_queue_size(size);
-        }
-        let inner = BatchSpanProcessor::builder(exporter).with_batch_config(config.build()).build();
-        let processor = CountingProcessor { inner, counts: Arc::clone(&self.counts) };
+        let from_env = env::var("OTEL_BSP_MAX_QUEUE_SIZE").ok().and_then(|size| size.parse().ok());
+        let queue_size = self.queue_size.or(from_env).unwrap_or(DEFAULT_QUEUE_SIZE);
+        let queue = Arc::new(Queue::new(queue_size, Arc::clone(&self.counts)));
+        let exporter = CountingExporter { inner: exporter, queue: Arc::clone(&queue), runtime: self.runtime_handle() };
+        let config = BatchConfigBuilder::default().with_max_queue_size(queue_size).build();
+        let inner = BatchSpanProcessor::builder(exporter).with_batch_config(config).build();
+        let processor = CountingProcessor { inner, queue };
         self.processors = self.processors.with_span_processor(processor);
         self
     }
@@ -126,19 +139,20 @@ impl TelemetryBuilder {
     /// Starts the export.
     pub fn build(self) -> Telemetry {
         let owns_provider = self.provider.is_none();
+        let resource = || resource(&self.service_name);
         let provider = self.provider.unwrap_or_else(|| {
-            self.processors
-                .with_id_generator(EventIdGenerator::default())
-                .with_resource(resource(self.service_name))
-                .build()
+            self.processors.with_id_generator(EventIdGenerator::default()).with_resource(resource()).build()
         });
         let scope =
             InstrumentationScope::builder(names::INSTRUMENTATION_SCOPE).with_version(env!("CARGO_PKG_VERSION")).build();
-        let mapper = SpanMapper::new(provider.tracer_with_scope(scope))
+        let mapper = SpanMapper::new(provider.tracer_with_scope(scope.clone()))
             .with_max_progress_events(progress_limit(self.max_progress_events));
+        let mapper = Arc::new(mapper);
+        let metrics = MetricsExport::start(self.metrics, resource, scope, &self.counts, &mapper);
         Telemetry {
             provider,
-            mapper: Arc::new(mapper),
+            mapper,
+            metrics,
             counts: self.counts,
             owns_provider,
             shutdown_timeout: self.shutdown_timeout,
@@ -148,12 +162,17 @@ impl TelemetryBuilder {
     }
 
     /// The runtime of the gRPC connections of all signals.
-    fn grpc_runtime(&mut self) -> Result<Handle, TelemetryError> {
+    pub(super) fn grpc_runtime(&mut self) -> Result<Handle, TelemetryError> {
         let runtime = match self.runtime.take() {
             Some(runtime) => runtime,
             None => export_runtime()?,
         };
         Ok(self.runtime.insert(runtime).handle().clone())
+    }
+
+    /// That runtime, if there is one by now.
+    pub(super) fn runtime_handle(&self) -> Option<Handle> {
+        self.runtime.as_ref().map(|runtime| runtime.handle().clone())
     }
 }
 
@@ -163,13 +182,13 @@ fn progress_limit(default: u32) -> u32 {
     limit.map_or(default, |limit| default.min(limit / 4 * 3))
 }
 
-fn resource(service_name: String) -> Resource {
+fn resource(service_name: &str) -> Resource {
     let detected = Resource::builder().build();
     let named = detected.get(&Key::from_static_str("service.name"));
     if named.is_some_and(|name| !name.as_str().starts_with("unknown_service")) {
         detected
     } else {
-        Resource::builder().with_service_name(service_name).build()
+        Resource::builder().with_service_name(service_name.to_owned()).build()
     }
 }
 

@@ -14,8 +14,17 @@ use crate::event::{ComponentStatus, Event, EventScope, EventType};
 /// The provider of a request whose event does not name one; the conventions require a name and define none for this.
 const UNKNOWN_PROVIDER: &str = "unknown";
 
-/// `error.type` where the event has no fixed word for the failure; the conventions' fallback.
-const OTHER_ERROR: &str = "_OTHER";
+/// What stands for a value outside of a list of few, such as an `error.type`; the conventions' word for it.
+pub(super) const OTHER: &str = "_OTHER";
+
+/// `error.type` of a component whose end was never told.
+pub(super) const INTERRUPTED: &str = "interrupted";
+
+/// What a request is called: the model is asked in the form of a chat.
+pub(super) const CHAT: &str = "chat";
+
+/// The kind of all our tools: the model writes the arguments, we run the code.
+pub(super) const TOOL_TYPE: &str = "function";
 
 /// The longest `error_code` that is taken for a fixed word.
 const MAX_ERROR_TYPE_BYTES: usize = 64;
@@ -77,6 +86,7 @@ pub(super) fn end(event: &Event) -> Vec<KeyValue> {
                     attributes.int(names::USAGE_INPUT_TOKENS, Some(usage.prompt_tokens));
                     attributes.int(names::USAGE_OUTPUT_TOKENS, Some(usage.completion_tokens));
                     attributes.int(names::USAGE_CACHE_READ_INPUT_TOKENS, usage.cached_tokens);
+                    attributes.int(names::USAGE_CACHE_WRITE_INPUT_TOKENS, usage.cache_write_tokens);
                     attributes.int(names::USAGE_REASONING_OUTPUT_TOKENS, usage.reasoning_tokens);
                 }
             }
@@ -110,7 +120,7 @@ pub(super) fn status(event: &Event) -> Status {
 }
 
 /// A word of few for how a component failed.
-fn error_type(event: &Event) -> Cow<'_, str> {
+pub(super) fn error_type(event: &Event) -> Cow<'_, str> {
     if event.event_type == EventType::Canceled {
         return "canceled".into();
     }
@@ -118,7 +128,23 @@ fn error_type(event: &Event) -> Cow<'_, str> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         !code.is_empty() && code.len() <= MAX_ERROR_TYPE_BYTES && code.chars().all(is_plain)
     };
-    event.data.error_code().filter(is_word).map_or(OTHER_ERROR.into(), Cow::from)
+    event.data.error_code().filter(is_word).map_or(OTHER.into(), Cow::from)
+}
+
+/// The workflow's name, unless it is a generated id, which the conventions forbid as a name.
+pub(super) fn workflow_name(event: &Event) -> Option<&str> {
+    let is_generated = Some(&event.component_id) == event.workflow_id.as_ref() || event.component_id.starts_with("wf_");
+    Some(event.component_id.as_str()).filter(|_| !is_generated)
+}
+
+/// The tool's name, without the number of the call.
+pub(super) fn tool_name(event: &Event) -> &str {
+    event.data.tool_name().unwrap_or_else(|| event.component_name())
+}
+
+/// Who answers a request.
+pub(super) fn provider(event: &Event) -> &str {
+    event.data.provider().unwrap_or(UNKNOWN_PROVIDER)
 }
 
 /// What a report of progress says besides its count; nothing of the content.
@@ -143,9 +169,7 @@ pub(super) fn system(event: &Event) -> (Cow<'static, str>, Vec<KeyValue>) {
 }
 
 fn workflow(event: &Event, attributes: &mut Attributes) -> (String, SpanKind) {
-    // The conventions forbid a generated id as the workflow's name.
-    let is_generated = Some(&event.component_id) == event.workflow_id.as_ref() || event.component_id.starts_with("wf_");
-    let name = Some(event.component_id.as_str()).filter(|_| !is_generated);
+    let name = workflow_name(event);
     attributes.text(names::OPERATION_NAME, Some("invoke_workflow"));
     attributes.text(names::WORKFLOW_NAME, name);
     (span_name("invoke_workflow", name), SpanKind::Internal)
@@ -170,8 +194,8 @@ fn agent(event: &Event, attributes: &mut Attributes) -> (String, SpanKind) {
 
 fn llm_request(event: &Event, attributes: &mut Attributes) -> (String, SpanKind) {
     let data = &event.data;
-    attributes.text(names::OPERATION_NAME, Some("chat"));
-    attributes.text(names::PROVIDER_NAME, data.provider().or(Some(UNKNOWN_PROVIDER)));
+    attributes.text(names::OPERATION_NAME, Some(CHAT));
+    attributes.text(names::PROVIDER_NAME, Some(provider(event)));
     attributes.text(names::REQUEST_MODEL, data.model());
     attributes.text(names::SERVER_ADDRESS, data.server_address());
     attributes.int(names::SERVER_PORT, data.server_address().and(data.server_port()).map(u64::from));
@@ -188,10 +212,10 @@ fn llm_request(event: &Event, attributes: &mut Attributes) -> (String, SpanKind)
 }
 
 fn tool(event: &Event, attributes: &mut Attributes) -> (String, SpanKind) {
-    let name = event.data.tool_name().unwrap_or_else(|| event.component_name());
+    let name = tool_name(event);
     attributes.text(names::OPERATION_NAME, Some("execute_tool"));
     attributes.text(names::TOOL_NAME, Some(name));
-    attributes.text(names::TOOL_TYPE, Some("function"));
+    attributes.text(names::TOOL_TYPE, Some(TOOL_TYPE));
     attributes.text(names::TOOL_DESCRIPTION, event.data.description());
     attributes.text(names::TOOL_CALL_ID, event.data.tool_call_id());
     attributes.text(names::AGENT_NAME, event.data.agent());

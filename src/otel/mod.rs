@@ -41,6 +41,7 @@ mod ids;
 mod layer;
 mod mapper;
 mod mapping;
+mod metrics;
 mod names;
 mod open_spans;
 #[cfg(feature = "otlp")]
@@ -59,6 +60,10 @@ pub use delivery::Delivery;
 pub use ids::EventIdGenerator;
 pub use layer::OtelLayer;
 pub use mapper::{DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, Observed, SpanMapper};
+pub use metrics::{
+    DEFAULT_MAX_COMPONENT_AGE, DEFAULT_MAX_LABEL_VALUES, DEFAULT_MAX_OPEN_COMPONENTS, MetricsRecorder, Price,
+    PriceError, PriceTable,
+};
 #[cfg(feature = "otlp")]
 pub use otlp_json::to_otlp_json;
 #[cfg(feature = "otlp")]

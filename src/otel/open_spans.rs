@@ -1,8 +1,10 @@
-//! The spans whose end has not come yet, and which of them is the parent of a new one.
+//! The components whose end has not come yet, and which of them is the parent of a new one.
+//!
+//! Spans and metrics each keep what they need of a component; how ends find their starts is the same for both.
 
 use std::collections::{BTreeMap, HashMap};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use opentelemetry::Context;
 
 use super::coalesce::Coalescer;
@@ -22,65 +24,87 @@ pub(super) struct OpenSpan {
     pub(super) system_events: u32,
 }
 
-/// All open spans, oldest first, and by workflow.
-#[derive(Debug, Default)]
-pub(super) struct OpenSpans {
+/// What is kept of a component between its start and its end.
+pub(super) trait Open {
+    fn scope(&self) -> EventScope;
+    fn component_id(&self) -> &str;
+    fn workflow_id(&self) -> &Option<String>;
+    fn started(&self) -> DateTime<Utc>;
+}
+
+/// All open components, oldest first, and by workflow.
+#[derive(Debug)]
+pub(super) struct OpenComponents<C> {
     next: u64,
-    spans: BTreeMap<u64, OpenSpan>,
+    components: BTreeMap<u64, C>,
     by_workflow: HashMap<Option<String>, Vec<u64>>,
 }
 
-impl OpenSpans {
+/// All open spans.
+pub(super) type OpenSpans = OpenComponents<OpenSpan>;
+
+impl<C: Open> OpenComponents<C> {
     pub(super) fn len(&self) -> usize {
-        self.spans.len()
+        self.components.len()
     }
 
-    pub(super) fn insert(&mut self, span: OpenSpan) {
-        self.by_workflow.entry(span.workflow_id.clone()).or_default().push(self.next);
-        self.spans.insert(self.next, span);
+    pub(super) fn insert(&mut self, component: C) {
+        self.by_workflow.entry(component.workflow_id().clone()).or_default().push(self.next);
+        self.components.insert(self.next, component);
         self.next += 1;
     }
 
-    /// The span of the event's component. Components that collide in their ids are taken oldest first.
-    pub(super) fn of(&mut self, event: &Event) -> Option<&mut OpenSpan> {
+    /// The event's component. Components that collide in their ids are taken oldest first.
+    pub(super) fn of(&mut self, event: &Event) -> Option<&mut C> {
         let number = self.number_of(event)?;
-        self.spans.get_mut(&number)
+        self.components.get_mut(&number)
     }
 
-    /// Takes out the span of the event's component, oldest first.
-    pub(super) fn take(&mut self, event: &Event) -> Option<OpenSpan> {
+    /// Takes out the event's component, oldest first.
+    pub(super) fn take(&mut self, event: &Event) -> Option<C> {
         let number = self.number_of(event)?;
         self.remove(number)
     }
 
-    /// Takes out the span that has been open for longest.
-    pub(super) fn take_oldest(&mut self) -> Option<OpenSpan> {
-        let number = *self.spans.keys().next()?;
+    /// Takes out those that are too many or too old, now that another one starts.
+    pub(super) fn take_overdue(&mut self, max_open: usize, max_age: TimeDelta, now: DateTime<Utc>) -> Vec<C> {
+        let mut overdue = Vec::new();
+        while self.len() >= max_open || self.oldest_start().is_some_and(|started| now - started > max_age) {
+            overdue.extend(self.take_oldest());
+        }
+        overdue
+    }
+
+    /// Takes out the one that was opened last.
+    pub(super) fn take_newest(&mut self) -> Option<C> {
+        let number = *self.components.keys().next_back()?;
         self.remove(number)
     }
 
-    /// Takes out the span that was opened last.
-    pub(super) fn take_newest(&mut self) -> Option<OpenSpan> {
-        let number = *self.spans.keys().next_back()?;
-        self.remove(number)
+    /// The one that a new component belongs under, by the ids alone.
+    pub(super) fn parent_of(&self, event: &Event) -> Option<&C> {
+        self.components.get(&self.parent_number_of(event)?)
     }
 
-    /// When the span that has been open for longest was started.
-    pub(super) fn oldest_start(&self) -> Option<DateTime<Utc>> {
-        self.spans.values().next().map(|span| span.started)
+    /// The one that a new component belongs under, by the ids alone, to be changed.
+    pub(super) fn parent_of_mut(&mut self, event: &Event) -> Option<&mut C> {
+        let number = self.parent_number_of(event)?;
+        self.components.get_mut(&number)
     }
 
-    /// The span that a new component belongs under, by the ids alone.
-    pub(super) fn parent_of(&self, event: &Event) -> Option<&OpenSpan> {
+    fn parent_number_of(&self, event: &Event) -> Option<u64> {
         use EventScope::{Agent, LlmRequest, System, Tool, Workflow, WorkflowStep};
-        let named = |scope: EventScope, name: &str| {
-            let is_it = move |span: &&OpenSpan| span.scope == scope && span.component_id == name;
-            self.newest(&event.workflow_id).find(is_it)
+        let find = |is_it: &dyn Fn(&C) -> bool| {
+            self.newest(&event.workflow_id).find_map(|(number, component)| is_it(component).then_some(number))
         };
-        let newest = |scope: EventScope| self.newest(&event.workflow_id).find(move |span| span.scope == scope);
+        let named = |scope: EventScope, name: &str| find(&|c: &C| c.scope() == scope && c.component_id() == name);
+        let newest = |scope: EventScope| find(&|c: &C| c.scope() == scope);
         let name = event.component_name();
         match event.scope {
-            Workflow => self.newest_of_parent(event),
+            Workflow => {
+                event.parent_workflow_id.as_ref()?;
+                self.newest(&event.parent_workflow_id).next().map(|(number, _)| number)
+            }
             WorkflowStep => named(Workflow, name).or_else(|| newest(Workflow)),
             Agent => newest(WorkflowStep).or_else(|| newest(Workflow)),
             LlmRequest => named(Agent, name)
@@ -99,44 +123,74 @@ impl OpenSpans {
         }
     }
 
+    fn newest(&self, workflow_id: &Option<String>) -> impl Iterator<Item = (u64, &C)> {
+        let numbers = self.by_workflow.get(workflow_id).map(Vec::as_slice).unwrap_or_default();
+        numbers.iter().rev().filter_map(|number| Some((*number, self.components.get(number)?)))
+    }
+
+    fn number_of(&self, event: &Event) -> Option<u64> {
+        let is_it = |number: &&u64| {
+            let component = self.components.get(*number);
+            component.is_some_and(|c| c.scope() == event.scope && c.component_id() == event.component_id)
+        };
+        self.by_workflow.get(&event.workflow_id)?.iter().find(is_it).copied()
+    }
+
+    fn oldest_start(&self) -> Option<DateTime<Utc>> {
+        self.components.values().next().map(C::started)
+    }
+
+    fn take_oldest(&mut self) -> Option<C> {
+        let number = *self.components.keys().next()?;
+        self.remove(number)
+    }
+
+    fn remove(&mut self, number: u64) -> Option<C> {
+        let component = self.components.remove(&number)?;
+        if let Some(numbers) = self.by_workflow.get_mut(component.workflow_id()) {
+            numbers.retain(|other| *other != number);
+            if numbers.is_empty() {
+                self.by_workflow.remove(component.workflow_id());
+            }
+        }
+        Some(component)
+    }
+}
+
+impl OpenSpans {
     /// The span that a system event concerns: the one named by its span id, else the newest of its workflow.
     pub(super) fn concerned(&mut self, event: &Event, ambient: Option<opentelemetry::SpanId>) -> Option<&mut OpenSpan> {
         use opentelemetry::trace::TraceContextExt as _;
         let numbers = self.by_workflow.get(&event.workflow_id)?;
         let is_ambient = |number: &&u64| {
-            let id = self.spans.get(*number).map(|span| span.context.span().span_context().span_id());
+            let id = self.components.get(*number).map(|span| span.context.span().span_context().span_id());
             id.is_some() && id == ambient
         };
         let number = *numbers.iter().find(is_ambient).or(numbers.last())?;
-        self.spans.get_mut(&number)
+        self.components.get_mut(&number)
+    }
+}
+
+impl<C> Default for OpenComponents<C> {
+    fn default() -> Self {
+        Self { next: 0, components: BTreeMap::new(), by_workflow: HashMap::new() }
+    }
+}
+
+impl Open for OpenSpan {
+    fn scope(&self) -> EventScope {
+        self.scope
     }
 
-    fn newest_of_parent(&self, event: &Event) -> Option<&OpenSpan> {
-        event.parent_workflow_id.as_ref()?;
-        self.newest(&event.parent_workflow_id).next()
+    fn component_id(&self) -> &str {
+        &self.component_id
     }
 
-    fn newest(&self, workflow_id: &Option<String>) -> impl Iterator<Item = &OpenSpan> {
-        let numbers = self.by_workflow.get(workflow_id).map(Vec::as_slice).unwrap_or_default();
-        numbers.iter().rev().filter_map(|number| self.spans.get(number))
+    fn workflow_id(&self) -> &Option<String> {
+        &self.workflow_id
     }
 
-    fn number_of(&self, event: &Event) -> Option<u64> {
-        let is_it = |number: &&u64| {
-            let span = self.spans.get(*number);
-            span.is_some_and(|span| span.scope == event.scope && span.component_id == event.component_id)
-        };
-        self.by_workflow.get(&event.workflow_id)?.iter().find(is_it).copied()
-    }
-
-    fn remove(&mut self, number: u64) -> Option<OpenSpan> {
-        let span = self.spans.remove(&number)?;
-        if let Some(numbers) = self.by_workflow.get_mut(&span.workflow_id) {
-            numbers.retain(|other| *other != number);
-            if numbers.is_empty() {
-                self.by_workflow.remove(&span.workflow_id);
-            }
-        }
-        Some(span)
+    fn started(&self) -> DateTime<Utc> {
+        self.started
     }
 }

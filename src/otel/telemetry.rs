@@ -4,18 +4,23 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use opentelemetry_sdk::{
     error::OTelSdkError,
+    metrics::SdkMeterProvider,
     trace::{SdkTracer, SdkTracerProvider},
 };
 use thiserror::Error;
 use tokio::runtime::Runtime;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use super::{Delivery, OtelLayer, SpanMapper, TelemetryBuilder, delivery::Counts};
+use super::{
+    Delivery, MetricsRecorder, OtelLayer, SpanMapper, TelemetryBuilder,
+    delivery::Counts,
+    metrics::{Finishing, MetricsExport},
+};
 
 /// How long a shutdown waits for the backend by default.
 pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The export of this process's events as OpenTelemetry spans.
+/// The export of this process's events as OpenTelemetry spans and metrics.
 ///
 /// Keep it until the end of the program and call [`shutdown`](Self::shutdown): a drop does the same but cannot tell what
 /// was lost.
@@ -23,6 +28,7 @@ pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Telemetry {
     pub(super) provider: SdkTracerProvider,
     pub(super) mapper: Arc<SpanMapper<SdkTracer>>,
+    pub(super) metrics: Option<MetricsExport>,
     pub(super) counts: Arc<Counts>,
     pub(super) owns_provider: bool,
     pub(super) shutdown_timeout: Duration,
@@ -43,6 +49,14 @@ pub enum TelemetryError {
         /// Its value.
         value: String,
     },
+    /// A variable names a kind of exporter that is not supported.
+    #[error("{variable}={value:?} is not supported: expected \"otlp\" or \"none\"")]
+    ExporterKind {
+        /// The environment variable.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+    },
     /// The exporter could not be made from the `OTEL_*` variables.
     #[error("the OTLP exporter cannot be set up; see the OTEL_EXPORTER_OTLP_* variables")]
     Exporter(#[source] opentelemetry_otlp::ExporterBuildError),
@@ -54,8 +68,9 @@ pub enum TelemetryError {
     SubscriberInstalled(#[source] tracing::subscriber::SetGlobalDefaultError),
     /// Not every span has arrived.
     #[error(
-        "{} of {} spans did not arrive ({} refused or unreachable, {} not sent)",
-        .delivery.failed + .delivery.unsent(), .delivery.ended, .delivery.failed, .delivery.unsent()
+        "{} of {} spans did not arrive ({} refused or unreachable, {} not sent){}",
+        .delivery.failed + .delivery.unsent(), .delivery.ended, .delivery.failed, .delivery.unsent(),
+        if .metrics.is_some() { ", nor did the last metrics" } else { "" }
     )]
     Incomplete {
         /// What became of the spans.
@@ -63,6 +78,20 @@ pub enum TelemetryError {
         /// What the SDK says.
         #[source]
         source: Option<OTelSdkError>,
+        /// What the SDK says of the metrics, if they did not arrive either.
+        metrics: Option<OTelSdkError>,
+    },
+    /// Every span has arrived, but the last metrics have not.
+    #[error(
+        "the last metrics did not arrive, all {} spans did; set OTEL_METRICS_EXPORTER=none for a backend without metrics",
+        .delivery.exported
+    )]
+    Metrics {
+        /// What became of the spans.
+        delivery: Delivery,
+        /// What the SDK says.
+        #[source]
+        source: OTelSdkError,
     },
     /// The provider, which belongs to the user, did not flush.
     #[error("the spans could not be flushed")]
@@ -87,7 +116,11 @@ impl Telemetry {
     /// The layer for a `tracing` registry of the user's.
     #[must_use]
     pub fn layer(&self) -> OtelLayer {
-        OtelLayer::new(Arc::clone(&self.mapper))
+        let layer = OtelLayer::new(Arc::clone(&self.mapper));
+        match self.metrics() {
+            Some(metrics) => layer.with_metrics(Arc::clone(metrics)),
+            None => layer,
+        }
     }
 
     /// The provider of the spans, for further tracers: `tracing-opentelemetry`'s, say.
@@ -100,6 +133,19 @@ impl Telemetry {
     #[must_use]
     pub const fn mapper(&self) -> &Arc<SpanMapper<SdkTracer>> {
         &self.mapper
+    }
+
+    /// The provider of the metrics, for further meters; `None` if there is nowhere for metrics to go.
+    #[must_use]
+    pub fn meter_provider(&self) -> Option<&SdkMeterProvider> {
+        self.metrics.as_ref().map(|metrics| &metrics.provider)
+    }
+
+    /// The state machine from events to metrics, for its counters and for events from elsewhere; `None` if there is
+    /// nowhere for metrics to go.
+    #[must_use]
+    pub fn metrics(&self) -> Option<&Arc<MetricsRecorder>> {
+        self.metrics.as_ref().map(|metrics| &metrics.recorder)
     }
 
     /// What became of the spans so far; always zero with a provider of the user's.
@@ -126,7 +172,8 @@ impl Telemetry {
     /// # Errors
     ///
     /// - [`TelemetryError::Incomplete`] if spans were lost, now or earlier; it counts them.
-    /// - [`TelemetryError::Flush`] if a provider of the user's does not flush.
+    /// - [`TelemetryError::Flush`] if a tracer provider of the user's does not flush.
+    /// - [`TelemetryError::Metrics`] if all went well but for the last metrics.
     pub fn shutdown(mut self) -> Result<Delivery, TelemetryError> {
         self.finish()
     }
@@ -134,18 +181,37 @@ impl Telemetry {
     fn finish(&mut self) -> Result<Delivery, TelemetryError> {
         self.is_shut_down = true;
         self.mapper.close();
+        let metrics = self.metrics.take().map(|metrics| metrics.finish(self.shutdown_timeout));
+        let spans = self.finish_spans();
+        let metrics = metrics.map_or(Ok(()), Finishing::wait);
+        let in_time = !matches!(&spans, Err(TelemetryError::Incomplete { source: Some(OTelSdkError::Timeout(_)), .. }))
+            && !matches!(&metrics, Err(OTelSdkError::Timeout(_)));
+        match self.runtime.take() {
+            Some(runtime) if in_time => runtime.shutdown_background(),
+            // An exporter's thread still uses it, and would panic without.
+            Some(runtime) => std::mem::forget(runtime),
+            None => {}
+        }
+        match (spans, metrics) {
+            (spans, Ok(())) => spans,
+            (Ok(delivery), Err(source)) => Err(TelemetryError::Metrics { delivery, source }),
+            (Err(TelemetryError::Incomplete { delivery, source, .. }), Err(metrics)) => {
+                Err(TelemetryError::Incomplete { delivery, source, metrics: Some(metrics) })
+            }
+            (Err(spans), Err(_)) => Err(spans),
+        }
+    }
+
+    fn finish_spans(&self) -> Result<Delivery, TelemetryError> {
         if !self.owns_provider {
             return self.provider.force_flush().map(|()| self.counts.read()).map_err(TelemetryError::Flush);
         }
         let result = self.provider.shutdown_with_timeout(self.shutdown_timeout);
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
         let delivery = self.counts.read();
         if result.is_ok() && delivery.exported == delivery.ended {
             Ok(delivery)
         } else {
-            Err(TelemetryError::Incomplete { delivery, source: result.err() })
+            Err(TelemetryError::Incomplete { delivery, source: result.err(), metrics: None })
         }
     }
 }
@@ -164,6 +230,7 @@ impl fmt::Debug for Telemetry {
         f.debug_struct("Telemetry")
             .field("delivery", &self.delivery())
             .field("mapper", &self.mapper)
+            .field("metrics", &self.metrics)
             .finish_non_exhaustive()
     }
 }
