@@ -1,7 +1,7 @@
 //! Run `cargo run --example load`: a hundred workflows, many at once, with the failures and cancellations of production; you
 //! see the spans arrive, then how the runs ended and what became of the spans.
 //!
-//! With `OTEL_EXPORTER_OTLP_ENDPOINT` set they are exported there, which fills the dashboards. Options, each with a value:
+//! With `OTEL_EXPORTER_OTLP_ENDPOINT` set they are exported there, which fills Grafana's dashboard. Options, each with a value:
 //! `--workflows N`, `--at-once N`, `--pause-ms N` before each workflow starts, `--events FILE` for the native events as JSON
 //! lines. The models are scripts.
 #![expect(clippy::print_stdout, reason = "this example is about what it prints")]
@@ -46,7 +46,7 @@ struct Ends {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::from_args()?;
-    let mut telemetry = Telemetry::builder("load");
+    let mut telemetry = Telemetry::builder("load").with_prices(scenario::prices()?);
     let exports = env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|value| !value.is_empty());
     if exports {
         telemetry = telemetry.with_otlp_from_env()?;

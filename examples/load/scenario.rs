@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use agent_runtime::{
     event::Usage,
     llm::{ChatRequest, ModelError, Role},
+    otel::{Price, PriceError, PriceTable},
     prelude::*,
 };
 
@@ -38,17 +39,17 @@ impl Case {
 pub(crate) fn cases(runtime: &Runtime) -> Vec<Case> {
     let done = |workflow: Workflow| Case { workflow, patience: None };
     let given_up = |workflow: Workflow| Case { workflow, patience: Some(PATIENCE) };
-    let small = || Agent::builder("researcher", Arc::new(asks_for("search", "small-model")));
+    let small = |calls| Agent::builder("researcher", Arc::new(asks_for("search", calls, "small-model")));
     vec![
-        done(research(small().with_tool(search()).build())),
+        done(research(small(1).with_tool(search()).build())),
         done(answer(ScriptedReply::text("Nothing new today."))),
         done(nested()),
-        done(research(small().with_tool(failing_search()).build())),
+        done(research(small(2).with_tool(failing_search()).build())),
         done(answer(ScriptedReply::text("As before.").with_usage(cached_usage()))),
         done(answer(ScriptedReply::error(rate_limited))),
         done(answer(ScriptedReply::text("It is all going").then_error(2, overloaded))),
         given_up(answer(ScriptedReply::text("Let me think").then_pending(2))),
-        given_up(research(small().with_tool(endless_search()).build())),
+        given_up(research(small(1).with_tool(endless_search()).build())),
         done(in_a_transform(runtime.clone())),
     ]
 }
@@ -75,7 +76,7 @@ fn nested() -> Workflow {
         Some(Role::Tool) => ScriptedReply::text("Both agree."),
         _ => ScriptedReply::tool_calls([("search", json!({"for": "one"})), ("calculate", json!({"what": "two"}))]),
     };
-    let model = ScriptedModel::answering(reply).with_name("small-model");
+    let model = ScriptedModel::answering(reply).with_name("local-model");
     let checker = Agent::builder("checker", Arc::new(model)).with_tool(search()).with_tool(calculate()).build();
     let check = Workflow::new("check").add_step(AgentStep::new(checker)).build();
     Workflow::new("report").add_step(SubWorkflowStep::new(check)).build()
@@ -91,11 +92,11 @@ fn in_a_transform(runtime: Runtime) -> Workflow {
     Workflow::new("outer").add_step(step).build()
 }
 
-/// A model that calls a tool and then answers.
-fn asks_for(tool: &'static str, model: &str) -> ScriptedModel {
+/// A model that makes the same tool call so often and then answers.
+fn asks_for(tool: &'static str, calls: usize, model: &str) -> ScriptedModel {
     let reply = move |request: &ChatRequest| {
-        let has_result = request.messages.iter().any(|message| message.role == Role::Tool);
-        let reply = if has_result {
+        let results = request.messages.iter().filter(|message| message.role == Role::Tool).count();
+        let reply = if results >= calls {
             ScriptedReply::text("This is what there is to know about it.")
         } else {
             ScriptedReply::tool_calls([(tool, json!({"for": "news"}))])
@@ -138,6 +139,13 @@ where
     FnTool::new(name, "Part of an example.", json!({"type": "object"}), move |_args, progress| work(progress))
 }
 
+/// What the models cost; nobody knows a price for the local one.
+pub(crate) fn prices() -> Result<PriceTable, PriceError> {
+    let small = Price::per_million(0.15, 0.6)?;
+    let large = Price::per_million(2.5, 10.0)?.with_cache_read(1.25)?;
+    Ok(PriceTable::new("USD")?.with_price("small-model", small).with_price("large-model", large))
+}
+
 fn cached_usage() -> Usage {
     Usage {
         prompt_tokens: 1_000,
@@ -145,6 +153,7 @@ fn cached_usage() -> Usage {
         total_tokens: 1_200,
         cached_tokens: Some(900),
         reasoning_tokens: Some(150),
+        ..Usage::default()
     }
 }
 
