@@ -6,10 +6,14 @@
 //! cannot be had here (exit code 77 of `up`) passes too. Both say `skipped: …` on standard error, past the test harness's
 //! capture. Any other failure of a backend fails the test.
 #![expect(clippy::print_stderr, reason = "tests say what they skip")]
+#![expect(clippy::cast_precision_loss, reason = "counts of a test are small")]
+#![expect(clippy::float_cmp, reason = "counts are whole numbers, also where Prometheus has them as floats")]
 
 mod example;
 mod jaeger;
+mod metrics;
 mod native;
 mod outage;
+mod prometheus;
 mod stack;
 mod traces;

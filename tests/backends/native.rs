@@ -18,12 +18,12 @@ pub(crate) struct Native {
 }
 
 /// What one component said.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Component<'a> {
     pub(crate) start: &'a Event,
     pub(crate) end: &'a Event,
-    /// How often it reported its progress.
-    pub(crate) progress: usize,
+    /// Its reports in between.
+    pub(crate) progress: Vec<&'a Event>,
     /// How many system events concern it.
     pub(crate) system: usize,
 }
@@ -48,6 +48,16 @@ impl Native {
         let mut components: Vec<_> = by_span.values().map(|events| component(events)).collect();
         components.sort_by_key(|component| component.start.offset);
         components
+    }
+
+    /// All events, in their order.
+    pub(crate) fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// The components of a scope.
+    pub(crate) fn components_of(&self, scope: EventScope) -> Vec<Component<'_>> {
+        self.components().into_iter().filter(|component| component.start.scope == scope).collect()
     }
 
     /// The ids of the traces.
@@ -95,18 +105,34 @@ impl Component<'_> {
         self.start.trace.map(|trace| trace.span_id.to_string()).unwrap_or_default()
     }
 
-    /// The name under which a stranger finds it.
-    pub(crate) fn span_name(&self) -> String {
-        let start = self.start;
-        let of = |field: &str| start.data[field].as_str().unwrap_or_default().to_owned();
-        match start.scope {
-            EventScope::Workflow => format!("invoke_workflow {}", start.component_id),
-            EventScope::WorkflowStep => format!("workflow_step {}", of("step_name")),
-            EventScope::Agent => format!("invoke_agent {}", start.component_id),
-            EventScope::LlmRequest => format!("chat {}", of("model")),
-            EventScope::Tool => format!("execute_tool {}", of("tool_name")),
+    /// What it is called: of a request, the model.
+    pub(crate) fn name(&self) -> &str {
+        let of = |field: &str| self.start.data.get(field).and_then(JsonValue::as_str).unwrap_or_default();
+        match self.start.scope {
+            EventScope::Workflow | EventScope::Agent => &self.start.component_id,
+            EventScope::WorkflowStep => of("step_name"),
+            EventScope::LlmRequest => of("model"),
+            EventScope::Tool => of("tool_name"),
             EventScope::System => panic!("a system event starts nothing"),
         }
+    }
+
+    /// The name under which a stranger finds its span.
+    pub(crate) fn span_name(&self) -> String {
+        let does = match self.start.scope {
+            EventScope::Workflow => "invoke_workflow",
+            EventScope::WorkflowStep => "workflow_step",
+            EventScope::Agent => "invoke_agent",
+            EventScope::LlmRequest => "chat",
+            EventScope::Tool => "execute_tool",
+            EventScope::System => panic!("a system event starts nothing"),
+        };
+        format!("{does} {}", self.name())
+    }
+
+    /// From its start to its end.
+    pub(crate) fn seconds(&self) -> f64 {
+        (self.end.timestamp - self.start.timestamp).to_std().expect("time does not run backwards").as_secs_f64()
     }
 
     /// `error.type`: what the end says was the matter.
@@ -145,7 +171,7 @@ impl Component<'_> {
         let is = |name: &str, log: &&crate::jaeger::JaegerLog| log.fields["event"].as_str() == Some(name);
         let reports = span.logs.iter().filter(|log| is(name, log));
         let told: u64 = reports.map(|log| log.fields[count].as_u64().expect("it is a number")).sum();
-        assert_eq!(told, self.progress as u64, "the progress of {span:#?}");
+        assert_eq!(told, self.progress.len() as u64, "the progress of {span:#?}");
         let starts_system = |log: &&crate::jaeger::JaegerLog| {
             log.fields["event"].as_str().is_some_and(|name| name.starts_with("agent_runtime.system."))
         };
@@ -220,7 +246,7 @@ fn component<'a>(events: &[&'a Event]) -> Component<'a> {
     Component {
         start: one("start", &|event_type| event_type == EventType::Started),
         end: one("end", &EventType::is_terminal),
-        progress: own.len() - 2,
+        progress: own.iter().copied().filter(|event| event.event_type == EventType::Progress).collect(),
         system: system.len(),
     }
 }

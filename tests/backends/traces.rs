@@ -12,6 +12,7 @@ use crate::{
     example::{self, Delivery},
     jaeger::{Jaeger, JaegerSpan},
     native::Native,
+    prometheus::Prometheus,
     stack::Stack,
 };
 
@@ -137,9 +138,9 @@ fn check_search(jaeger: &Jaeger, native: &Native) {
 }
 
 #[test]
-fn a_real_models_answer_is_in_jaeger_with_its_tokens() {
-    let test = "a_real_models_answer_is_in_jaeger_with_its_tokens";
-    let Some(stack) = Stack::up(test, &["jaeger", "collector", "model"]) else { return };
+fn a_real_models_answers_are_in_jaeger_and_prometheus_with_their_tokens() {
+    let test = "a_real_models_answers_are_in_jaeger_and_prometheus_with_their_tokens";
+    let Some(stack) = Stack::up(test, &["jaeger", "collector", "prometheus", "model"]) else { return };
     let mut variables = stack.otlp("http/protobuf");
     variables.extend([
         ("OPENAI_BASE_URL".to_owned(), stack.get("OPENAI_BASE_URL").to_owned()),
@@ -150,6 +151,15 @@ fn a_real_models_answer_is_in_jaeger_with_its_tokens() {
     let spans = arrived(&Jaeger::of(&stack), example::trace_id(&lines), 1);
     let requests: Vec<_> = spans.values().filter(|span| span.name == "chat smollm2").collect();
     assert!(requests.len() >= 3, "three agents ask the model: {spans:#?}");
+    let prometheus = Prometheus::of(&stack);
+    for (tag, metric) in
+        [("gen_ai.usage.input_tokens", "input_tokens"), ("gen_ai.usage.output_tokens", "output_tokens")]
+    {
+        let tokens: u64 = requests.iter().filter_map(|request| request.tags[tag].as_u64()).sum();
+        let counter = format!("gen_ai_client_inference_usage_{metric}_total{{gen_ai_request_model=\"smollm2\"}}");
+        prometheus.wait_for(&counter, tokens as f64);
+        assert_eq!(prometheus.sum(&counter), tokens as f64, "{counter}");
+    }
     for request in requests {
         for key in ["gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "agent_runtime.llm.chunk_count"] {
             assert!(request.tags[key].as_u64() > Some(0), "{key} of {request:#?}");
