@@ -23,6 +23,9 @@ pub const TRACING_TARGET: &str = "agent_runtime::event";
 pub trait SpanScope: Send + Sync + fmt::Debug {
     /// Calls `work` once, inside the context.
     fn run(&self, work: &mut dyn FnMut());
+
+    /// Gives the headers that carry the context into another process, by name and value.
+    fn headers(&self) -> Vec<(String, String)>;
 }
 
 /// The native event behind the `tracing` event that is being dispatched on this thread.

@@ -17,6 +17,7 @@ mod payload;
 mod stream;
 mod subscription;
 mod trace_context;
+mod trace_url;
 
 pub use batch::{BatchWindow, Batched, LLM_BATCH_WINDOW, Merged, TOOL_BATCH_WINDOW};
 pub use component_id::MAX_COMPONENT_ID_BYTES;
@@ -32,3 +33,4 @@ pub(crate) use stream::lagged_events_in_process;
 pub use stream::{DEFAULT_CAPACITY, EventStream, EventStreamBuilder};
 pub use subscription::Subscription;
 pub use trace_context::{HexId, HexIdError, SpanId, TraceContext, TraceId};
+pub use trace_url::{TraceUrl, TraceUrlError};

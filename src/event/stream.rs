@@ -14,6 +14,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use parking_lot::{Mutex, ReentrantMutex};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
+use uuid::Uuid;
 
 use super::{
     Event, EventError, EventType, SpanScope, Subscription,
@@ -169,6 +170,14 @@ impl EventStream {
         events
     }
 
+    /// Draws an id from the stream's own source and clock, so that a seeded stream gives the same one again.
+    pub(crate) fn new_id(&self) -> Uuid {
+        let writer = self.handle.shared.writer.lock();
+        let mut writer = writer.borrow_mut();
+        let now = writer.clock.now();
+        writer.draw_id(now)
+    }
+
     /// The offset of the oldest event kept; equal to [`next_offset`](Self::next_offset) while there is none.
     #[must_use]
     pub fn first_offset(&self) -> u64 {
@@ -264,12 +273,16 @@ impl Writer {
         }
         event.timestamp = self.clock.now();
         if event.event_id.is_nil() {
-            let millis = u64::try_from(event.timestamp.timestamp_millis()).unwrap_or_default();
-            event.event_id = uuid::Builder::from_unix_timestamp_millis(millis, &self.ids.random()).into_uuid();
+            event.event_id = self.draw_id(event.timestamp);
         }
         event.offset = Some(self.next_offset);
         self.next_offset += 1;
         self.dispatching
+    }
+
+    fn draw_id(&mut self, now: DateTime<Utc>) -> Uuid {
+        let millis = u64::try_from(now.timestamp_millis()).unwrap_or_default();
+        uuid::Builder::from_unix_timestamp_millis(millis, &self.ids.random()).into_uuid()
     }
 
     fn end_dispatch(&mut self) -> Vec<Arc<Event>> {

@@ -7,7 +7,7 @@ use opentelemetry_sdk::trace::SdkTracer;
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, layer::Context};
 
-use super::{MetricsRecorder, SpanMapper};
+use super::{MetricsRecorder, SpanMapper, logs};
 use crate::event::{Emission, TRACING_TARGET};
 
 /// A [`Layer`] that turns the events of every [`EventStream`](crate::event::EventStream) of the process into spans,
@@ -16,8 +16,9 @@ use crate::event::{Emission, TRACING_TARGET};
 /// It composes with any registry. It sees what the filters before it let through: with an
 /// [`EnvFilter`](https://docs.rs/tracing-subscriber/latest/tracing_subscriber/filter/struct.EnvFilter.html) for the
 /// whole registry, `agent_runtime::event=debug` must be on (with only `info`, spans are complete but have no progress
-/// events, and there is no metric of the time between chunks); with a filter on another layer alone nothing needs to be done. Beside a `tracing-opentelemetry` layer both
-/// kinds of spans nest in each other, provided that layer's context activation is on, as it is by default.
+/// events, and there is no metric of the time between chunks); with a filter on another layer alone nothing needs to be
+/// done. Beside a `tracing-opentelemetry` layer both kinds of spans nest in each other, provided that layer's context
+/// activation is on, as it is by default.
 pub struct OtelLayer<T = SdkTracer> {
     mapper: Option<Arc<SpanMapper<T>>>,
     metrics: Option<Arc<MetricsRecorder>>,
@@ -54,6 +55,7 @@ where
 {
     fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
         if event.metadata().target() != TRACING_TARGET {
+            logs::observe(event);
             return;
         }
         // Events of that target that were not made by an append have no native event behind them.

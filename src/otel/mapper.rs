@@ -12,7 +12,10 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use opentelemetry::{
     Context, KeyValue,
-    trace::{Span, SpanBuilder, SpanContext, SpanId, Status, TraceContextExt as _, Tracer},
+    trace::{
+        Link, Span, SpanBuilder, SpanContext, SpanId, Status, TraceContextExt as _, TraceFlags, TraceId, TraceState,
+        Tracer,
+    },
 };
 use parking_lot::Mutex;
 
@@ -134,10 +137,11 @@ where
         let builder = SpanBuilder::from_name(start.name)
             .with_kind(start.kind)
             .with_start_time(event.timestamp)
-            .with_attributes(start.attributes);
+            .with_attributes(start.attributes)
+            .with_links(links(&open, event));
         let span = ids::with_ids_of(event.event_id, || self.tracer.build_with_context(builder, &parent));
         let trace = trace_context(span.span_context(), &parent);
-        let context = scope::mark(&parent.with_span(span), event);
+        let (context, logs) = scope::mark(&parent.with_span(span), event);
         open.insert(OpenSpan {
             scope: event.scope,
             component_id: event.component_id.clone(),
@@ -147,6 +151,7 @@ where
             trace,
             progress: Coalescer::new(event.scope, self.max_progress_events),
             system_events: 0,
+            logs,
         });
         drop(open);
         overdue.into_iter().for_each(|span| self.interrupt(span, event.timestamp));
@@ -214,6 +219,24 @@ where
     }
 }
 
+/// What the event names as related, and the workflow that it is nested in if that one is over and so cannot be its parent.
+fn links(open: &OpenSpans, event: &Event) -> Vec<Link> {
+    let named = event.data.links().unwrap_or_default().into_iter().map(|trace| span_context(&trace));
+    let ended = (event.scope == EventScope::Workflow).then(|| open.ended_parent_of(event)).flatten();
+    named.chain(ended).map(Link::with_context).collect()
+}
+
+/// The other way round of [`trace_context`].
+fn span_context(trace: &TraceContext) -> SpanContext {
+    SpanContext::new(
+        TraceId::from_bytes(trace.trace_id.to_bytes()),
+        SpanId::from_bytes(trace.span_id.to_bytes()),
+        if trace.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() },
+        true,
+        TraceState::default(),
+    )
+}
+
 /// Where a component's span belongs: in the context around it if that lies in its workflow, else where the ids say, else,
 /// as a root, under whatever span of the caller is active.
 fn parent_context(open: &OpenSpans, event: &Event) -> Context {
@@ -229,6 +252,9 @@ fn finish_progress(span: &mut OpenSpan, end: &Event) {
     if span.system_events > MAX_SYSTEM_EVENTS {
         let dropped = i64::from(span.system_events - MAX_SYSTEM_EVENTS);
         current.set_attribute(KeyValue::new(names::SYSTEM_DROPPED_COUNT, dropped));
+    }
+    if span.logs.dropped() > 0 {
+        current.set_attribute(KeyValue::new(names::LOG_DROPPED_COUNT, i64::from(span.logs.dropped())));
     }
     if span.scope != EventScope::LlmRequest {
         return;

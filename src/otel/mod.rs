@@ -39,13 +39,16 @@ mod coalesce;
 mod delivery;
 mod ids;
 mod layer;
+mod logs;
 mod mapper;
 mod mapping;
 mod metrics;
 mod names;
+mod open_components;
 mod open_spans;
 #[cfg(feature = "otlp")]
 mod otlp_json;
+mod propagation;
 mod scope;
 #[cfg(feature = "otlp")]
 mod telemetry;
@@ -64,7 +67,10 @@ pub use metrics::{
     DEFAULT_MAX_COMPONENT_AGE, DEFAULT_MAX_LABEL_VALUES, DEFAULT_MAX_OPEN_COMPONENTS, MetricsRecorder, Price,
     PriceError, PriceTable,
 };
+#[cfg(feature = "testing")]
+pub(crate) use names::EVENT_OFFSET;
 #[cfg(feature = "otlp")]
 pub use otlp_json::to_otlp_json;
+pub use propagation::extract_context;
 #[cfg(feature = "otlp")]
 pub use telemetry::{DEFAULT_SHUTDOWN_TIMEOUT, Telemetry, TelemetryError};

@@ -8,7 +8,7 @@ use opentelemetry::KeyValue;
 use super::labels::LabelGuard;
 use crate::{
     event::{Event, EventScope},
-    otel::{mapping, names, open_spans::Open},
+    otel::{mapping, names, open_components::Open},
 };
 
 /// A component whose end has not come yet.

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     event::{Event, EventData, EventScope, EventType},
-    otel::{DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, mapping, names, open_spans::OpenComponents},
+    otel::{DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, mapping, names, open_components::OpenComponents},
 };
 
 /// How many components may be open at once by default; beyond it the oldest counts as interrupted.
