@@ -137,7 +137,7 @@ fn build() {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
         let mut command = Command::new(env!("CARGO"));
-        command.args(["build", "--quiet", "--examples"]);
+        command.args(["build", "--quiet", "--example", "quickstart", "--example", "failures", "--example", "load"]);
         if !cfg!(debug_assertions) {
             command.arg("--release");
         }

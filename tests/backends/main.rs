@@ -9,6 +9,7 @@
 #![expect(clippy::cast_precision_loss, reason = "counts of a test are small")]
 #![expect(clippy::float_cmp, reason = "counts are whole numbers, also where Prometheus has them as floats")]
 
+mod dashboard;
 mod example;
 mod jaeger;
 mod metrics;
