@@ -18,7 +18,9 @@ use parking_lot::Mutex;
 
 use super::{
     coalesce::{Coalescer, DEFAULT_MAX_PROGRESS_EVENTS, ProgressEvent},
-    ids, mapping, names,
+    ids,
+    mapping::{self, SpanStart},
+    names,
     open_spans::{OpenSpan, OpenSpans},
     scope::{self, OtelScope},
 };
@@ -128,16 +130,12 @@ where
 
     fn start(&self, event: &Event) -> Option<Observed> {
         let start = mapping::start(event)?;
-        let mut open = self.open.lock();
-        let overdue = self.take_overdue(&mut open, event.timestamp);
-        let parent = parent_context(&open, event);
-        let builder = SpanBuilder::from_name(start.name)
-            .with_kind(start.kind)
-            .with_start_time(event.timestamp)
-            .with_attributes(start.attributes);
-        let span = ids::with_ids_of(event.event_id, || self.tracer.build_with_context(builder, &parent));
+        let parent = parent_context(&self.open.lock(), event);
+        let span = self.start_span(start, event, &parent)?;
         let trace = trace_context(span.span_context(), &parent);
         let context = scope::mark(&parent.with_span(span), event);
+        let mut open = self.open.lock();
+        let overdue = self.take_overdue(&mut open, event.timestamp);
         open.insert(OpenSpan {
             scope: event.scope,
             component_id: event.component_id.clone(),
@@ -153,6 +151,19 @@ where
         Some(Observed { trace, scope: Some(Arc::new(OtelScope::new(context))) })
     }
 
+    /// Starts a span at the event's time. Gives none if the tracer gives none, after the provider's shutdown for one.
+    ///
+    /// No lock may be held: samplers and processors of the user's run in here, and may make spans themselves.
+    fn start_span(&self, start: SpanStart, event: &Event, parent: &Context) -> Option<T::Span> {
+        let builder = SpanBuilder::from_name(start.name)
+            .with_kind(start.kind)
+            .with_start_time(event.timestamp)
+            .with_attributes(start.attributes);
+        let is_root = !parent.span().span_context().is_valid();
+        let span = ids::with_ids_of(event.event_id, is_root, || self.tracer.build_with_context(builder, parent));
+        span.span_context().is_valid().then_some(span)
+    }
+
     fn progress(&self, event: &Event) -> Option<Observed> {
         let mut open = self.open.lock();
         let span = open.of(event)?;
@@ -165,7 +176,7 @@ where
 
     fn end(&self, event: &Event) -> Option<Observed> {
         let taken = self.open.lock().take(event);
-        let Some(mut span) = taken else { return Some(self.end_without_start(event)) };
+        let Some(mut span) = taken else { return self.end_without_start(event) };
         finish_progress(&mut span, event);
         let current = span.context.span();
         current.set_attributes(mapping::end(event));
@@ -175,18 +186,16 @@ where
     }
 
     /// An end whose start was never seen gives a span of no length, marked as such.
-    fn end_without_start(&self, event: &Event) -> Observed {
-        let mut attributes = mapping::start(event).map(|start| start.attributes).unwrap_or_default();
-        attributes.extend(mapping::end(event));
-        attributes.push(KeyValue::new(names::UNMATCHED, true));
-        let name = mapping::start(event).map(|start| start.name).unwrap_or_default();
-        let builder = SpanBuilder::from_name(name).with_start_time(event.timestamp).with_attributes(attributes);
+    fn end_without_start(&self, event: &Event) -> Option<Observed> {
+        let mut start = mapping::start(event)?;
+        start.attributes.extend(mapping::end(event));
+        start.attributes.push(KeyValue::new(names::UNMATCHED, true));
         let parent = parent_context(&self.open.lock(), event);
-        let mut span = ids::with_ids_of(event.event_id, || self.tracer.build_with_context(builder, &parent));
+        let mut span = self.start_span(start, event, &parent)?;
         span.set_status(mapping::status(event));
         span.end_with_timestamp(event.timestamp.into());
         let trace = trace_context(span.span_context(), &parent);
-        Observed { trace, scope: None }
+        Some(Observed { trace, scope: None })
     }
 
     fn system(&self, event: &Event) -> Option<Observed> {
