@@ -12,7 +12,9 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use opentelemetry::{
     Context, KeyValue,
-    trace::{Span, SpanBuilder, SpanContext, SpanId, Status, TraceContextExt as _, Tracer},
+    trace::{
+        Span, SpanBuilder, SpanContext, SpanId, Status, TraceContextExt as _, TraceFlags, TraceId, TraceState, Tracer,
+    },
 };
 use parking_lot::Mutex;
 
@@ -143,6 +145,7 @@ where
             started: event.timestamp,
             context: context.clone(),
             trace,
+            recorded: event.trace.map(|trace| trace.span_id),
             progress: Coalescer::new(event.scope, self.max_progress_events),
             system_events: 0,
         });
@@ -234,12 +237,31 @@ where
     }
 }
 
-/// Where a component's span belongs: in the context around it if that lies in its workflow, else where the ids say, else,
-/// as a root, under whatever span of the caller is active.
+/// Where a component's span belongs: where it was when the event was recorded, else in the context around it if that lies
+/// in its workflow, else where the ids say, else, as a root, under whatever span of the caller is active.
 fn parent_context(open: &OpenSpans, event: &Event) -> Context {
-    scope::ambient_for(event)
+    recorded_parent(open, event)
+        .or_else(|| scope::ambient_for(event))
         .or_else(|| open.parent_of(event).map(|parent| parent.context.clone()))
         .unwrap_or_else(Context::current)
+}
+
+/// The parent that the span of a stored event had. Where that was a span of the user's, only its id is known.
+fn recorded_parent(open: &OpenSpans, event: &Event) -> Option<Context> {
+    let recorded = event.trace?;
+    let parent_id = recorded.parent_span_id?;
+    if let Some(parent) = open.recorded(event, parent_id) {
+        return Some(parent.context.clone());
+    }
+    // With another id generator than at the recording the trace is another one now, and the id leads nowhere.
+    let is_same_trace = |parent: &OpenSpan| parent.trace.trace_id == recorded.trace_id;
+    open.parent_of(event).is_none_or(is_same_trace).then(|| {
+        let flags = if recorded.sampled { TraceFlags::SAMPLED } else { TraceFlags::NOT_SAMPLED };
+        let trace_id = TraceId::from_bytes(recorded.trace_id.to_bytes());
+        let span_id = SpanId::from_bytes(parent_id.to_bytes());
+        let parent = SpanContext::new(trace_id, span_id, flags, true, TraceState::NONE);
+        Context::new().with_remote_span_context(parent)
+    })
 }
 
 fn finish_progress(span: &mut OpenSpan, end: &Event) {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use opentelemetry::Context;
 
-use super::coalesce::Coalescer;
-use crate::event::{Event, EventScope, TraceContext};
+use super::{coalesce::Coalescer, scope::Inside};
+use crate::event::{Event, EventScope, SpanId, TraceContext};
 
 /// A component's span between its start and its end.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(super) struct OpenSpan {
     /// Holds the span.
     pub(super) context: Context,
     pub(super) trace: TraceContext,
+    /// The span that the component had when its events were recorded, if they come from a store.
+    pub(super) recorded: Option<SpanId>,
     pub(super) progress: Coalescer,
     pub(super) system_events: u32,
 }
@@ -99,15 +101,31 @@ impl OpenSpans {
         }
     }
 
-    /// The span that a system event concerns: the one named by its span id, else the newest of its workflow.
-    pub(super) fn concerned(&mut self, event: &Event, ambient: Option<opentelemetry::SpanId>) -> Option<&mut OpenSpan> {
-        use opentelemetry::trace::TraceContextExt as _;
-        let numbers = self.by_workflow.get(&event.workflow_id)?;
-        let is_ambient = |number: &&u64| {
-            let id = self.spans.get(*number).map(|span| span.context.span().span_context().span_id());
-            id.is_some() && id == ambient
+    /// The span that had a given id when the event was recorded, in the event's workflow or the one around it.
+    pub(super) fn recorded(&self, event: &Event, span_id: SpanId) -> Option<&OpenSpan> {
+        let mut around = self.newest(&event.workflow_id).chain(self.newest(&event.parent_workflow_id));
+        around.find(|span| span.recorded == Some(span_id))
+    }
+
+    /// The span that a system event concerns: the one that it was recorded with, else the one that it was said in, else
+    /// the newest of its workflow.
+    pub(super) fn concerned(&mut self, event: &Event, ambient: Option<Inside>) -> Option<&mut OpenSpan> {
+        let recorded = event.trace.map(|trace| trace.span_id);
+        let said_in = ambient.filter(|inside| {
+            event.workflow_id.is_none() || event.workflow_id.as_deref() == inside.workflow_id.as_deref()
+        });
+        let workflow_id = match &said_in {
+            Some(inside) => &inside.workflow_id.as_deref().map(str::to_owned),
+            None => &event.workflow_id,
         };
-        let number = *numbers.iter().find(is_ambient).or(numbers.last())?;
+        let said_in = said_in.map(|inside| SpanId::from_bytes(inside.span_id.to_bytes()));
+        let numbers = self.by_workflow.get(workflow_id)?;
+        let find = |is_it: &dyn Fn(&OpenSpan) -> bool| {
+            numbers.iter().copied().find(|number| self.spans.get(number).is_some_and(is_it))
+        };
+        let number = find(&|span| recorded.is_some() && span.recorded == recorded)
+            .or_else(|| find(&|span| Some(span.trace.span_id) == said_in))
+            .or_else(|| numbers.last().copied())?;
         self.spans.get_mut(&number)
     }
 

@@ -15,9 +15,9 @@ pub(super) struct OtelScope(Context);
 /// Without it the bridge could not tell a user's span inside of a component, under which new components belong, from one
 /// around hand-made events, which nest by their ids.
 #[derive(Clone, Debug)]
-struct Inside {
-    workflow_id: Option<Arc<str>>,
-    span_id: SpanId,
+pub(super) struct Inside {
+    pub(super) workflow_id: Option<Arc<str>>,
+    pub(super) span_id: SpanId,
 }
 
 impl OtelScope {
@@ -50,7 +50,7 @@ pub(super) fn ambient_for(event: &Event) -> Option<Context> {
     Context::map_current(|current| current.get::<Inside>().is_some_and(belongs).then(|| current.clone()))
 }
 
-/// The span of the component that the current context lies in.
-pub(super) fn current_component() -> Option<SpanId> {
-    Context::map_current(|current| current.get::<Inside>().map(|inside| inside.span_id))
+/// The component that the current context lies in.
+pub(super) fn current_component() -> Option<Inside> {
+    Context::map_current(|current| current.get::<Inside>().cloned())
 }
