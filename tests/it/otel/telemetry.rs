@@ -1,0 +1,1 @@
+//! The set-up call and its guard: what is counted, and that neither blocks nor harms the work.
