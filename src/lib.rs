@@ -1,7 +1,61 @@
-//! A runtime for AI-agent workflows that shows what it does.
+//! A runtime for AI-agent workflows that shows what it does, live and in the tools that you already run.
+//!
+//! Every part of a run (workflow, step, agent, model request, tool) says when it starts, how far it is and how it ended,
+//! as a typed [`Event`](event::Event). In-process subscribers get the events live and in order; a `tracing` layer makes
+//! nested OpenTelemetry spans of them.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use agent_runtime::prelude::*;
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let model = Arc::new(ScriptedModel::new("script").with_reply(ScriptedReply::text("Hello there")));
+//! let greeter = Agent::builder("greeter", model).with_system_prompt("You greet people.").build();
+//! let workflow = Workflow::new("greeting").add_step(AgentStep::new(greeter)).build();
+//!
+//! let runtime = Runtime::new();
+//! let mut events = runtime.event_stream().subscribe().filter(EventScope::LlmRequest);
+//! let run = runtime.execute(&workflow, "Hi!").await?;
+//! assert_eq!(run.output, "Hello there");
+//!
+//! let started = events.recv().await?;
+//! assert_eq!((started.event_type, started.component_id.as_str()), (EventType::Started, "greeter:llm:0"));
+//! assert_eq!(events.recv().await?.data["chunk"], "Hello ");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! To see the run in Jaeger, set up [`Telemetry`](otel::Telemetry) before it:
+//!
+//! ```no_run
+//! # #[cfg(feature = "otlp")]
+//! # fn main() -> Result<(), agent_runtime::otel::TelemetryError> {
+//! use agent_runtime::otel::Telemetry;
+//!
+//! let telemetry = Telemetry::from_env("my-agents")?;
+//! telemetry.install()?;
+//! // … run workflows …
+//! telemetry.shutdown()?;
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "otlp"))]
+//! # fn main() {}
+//! ```
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! | --- | --- | --- |
+//! | `openai` | yes | [`OpenAiClient`](llm::OpenAiClient), for OpenAI and every server that speaks its chat API |
+//! | `otlp` | yes | [`Telemetry`](otel::Telemetry), the export over OTLP by gRPC or HTTP |
+//! | `testing` | no | [`testing`], for tests of agents |
 
 pub mod event;
 pub mod llm;
 pub mod otel;
 pub mod prelude;
 pub mod runtime;
+#[cfg(feature = "testing")]
+pub mod testing;

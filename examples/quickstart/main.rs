@@ -12,6 +12,7 @@ mod tree;
 use std::{env, error::Error, path::PathBuf, sync::Arc};
 
 use agent_runtime::{
+    event::TraceUrl,
     llm::{ChatModel, OpenAiClient},
     otel::{Telemetry, to_otlp_json},
     prelude::*,
@@ -38,6 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     drop(runtime);
     printer.await?;
 
+    let root = result.as_ref().ok().and_then(|run| run.trace);
     let finished = spans.get_finished_spans()?;
     print!("\n{}", tree::draw(&finished));
     if let Some(path) = trace_out {
@@ -47,7 +49,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     let exports = is_set("OTEL_EXPORTER_OTLP_ENDPOINT");
     match telemetry.shutdown() {
-        Ok(delivery) if exports => println!("\n{} spans exported over OTLP", delivery.exported),
+        Ok(delivery) if exports => {
+            println!("\n{} spans exported over OTLP", delivery.exported);
+            let trace_url = TraceUrl::from_env()?.unwrap_or_else(|| TraceUrl::jaeger("http://127.0.0.1:16686"));
+            if let Some(trace) = root {
+                println!("{}", trace_url.of(&trace));
+            }
+        }
         Ok(_) => println!("\nSet OTEL_EXPORTER_OTLP_ENDPOINT to export this trace, to Jaeger for example."),
         Err(error) => println!("\nThe trace was not exported in full: {error}"),
     }

@@ -17,8 +17,9 @@ mod payload;
 mod stream;
 mod subscription;
 mod trace_context;
+mod trace_url;
 
-pub use batch::{BatchWindow, Batched, LLM_BATCH_WINDOW, Merged, TOOL_BATCH_WINDOW};
+pub use batch::{BatchWindow, Batched, LLM_BATCH_WINDOW, MAX_GATHERED_EVENTS, Merged, TOOL_BATCH_WINDOW};
 pub use component_id::MAX_COMPONENT_ID_BYTES;
 pub use data::EventData;
 pub use emission::{Emission, SpanScope, TRACING_TARGET};
@@ -31,3 +32,4 @@ pub use payload::{
 pub use stream::{DEFAULT_CAPACITY, EventStream, EventStreamBuilder};
 pub use subscription::Subscription;
 pub use trace_context::{HexId, HexIdError, SpanId, TraceContext, TraceId};
+pub use trace_url::{TraceUrl, TraceUrlError};

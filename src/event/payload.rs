@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as JsonValue};
 
-use super::EventData;
+use super::{EventData, TraceContext};
 
 /// The names of the fields.
 pub(super) mod field {
@@ -18,6 +18,8 @@ pub(super) mod field {
     pub(in super::super) const UPDATES: &str = "updates";
     pub(super) const AGENT: &str = "agent";
     pub(super) const ARGUMENTS: &str = "arguments";
+    pub(super) const CONVERSATION_ID: &str = "conversation_id";
+    pub(super) const LINKS: &str = "links";
     pub(super) const CHUNK_COUNT: &str = "chunk_count";
     pub(super) const DESCRIPTION: &str = "description";
     pub(super) const DURATION_MS: &str = "duration_ms";
@@ -55,6 +57,9 @@ pub(super) mod field {
 pub struct WorkflowStarted {
     /// What the workflow was given.
     pub input: JsonValue,
+    /// Other traces that this run has to do with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<TraceContext>,
 }
 
 /// A workflow ended well.
@@ -308,6 +313,17 @@ into_event_data! {
     LlmStarted LlmCompleted ToolStarted ToolProgress ToolCompleted Failure
 }
 
+impl EventData {
+    /// The data with the user's conversation id in it.
+    pub(crate) fn in_conversation(self, id: &str) -> Self {
+        let mut value = JsonValue::from(self);
+        if let Some(fields) = value.as_object_mut() {
+            fields.insert(field::CONVERSATION_ID.to_owned(), id.into());
+        }
+        value.into()
+    }
+}
+
 macro_rules! readers {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $field:ident, $read:expr;)*) => {
         impl EventData {
@@ -323,6 +339,10 @@ readers! {
     agent: &str = AGENT, JsonValue::as_str;
     /// A tool's arguments.
     arguments: &JsonValue = ARGUMENTS, Some;
+    /// The conversation that the user put the run into.
+    conversation_id: &str = CONVERSATION_ID, JsonValue::as_str;
+    /// Other traces that a run has to do with.
+    links: Vec<TraceContext> = LINKS, |value| Deserialize::deserialize(value).ok();
     /// How many pieces an answer came in.
     chunk_count: u64 = CHUNK_COUNT, JsonValue::as_u64;
     /// What a tool does.

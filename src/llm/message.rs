@@ -63,6 +63,8 @@ pub struct ChatRequest {
     pub tools: Vec<ToolDefinition>,
     /// How to generate.
     pub options: GenerationOptions,
+    /// Headers that carry the trace's context to the model's server, for clients that speak HTTP.
+    pub trace_headers: Vec<(String, String)>,
 }
 
 impl ChatMessage {

@@ -7,7 +7,7 @@ use opentelemetry_sdk::trace::SdkTracer;
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, layer::Context};
 
-use super::SpanMapper;
+use super::{SpanMapper, logs};
 use crate::event::{Emission, TRACING_TARGET};
 
 /// A [`Layer`] that turns the events of every [`EventStream`](crate::event::EventStream) of the process into spans.
@@ -37,6 +37,7 @@ where
 {
     fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
         if event.metadata().target() != TRACING_TARGET {
+            logs::observe(event);
             return;
         }
         // Events of that target that were not made by an append have no native event behind them.

@@ -13,7 +13,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use opentelemetry::{
     Context, KeyValue,
     trace::{
-        Span, SpanBuilder, SpanContext, SpanId, Status, TraceContextExt as _, TraceFlags, TraceId, TraceState, Tracer,
+        Link, Span, SpanBuilder, SpanContext, SpanId, Status, TraceContextExt as _, TraceFlags, TraceId, TraceState,
+        Tracer,
     },
 };
 use parking_lot::Mutex;
@@ -132,10 +133,13 @@ where
 
     fn start(&self, event: &Event) -> Option<Observed> {
         let start = mapping::start(event)?;
-        let parent = parent_context(&self.open.lock(), event);
-        let span = self.start_span(start, event, &parent)?;
+        let (parent, links) = {
+            let open = self.open.lock();
+            (parent_context(&open, event), links(&open, event))
+        };
+        let span = self.start_span(start, links, event, &parent)?;
         let trace = trace_context(span.span_context(), &parent);
-        let context = scope::mark(&parent.with_span(span), event);
+        let (context, logs) = scope::mark(&parent.with_span(span), event);
         let mut open = self.open.lock();
         let overdue = self.take_overdue(&mut open, event.timestamp);
         open.insert(OpenSpan {
@@ -148,6 +152,7 @@ where
             recorded: event.trace.map(|trace| trace.span_id),
             progress: Coalescer::new(event.scope, self.max_progress_events),
             system_events: 0,
+            logs,
         });
         drop(open);
         overdue.into_iter().for_each(|span| self.interrupt(span, event.timestamp));
@@ -157,11 +162,12 @@ where
     /// Starts a span at the event's time. Gives none if the tracer gives none, after the provider's shutdown for one.
     ///
     /// No lock may be held: samplers and processors of the user's run in here, and may make spans themselves.
-    fn start_span(&self, start: SpanStart, event: &Event, parent: &Context) -> Option<T::Span> {
+    fn start_span(&self, start: SpanStart, links: Vec<Link>, event: &Event, parent: &Context) -> Option<T::Span> {
         let builder = SpanBuilder::from_name(start.name)
             .with_kind(start.kind)
             .with_start_time(event.timestamp)
-            .with_attributes(start.attributes);
+            .with_attributes(start.attributes)
+            .with_links(links);
         let is_root = !parent.span().span_context().is_valid();
         let span = ids::with_ids_of(event.event_id, is_root, || self.tracer.build_with_context(builder, parent));
         span.span_context().is_valid().then_some(span)
@@ -194,7 +200,7 @@ where
         start.attributes.extend(mapping::end(event));
         start.attributes.push(KeyValue::new(names::UNMATCHED, true));
         let parent = parent_context(&self.open.lock(), event);
-        let mut span = self.start_span(start, event, &parent)?;
+        let mut span = self.start_span(start, Vec::new(), event, &parent)?;
         span.set_status(mapping::status(event));
         span.end_with_timestamp(event.timestamp.into());
         let trace = trace_context(span.span_context(), &parent);
@@ -237,6 +243,24 @@ where
     }
 }
 
+/// What the event names as related, and the workflow that it is nested in if that one is over and so cannot be its parent.
+fn links(open: &OpenSpans, event: &Event) -> Vec<Link> {
+    let named = event.data.links().unwrap_or_default().into_iter().map(|trace| span_context(&trace));
+    let ended = (event.scope == EventScope::Workflow).then(|| open.ended_parent_of(event)).flatten();
+    named.chain(ended).map(Link::with_context).collect()
+}
+
+/// The other way round of [`trace_context`].
+fn span_context(trace: &TraceContext) -> SpanContext {
+    SpanContext::new(
+        TraceId::from_bytes(trace.trace_id.to_bytes()),
+        SpanId::from_bytes(trace.span_id.to_bytes()),
+        if trace.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() },
+        true,
+        TraceState::default(),
+    )
+}
+
 /// Where a component's span belongs: where it was when the event was recorded, else in the context around it if that lies
 /// in its workflow, else where the ids say, else, as a root, under whatever span of the caller is active.
 fn parent_context(open: &OpenSpans, event: &Event) -> Context {
@@ -256,11 +280,8 @@ fn recorded_parent(open: &OpenSpans, event: &Event) -> Option<Context> {
     // With another id generator than at the recording the trace is another one now, and the id leads nowhere.
     let is_same_trace = |parent: &OpenSpan| parent.trace.trace_id == recorded.trace_id;
     open.parent_of(event).is_none_or(is_same_trace).then(|| {
-        let flags = if recorded.sampled { TraceFlags::SAMPLED } else { TraceFlags::NOT_SAMPLED };
-        let trace_id = TraceId::from_bytes(recorded.trace_id.to_bytes());
-        let span_id = SpanId::from_bytes(parent_id.to_bytes());
-        let parent = SpanContext::new(trace_id, span_id, flags, true, TraceState::NONE);
-        Context::new().with_remote_span_context(parent)
+        let parent = TraceContext { span_id: parent_id, ..recorded };
+        Context::new().with_remote_span_context(span_context(&parent))
     })
 }
 
@@ -271,6 +292,9 @@ fn finish_progress(span: &mut OpenSpan, end: &Event) {
     if span.system_events > MAX_SYSTEM_EVENTS {
         let dropped = i64::from(span.system_events - MAX_SYSTEM_EVENTS);
         current.set_attribute(KeyValue::new(names::SYSTEM_DROPPED_COUNT, dropped));
+    }
+    if span.logs.dropped() > 0 {
+        current.set_attribute(KeyValue::new(names::LOG_DROPPED_COUNT, i64::from(span.logs.dropped())));
     }
     if span.scope != EventScope::LlmRequest {
         return;

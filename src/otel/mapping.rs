@@ -56,6 +56,9 @@ pub(super) fn start(event: &Event) -> Option<SpanStart> {
         EventScope::Tool => tool(event, &mut attributes),
         EventScope::System => return None,
     };
+    if event.scope != EventScope::WorkflowStep {
+        attributes.text(names::CONVERSATION_ID, event.data.conversation_id());
+    }
     attributes.text(names::COMPONENT_ID, Some(&event.component_id));
     attributes.text(names::WORKFLOW_ID, event.workflow_id.as_deref());
     attributes.text(names::WORKFLOW_PARENT_ID, event.parent_workflow_id.as_deref());

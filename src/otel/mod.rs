@@ -39,12 +39,14 @@ mod coalesce;
 mod delivery;
 mod ids;
 mod layer;
+mod logs;
 mod mapper;
 mod mapping;
 mod names;
 mod open_spans;
 #[cfg(feature = "otlp")]
 mod otlp_json;
+mod propagation;
 mod scope;
 #[cfg(feature = "otlp")]
 mod telemetry;
@@ -59,7 +61,10 @@ pub use delivery::Delivery;
 pub use ids::EventIdGenerator;
 pub use layer::OtelLayer;
 pub use mapper::{DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, Observed, SpanMapper};
+#[cfg(feature = "testing")]
+pub(crate) use names::EVENT_OFFSET;
 #[cfg(feature = "otlp")]
 pub use otlp_json::to_otlp_json;
+pub use propagation::extract_context;
 #[cfg(feature = "otlp")]
 pub use telemetry::{DEFAULT_SHUTDOWN_TIMEOUT, Telemetry, TelemetryError};

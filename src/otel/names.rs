@@ -9,6 +9,8 @@ pub(super) const INSTRUMENTATION_SCOPE: &str = "agent_runtime";
 
 /// string
 pub(super) const OPERATION_NAME: &str = "gen_ai.operation.name";
+/// string, only if the application has one
+pub(super) const CONVERSATION_ID: &str = "gen_ai.conversation.id";
 /// string
 pub(super) const PROVIDER_NAME: &str = "gen_ai.provider.name";
 /// string, of few values
@@ -65,7 +67,7 @@ pub(super) const WORKFLOW_PARENT_ID: &str = "agent_runtime.workflow.parent_id";
 /// string
 pub(super) const COMPONENT_ID: &str = "agent_runtime.component.id";
 /// int, the offset of the Started event
-pub(super) const EVENT_OFFSET: &str = "agent_runtime.event.offset";
+pub(crate) const EVENT_OFFSET: &str = "agent_runtime.event.offset";
 /// string
 pub(super) const STEP_NAME: &str = "agent_runtime.step.name";
 /// string
@@ -107,6 +109,15 @@ pub(super) const SYSTEM_EVENT_TYPE: &str = "agent_runtime.system.event_type";
 /// int, system events for which the span had no more room
 pub(super) const SYSTEM_DROPPED_COUNT: &str = "agent_runtime.system.dropped_count";
 
+/// int, `tracing` events of the user's for which the span had no more room
+pub(super) const LOG_DROPPED_COUNT: &str = "agent_runtime.log.dropped_count";
+/// string, the level of a `tracing` event
+pub(super) const LOG_LEVEL: &str = "level";
+/// string, the target of a `tracing` event
+pub(super) const LOG_TARGET: &str = "target";
+
+/// Span event: a `tracing` event of the user's; its message is the attribute of that name.
+pub(super) const EVENT_LOG: &str = "log";
 /// Span event: pieces of a streamed answer.
 pub(super) const EVENT_CHUNK: &str = "agent_runtime.llm.chunk";
 /// Span event: progress of anything but a model.

@@ -1,11 +1,17 @@
 //! The spans whose end has not come yet, and which of them is the parent of a new one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use chrono::{DateTime, Utc};
-use opentelemetry::Context;
+use opentelemetry::{
+    Context,
+    trace::{SpanContext, TraceContextExt as _},
+};
 
-use super::{coalesce::Coalescer, scope::Inside};
+use super::{
+    coalesce::Coalescer,
+    scope::{Inside, Logs},
+};
 use crate::event::{Event, EventScope, SpanId, TraceContext};
 
 /// A component's span between its start and its end.
@@ -22,6 +28,7 @@ pub(super) struct OpenSpan {
     pub(super) recorded: Option<SpanId>,
     pub(super) progress: Coalescer,
     pub(super) system_events: u32,
+    pub(super) logs: Logs,
 }
 
 /// All open spans, oldest first, and by workflow.
@@ -30,7 +37,12 @@ pub(super) struct OpenSpans {
     next: u64,
     spans: BTreeMap<u64, OpenSpan>,
     by_workflow: HashMap<Option<String>, Vec<u64>>,
+    /// The workflows that ended last, for those that are nested in them and come late.
+    ended: VecDeque<(String, SpanContext)>,
 }
+
+/// How many ended workflows are remembered.
+const MAX_ENDED: usize = 1_024;
 
 impl OpenSpans {
     pub(super) fn len(&self) -> usize {
@@ -129,6 +141,13 @@ impl OpenSpans {
         self.spans.get_mut(&number)
     }
 
+    /// The span of the workflow that the event's is nested in, if that one is over.
+    pub(super) fn ended_parent_of(&self, event: &Event) -> Option<SpanContext> {
+        let parent = event.parent_workflow_id.as_ref()?;
+        let (_, span) = self.ended.iter().rev().find(|(workflow_id, _)| workflow_id == parent)?;
+        Some(span.clone())
+    }
+
     fn newest_of_parent(&self, event: &Event) -> Option<&OpenSpan> {
         event.parent_workflow_id.as_ref()?;
         self.newest(&event.parent_workflow_id).next()
@@ -149,6 +168,12 @@ impl OpenSpans {
 
     fn remove(&mut self, number: u64) -> Option<OpenSpan> {
         let span = self.spans.remove(&number)?;
+        if let (EventScope::Workflow, Some(workflow_id)) = (span.scope, &span.workflow_id) {
+            if self.ended.len() == MAX_ENDED {
+                self.ended.pop_front();
+            }
+            self.ended.push_back((workflow_id.clone(), span.context.span().span_context().clone()));
+        }
         if let Some(numbers) = self.by_workflow.get_mut(&span.workflow_id) {
             numbers.retain(|other| *other != number);
             if numbers.is_empty() {

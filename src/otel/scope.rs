@@ -1,8 +1,13 @@
 //! The OpenTelemetry context of a component, which its work is polled in.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
-use opentelemetry::{Context, SpanId, trace::TraceContextExt as _};
+use opentelemetry::{Context, KeyValue, SpanId, trace::TraceContextExt as _};
+
+use super::propagation;
 
 use crate::event::{Event, EventScope, SpanScope};
 
@@ -18,11 +23,20 @@ pub(super) struct OtelScope(Context);
 pub(super) struct Inside {
     pub(super) workflow_id: Option<Arc<str>>,
     pub(super) span_id: SpanId,
+    logs: Logs,
 }
+
+/// How many of the user's own `tracing` events came to a component's span.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Logs(Arc<AtomicU32>);
 
 impl OtelScope {
     pub(super) const fn new(context: Context) -> Self {
         Self(context)
+    }
+
+    fn span_id(&self) -> SpanId {
+        self.0.span().span_context().span_id()
     }
 }
 
@@ -31,12 +45,48 @@ impl SpanScope for OtelScope {
         let _active = self.0.clone().attach();
         work();
     }
+
+    fn headers(&self) -> Vec<(String, String)> {
+        // A span of the user's own inside of the component is nearer than the component's.
+        let is_inside =
+            |current: &Context| current.get::<Inside>().map(|inside| inside.span_id) == Some(self.span_id());
+        let nearer = Context::map_current(|current| is_inside(current).then(|| current.clone()));
+        propagation::headers(nearer.as_ref().unwrap_or(&self.0))
+    }
+}
+
+/// How many of the user's `tracing` events one span takes; the rest is counted.
+const MAX_LOGS: u32 = 16;
+
+impl Logs {
+    /// How many found no room.
+    pub(super) fn dropped(&self) -> u32 {
+        self.0.load(Ordering::Relaxed).saturating_sub(MAX_LOGS)
+    }
 }
 
 /// Marks the context of a component's span.
-pub(super) fn mark(context: &Context, event: &Event) -> Context {
+pub(super) fn mark(context: &Context, event: &Event) -> (Context, Logs) {
     let span_id = context.span().span_context().span_id();
-    context.with_value(Inside { workflow_id: event.workflow_id.as_deref().map(Arc::from), span_id })
+    let logs = Logs::default();
+    let inside = Inside { workflow_id: event.workflow_id.as_deref().map(Arc::from), span_id, logs: logs.clone() };
+    (context.with_value(inside), logs)
+}
+
+/// Adds a `tracing` event of the user's to the span of the component around it, if that is the innermost span there: in
+/// a span of the user's own it is for the layer that made that one.
+pub(super) fn add_log(name: &'static str, attributes: impl FnOnce() -> Vec<KeyValue>) {
+    Context::map_current(|current| {
+        let Some(inside) = current.get::<Inside>() else { return };
+        let span = current.span();
+        let is_innermost = span.span_context().span_id() == inside.span_id;
+        if !is_innermost || !span.is_recording() || current.is_telemetry_suppressed() {
+            return;
+        }
+        if inside.logs.0.fetch_add(1, Ordering::Relaxed) < MAX_LOGS {
+            span.add_event(name, attributes());
+        }
+    });
 }
 
 /// The current context, if it lies inside the workflow that the event's component belongs into.

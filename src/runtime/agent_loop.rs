@@ -124,13 +124,14 @@ async fn request(agent: &Definition, messages: &[ChatMessage], run: &Arc<Run>) -
         top_p: agent.options.top_p,
         max_tokens: agent.options.max_tokens,
     };
+    let id = run.numbered(&format!("{}:llm", agent.name));
+    let component = Component::start(run, EventScope::LlmRequest, id, started)?;
     let request = ChatRequest {
         messages: messages.to_vec(),
         tools: agent.tools.iter().map(|tool| definition(&**tool)).collect(),
         options: agent.options.clone(),
+        trace_headers: component.headers(),
     };
-    let id = run.numbered(&format!("{}:llm", agent.name));
-    let component = Component::start(run, EventScope::LlmRequest, id, started)?;
     let mut answer = Answer::default();
     match component.run(answer.read(agent, request, &component)).await {
         Ok(()) => {

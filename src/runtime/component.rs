@@ -44,6 +44,10 @@ impl Component {
         data: impl Into<EventData>,
     ) -> Result<Self, EventError> {
         let component_id = component_id.into();
+        let data = match &run.conversation_id {
+            Some(id) => data.into().in_conversation(id),
+            None => data.into(),
+        };
         let event = Event::unstamped(scope, EventType::Started, component_id.clone(), None, data)
             .in_workflow(Some(run.workflow_id.clone()), run.parent_workflow_id.clone());
         let emitted = run.stream.emit(event)?;
@@ -70,6 +74,11 @@ impl Component {
     /// A voice for others to report progress with.
     pub(super) fn reporter(&self) -> Reporter {
         self.reporter.clone()
+    }
+
+    /// The headers that carry the component's context into another process; none without a bridge.
+    pub(super) fn headers(&self) -> Vec<(String, String)> {
+        self.span.as_ref().map(|span| span.headers()).unwrap_or_default()
     }
 
     /// The span that a bridge made of the component.

@@ -2,7 +2,6 @@
 
 use serde_json::{Value as JsonValue, json};
 use tokio::{runtime::Handle, sync::mpsc};
-use uuid::Uuid;
 
 use super::{RunError, Workflow, run::Run, scope::Current};
 use crate::event::{
@@ -19,7 +18,10 @@ pub struct Runtime {
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct RunOptions {
-    workflow_id: Option<String>,
+    pub(super) workflow_id: Option<String>,
+    pub(super) parent_workflow_id: Option<String>,
+    pub(super) conversation_id: Option<String>,
+    pub(super) links: Vec<TraceContext>,
 }
 
 /// What a run gave.
@@ -86,9 +88,29 @@ impl Runtime {
 }
 
 impl RunOptions {
-    /// Sets the run's id, which should not be one of another run. By default, `wf_` and a UUID of version 7.
+    /// Sets the run's id, which should not be that of another run. By default, `wf_` and a UUID of version 7.
     pub fn with_workflow_id(mut self, id: impl Into<String>) -> Self {
         self.workflow_id = Some(id.into());
+        self
+    }
+
+    /// Nests the run in another one, which may run in another process. By default, the run in whose component this one
+    /// is started, if any.
+    pub fn with_parent_workflow_id(mut self, id: impl Into<String>) -> Self {
+        self.parent_workflow_id = Some(id.into());
+        self
+    }
+
+    /// Puts the run, and all that is nested in it, into a conversation of the application's. By default, none: the
+    /// conventions forbid to make one up.
+    pub fn with_conversation_id(mut self, id: impl Into<String>) -> Self {
+        self.conversation_id = Some(id.into());
+        self
+    }
+
+    /// Links the run to a span that it has to do with and that is not above it: the run that it repeats, say.
+    pub fn with_link(mut self, to: TraceContext) -> Self {
+        self.links.push(to);
         self
     }
 }
@@ -97,16 +119,14 @@ pub(super) async fn execute(
     workflow: &Workflow,
     input: JsonValue,
     stream: EventStream,
-    options: RunOptions,
+    mut options: RunOptions,
 ) -> Result<RunOutput, RunError> {
     workflow.validate()?;
-    let parent = Current::get().map(|current| current.run.workflow_id.clone());
-    let run = Run::new(stream, options.workflow_id.unwrap_or_else(new_workflow_id), parent);
-    workflow.run(input, &run).await
-}
-
-pub(super) fn new_workflow_id() -> String {
-    format!("wf_{}", Uuid::now_v7().simple())
+    if let Some(around) = Current::get() {
+        options.parent_workflow_id.get_or_insert_with(|| around.run.workflow_id.clone());
+        options.conversation_id = options.conversation_id.or_else(|| around.run.conversation_id.clone());
+    }
+    workflow.run(input, &Run::new(stream, options)).await
 }
 
 pub(super) fn check_id(scope: EventScope, id: &str) -> Result<(), EventError> {

@@ -19,7 +19,7 @@ mod workflow;
 pub use agent::{Agent, AgentBuilder, DEFAULT_MAX_ITERATIONS};
 pub use error::{BoxError, RunError, ToolError};
 pub use executor::{RunOptions, RunOutput, Runtime};
-pub use scope::{spawn, spawn_blocking};
+pub use scope::{spawn, spawn_blocking, trace_headers};
 pub use step::{AgentStep, Step, SubWorkflowStep, TransformStep};
 pub use tool::{FnTool, MAX_PROGRESS_BYTES_PER_CALL, MAX_PROGRESS_MESSAGE_BYTES, ProgressCallback, Tool};
 pub use workflow::{Workflow, WorkflowBuilder};

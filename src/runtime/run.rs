@@ -4,7 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 
-use crate::event::EventStream;
+use super::RunOptions;
+use crate::event::{EventStream, TraceContext};
 
 /// What all components of a run share.
 #[derive(Debug)]
@@ -12,12 +13,28 @@ pub(super) struct Run {
     pub(super) stream: EventStream,
     pub(super) workflow_id: String,
     pub(super) parent_workflow_id: Option<String>,
+    pub(super) conversation_id: Option<String>,
+    pub(super) links: Vec<TraceContext>,
     numbers: Mutex<HashMap<String, u64>>,
 }
 
 impl Run {
-    pub(super) fn new(stream: EventStream, workflow_id: String, parent_workflow_id: Option<String>) -> Arc<Self> {
-        Arc::new(Self { stream, workflow_id, parent_workflow_id, numbers: Mutex::default() })
+    /// Begins a run on a stream.
+    pub(super) fn new(stream: EventStream, options: RunOptions) -> Arc<Self> {
+        let RunOptions { workflow_id, parent_workflow_id, conversation_id, links } = options;
+        let workflow_id = workflow_id.unwrap_or_else(|| format!("wf_{}", stream.new_id().simple()));
+        Arc::new(Self { stream, workflow_id, parent_workflow_id, conversation_id, links, numbers: Mutex::default() })
+    }
+
+    /// Begins a run inside of this one.
+    pub(super) fn nested(&self) -> Arc<Self> {
+        let options = RunOptions {
+            workflow_id: None,
+            parent_workflow_id: Some(self.workflow_id.clone()),
+            conversation_id: self.conversation_id.clone(),
+            links: Vec::new(),
+        };
+        Self::new(self.stream.clone(), options)
     }
 
     /// Gives `name:N` with the next free N, so that calls of one tool at once are told apart.

@@ -58,6 +58,13 @@ impl Current {
     }
 }
 
+/// Gives the headers (`traceparent` and so on) that carry the current context into another process, for a tool that
+/// calls a service itself. Empty outside of a component, and without a bridge.
+#[must_use]
+pub fn trace_headers() -> Vec<(String, String)> {
+    Current::get().and_then(|current| current.span).map(|span| span.headers()).unwrap_or_default()
+}
+
 /// Spawns a task whose spans and workflows nest under the component that calls this.
 ///
 /// A bare [`tokio::spawn`] starts a trace of its own. Called outside of a component it is the same as that.

@@ -5,7 +5,7 @@ use std::{fmt, future::Future, sync::Arc};
 use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::{Map, Value as JsonValue, json};
 
-use super::{Agent, BoxError, RunError, Workflow, agent_loop, component::Component, executor, run::Run};
+use super::{Agent, BoxError, RunError, Workflow, agent_loop, component::Component, run::Run};
 use crate::event::{EventError, EventScope, StepCompleted, StepStarted, StepType};
 
 /// One step of a workflow.
@@ -99,8 +99,7 @@ impl Step {
             }
             .boxed(),
             Self::SubWorkflow(step) => async move {
-                let nested = Run::new(run.stream.clone(), executor::new_workflow_id(), Some(run.workflow_id.clone()));
-                let result = step.workflow.run(input, &nested).await;
+                let result = step.workflow.run(input, &run.nested()).await;
                 result.map(|run| run.output).map_err(|source| RunError::SubWorkflow {
                     workflow: step.workflow.name().to_owned(),
                     source: Box::new(source),

@@ -77,8 +77,12 @@ impl Workflow {
 
     /// Runs the steps as one component.
     pub(super) async fn run(&self, input: JsonValue, run: &Arc<Run>) -> Result<RunOutput, RunError> {
-        let component =
-            Component::start(run, EventScope::Workflow, &*self.name, WorkflowStarted { input: input.clone() })?;
+        let component = Component::start(
+            run,
+            EventScope::Workflow,
+            &*self.name,
+            WorkflowStarted { input: input.clone(), links: run.links.clone() },
+        )?;
         match component.run(self.run_steps(input, run)).await {
             Ok(output) => {
                 let trace = component.trace();

@@ -1,6 +1,13 @@
-//! The behaviour of the crate, seen from outside; what is global to a process has a binary of its own beside this one.
+//! How the crate behaves, seen from outside; what is global to a process has a binary of its own beside this one.
 
+mod context;
+mod event;
+mod golden;
+mod guide;
+mod llm;
 mod otel;
 mod runtime;
+mod sampling;
 #[path = "../support/mod.rs"]
 mod support;
+mod tidy;

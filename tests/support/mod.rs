@@ -3,10 +3,11 @@
 pub(crate) mod balance;
 pub(crate) mod recording;
 pub(crate) mod scenes;
-pub(crate) mod sink;
+mod scripted_server;
 pub(crate) mod spans;
 
 pub(crate) use balance::{assert_balanced, balance_faults};
 pub(crate) use recording::{Recording, dispatch_of};
 pub(crate) use scenes::*;
+pub(crate) use scripted_server::{HttpReply, ScriptedServer};
 pub(crate) use spans::Spans;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::{Client, Response};
+use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value as JsonValue, json};
 
 use super::builder::{Endpoint, OpenAiClientBuilder, from_lookup};
@@ -68,6 +68,18 @@ impl OpenAiClient {
         from_lookup(|name| std::env::var_os(name))
     }
 
+    fn post(&self, request: &ChatRequest) -> RequestBuilder {
+        let mut post = self.http.post(self.endpoint.url.clone()).header(ACCEPT, EVENT_STREAM).json(&self.body(request));
+        for (name, value) in &request.trace_headers {
+            post = post.header(name, value);
+        }
+        match &self.api_key {
+            // Marks the header as sensitive, so that HTTP libraries do not log it.
+            Some(key) => post.bearer_auth(key),
+            None => post,
+        }
+    }
+
     fn body(&self, request: &ChatRequest) -> JsonValue {
         let messages: Vec<_> = request.messages.iter().map(ChatMessage::to_json).collect();
         let mut body = json!({
@@ -109,13 +121,7 @@ impl ChatModel for OpenAiClient {
     }
 
     async fn stream(&self, request: ChatRequest) -> Result<ChatStream, ModelError> {
-        let mut post =
-            self.http.post(self.endpoint.url.clone()).header(ACCEPT, EVENT_STREAM).json(&self.body(&request));
-        if let Some(key) = &self.api_key {
-            // Marks the header as sensitive, so that HTTP libraries do not log it.
-            post = post.bearer_auth(key);
-        }
-        let response = self.peer.wait_for(post.send()).await?;
+        let response = self.peer.wait_for(self.post(&request).send()).await?;
         if !response.status().is_success() {
             return Err(provider_error::from_response(response, &self.peer).await);
         }
@@ -147,8 +153,24 @@ fn media_type(response: &Response) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use reqwest::header::AUTHORIZATION;
+
     use super::*;
     use crate::llm::GenerationOptions;
+
+    #[test]
+    fn the_key_travels_once_and_as_a_secret() {
+        let builder = OpenAiClient::builder("m").with_base_url("http://user:hush@a.example/v1");
+        let check = |builder: OpenAiClientBuilder, expected: &str| {
+            let request = builder.build().unwrap().post(&ChatRequest::default()).build().unwrap();
+            let values: Vec<_> = request.headers().get_all(AUTHORIZATION).iter().collect();
+            assert!(values.iter().all(|value| value.is_sensitive()));
+            assert_eq!(values, [expected]);
+            assert!(!format!("{request:?}").contains("hush"), "{request:?}");
+        };
+        check(builder.clone().with_api_key("hush"), "Bearer hush");
+        check(builder, "Basic dXNlcjpodXNo");
+    }
 
     #[test]
     fn the_limit_of_tokens_goes_by_the_name_that_the_server_knows() {

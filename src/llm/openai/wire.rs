@@ -180,7 +180,7 @@ mod tests {
 
     use super::*;
 
-    fn check(chunk: JsonValue, expected: &[ChatDelta]) {
+    fn check(chunk: &JsonValue, expected: &[ChatDelta]) {
         let mut deltas = VecDeque::new();
         let text = chunk.to_string();
         ChunkReader::default().read(serde_json::from_str(&text).unwrap(), &mut deltas);
@@ -189,15 +189,15 @@ mod tests {
 
     #[test]
     fn what_says_nothing_gives_nothing() {
-        check(json!({}), &[]);
-        check(json!({"choices": [], "usage": null, "error": null, "id": "", "model": ""}), &[]);
-        check(json!({"choices": null, "usage": {}, "id": 7, "model": null, "timings": {"n": 1}}), &[]);
-        check(json!({"choices": [{}]}), &[]);
-        check(json!({"choices": [{"index": 0, "delta": null, "finish_reason": ""}]}), &[]);
-        check(json!({"choices": [{"delta": {"content": null, "tool_calls": null, "role": "assistant"}}]}), &[]);
-        check(json!({"choices": [{"delta": {"content": "", "tool_calls": []}, "finish_reason": null}]}), &[]);
-        check(json!({"choices": [{"index": 1, "delta": {"content": "another choice"}}]}), &[]);
-        check(json!({"usage": "free", "choices": [{"finish_reason": 3, "logprobs": []}]}), &[]);
+        check(&json!({}), &[]);
+        check(&json!({"choices": [], "usage": null, "error": null, "id": "", "model": ""}), &[]);
+        check(&json!({"choices": null, "usage": {}, "id": 7, "model": null, "timings": {"n": 1}}), &[]);
+        check(&json!({"choices": [{}]}), &[]);
+        check(&json!({"choices": [{"index": 0, "delta": null, "finish_reason": ""}]}), &[]);
+        check(&json!({"choices": [{"delta": {"content": null, "tool_calls": null, "role": "assistant"}}]}), &[]);
+        check(&json!({"choices": [{"delta": {"content": "", "tool_calls": []}, "finish_reason": null}]}), &[]);
+        check(&json!({"choices": [{"index": 1, "delta": {"content": "another choice"}}]}), &[]);
+        check(&json!({"usage": "free", "choices": [{"finish_reason": 3, "logprobs": []}]}), &[]);
     }
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
         });
         let usage = Usage { prompt_tokens: 3, completion_tokens: 1, total_tokens: 4, ..Usage::default() };
         check(
-            chunk,
+            &chunk,
             &[
                 ChatDelta::Identity { id: Some("c1".to_owned()), model: Some("m".to_owned()) },
                 ChatDelta::Text("hi".to_owned()),
@@ -225,7 +225,7 @@ mod tests {
             {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
             {"type": "text", "text": "yes"},
         ]);
-        check(json!({"choices": [{"delta": {"content": parts}}]}), &[ChatDelta::Text("yes".to_owned())]);
+        check(&json!({"choices": [{"delta": {"content": parts}}]}), &[ChatDelta::Text("yes".to_owned())]);
     }
 
     #[test]
@@ -248,9 +248,9 @@ mod tests {
             cached_tokens: Some(4),
             reasoning_tokens: Some(6),
         };
-        check(json!({"choices": [], "usage": usage}), &[ChatDelta::Usage(expected)]);
+        check(&json!({"choices": [], "usage": usage}), &[ChatDelta::Usage(expected)]);
         let usage =
             json!({"total_tokens": 5, "prompt_tokens": null, "prompt_tokens_details": 1, "completion_tokens": -1});
-        check(json!({"usage": usage}), &[ChatDelta::Usage(Usage { total_tokens: 5, ..Usage::default() })]);
+        check(&json!({"usage": usage}), &[ChatDelta::Usage(Usage { total_tokens: 5, ..Usage::default() })]);
     }
 }

@@ -174,7 +174,7 @@ struct Appends(Arc<OnceLock<EventStream>>);
 impl<S: Subscriber> Layer<S> for Appends {
     fn on_event(&self, event: &TracingEvent<'_>, _: Context<'_, S>) {
         if let Some(stream) = self.0.get().filter(|_| event.metadata().target() == TRACING_TARGET) {
-            stream.append(Event::system_progress("system:echo", None, None, None, json!({}))).unwrap();
+            stream.append(Event::system_progress("system:echo", None, None, None, json!({}))).expect("valid");
         }
     }
 }

@@ -32,7 +32,8 @@ fn assert_same(replayed: &Spans, live: &Spans) {
 
 /// The events as a store gives them back.
 fn stored(events: &[Event]) -> Vec<Event> {
-    let restore = |event| Event::from_json(&serde_json::to_string(event).unwrap()).expect("it round-trips");
+    let restore =
+        |event| Event::from_json(&serde_json::to_string(event).expect("it has a JSON form")).expect("it round-trips");
     events.iter().map(restore).collect()
 }
 
