@@ -35,8 +35,11 @@ impl OtelScope {
         Self(context)
     }
 
-    fn span_id(&self) -> SpanId {
-        self.0.span().span_context().span_id()
+    /// The current context if it lies in the same component.
+    fn nearer_context(&self) -> Option<Context> {
+        let component = |context: &Context| context.get::<Inside>().map(|inside| inside.span_id);
+        let own = component(&self.0);
+        Context::map_current(|current| (own.is_some() && component(current) == own).then(|| current.clone()))
     }
 }
 
@@ -48,10 +51,11 @@ impl SpanScope for OtelScope {
 
     fn headers(&self) -> Vec<(String, String)> {
         // A span of the user's own inside of the component is nearer than the component's.
-        let is_inside =
-            |current: &Context| current.get::<Inside>().map(|inside| inside.span_id) == Some(self.span_id());
-        let nearer = Context::map_current(|current| is_inside(current).then(|| current.clone()));
-        propagation::headers(nearer.as_ref().unwrap_or(&self.0))
+        propagation::headers(self.nearer_context().as_ref().unwrap_or(&self.0))
+    }
+
+    fn nearer(&self) -> Option<Arc<dyn SpanScope>> {
+        self.nearer_context().map(|context| Arc::new(Self(context)) as _)
     }
 }
 
