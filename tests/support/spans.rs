@@ -88,7 +88,11 @@ impl Spans {
             let Some(parent) = self.parent_of(span) else {
                 panic!("{} lies under a span that was not exported:\n{}", span.name, self.tree())
             };
-            assert!(span.start_time_unix_nano >= parent.start_time_unix_nano, "{} in {}", span.name, parent.name);
+            // The user's spans go by the wall clock, ours by one that never goes back.
+            let is_ours = |span| !attribute(span, "agent_runtime.component.id").is_null();
+            if is_ours(span) && is_ours(parent) {
+                assert!(span.start_time_unix_nano >= parent.start_time_unix_nano, "{} in {}", span.name, parent.name);
+            }
         }
     }
 
