@@ -29,6 +29,7 @@ pub use payload::{
     AgentCompleted, AgentProgress, AgentStarted, Failure, LlmCompleted, LlmStarted, StepCompleted, StepStarted,
     StepType, ToolCall, ToolCompleted, ToolProgress, ToolStarted, Usage, WorkflowCompleted, WorkflowStarted,
 };
+pub(crate) use stream::lagged_events_in_process;
 pub use stream::{DEFAULT_CAPACITY, EventStream, EventStreamBuilder};
 pub use subscription::Subscription;
 pub use trace_context::{HexId, HexIdError, SpanId, TraceContext, TraceId};

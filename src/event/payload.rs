@@ -18,9 +18,12 @@ pub(super) mod field {
     pub(in super::super) const UPDATES: &str = "updates";
     pub(super) const AGENT: &str = "agent";
     pub(super) const ARGUMENTS: &str = "arguments";
+    pub(super) const CACHE_WRITE_TOKENS: &str = "cache_write_tokens";
+    pub(super) const CACHED_TOKENS: &str = "cached_tokens";
     pub(super) const CONVERSATION_ID: &str = "conversation_id";
     pub(super) const LINKS: &str = "links";
     pub(super) const CHUNK_COUNT: &str = "chunk_count";
+    pub(super) const COMPLETION_TOKENS: &str = "completion_tokens";
     pub(super) const DESCRIPTION: &str = "description";
     pub(super) const DURATION_MS: &str = "duration_ms";
     pub(super) const ERROR_CODE: &str = "error_code";
@@ -32,7 +35,9 @@ pub(super) mod field {
     pub(super) const MESSAGES: &str = "messages";
     pub(super) const MODEL: &str = "model";
     pub(super) const OUTPUT: &str = "output";
+    pub(super) const PROMPT_TOKENS: &str = "prompt_tokens";
     pub(super) const PROVIDER: &str = "provider";
+    pub(super) const REASONING_TOKENS: &str = "reasoning_tokens";
     pub(super) const RESPONSE: &str = "response";
     pub(super) const RESPONSE_ID: &str = "response_id";
     pub(super) const RESPONSE_MODEL: &str = "response_model";
@@ -47,6 +52,7 @@ pub(super) mod field {
     pub(super) const TOOL_CALLS: &str = "tool_calls";
     pub(super) const TOOL_CALL_ID: &str = "tool_call_id";
     pub(super) const TOOL_NAME: &str = "tool_name";
+    pub(super) const TOOLS: &str = "tools";
     pub(super) const TOP_P: &str = "top_p";
     pub(super) const TOTAL_TOKENS: &str = "total_tokens";
     pub(super) const USAGE: &str = "usage";
@@ -185,6 +191,9 @@ pub struct LlmStarted {
     /// The most tokens to generate, if it was set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u64>,
+    /// The tools that the model may call, as sent: a list of `{"type": "function", "function": {"name", …}}`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<JsonValue>,
 }
 
 /// A model's answer is complete.
@@ -230,6 +239,9 @@ pub struct Usage {
     /// Those of the request that came from the provider's cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_tokens: Option<u64>,
+    /// Those of the request that were put into the provider's cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_tokens: Option<u64>,
     /// Those of the answer that were spent on reasoning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning_tokens: Option<u64>,
@@ -395,10 +407,14 @@ readers! {
     tool_call_count: u64 = TOOL_CALLS, JsonValue::as_u64;
     /// The tools that a model wants run.
     tool_calls: Vec<ToolCall> = TOOL_CALLS, |value| Deserialize::deserialize(value).ok();
+    /// The same as any producer wrote them.
+    tool_call_list: &Vec<JsonValue> = TOOL_CALLS, JsonValue::as_array;
     /// The provider's id for a tool call.
     tool_call_id: &str = TOOL_CALL_ID, JsonValue::as_str;
     /// A tool's name.
     tool_name: &str = TOOL_NAME, JsonValue::as_str;
+    /// The tools that a model may call.
+    tools: &Vec<JsonValue> = TOOLS, JsonValue::as_array;
     /// Nucleus sampling.
     top_p: f64 = TOP_P, JsonValue::as_f64;
     /// The tokens of all of an agent's requests.
@@ -408,6 +424,16 @@ readers! {
         value.as_object().filter(|usage| !usage.is_empty())?;
         Usage::deserialize(value).ok()
     };
+    /// Tokens of a request, if it was told how many; [`usage`](Self::usage) has 0 for what was not.
+    input_tokens: u64 = USAGE, |usage| usage.get(field::PROMPT_TOKENS)?.as_u64();
+    /// Tokens of an answer, if it was told how many.
+    output_tokens: u64 = USAGE, |usage| usage.get(field::COMPLETION_TOKENS)?.as_u64();
+    /// Those of a request that came from the provider's cache.
+    cached_tokens: u64 = USAGE, |usage| usage.get(field::CACHED_TOKENS)?.as_u64();
+    /// Those of a request that were put into the provider's cache.
+    cache_write_tokens: u64 = USAGE, |usage| usage.get(field::CACHE_WRITE_TOKENS)?.as_u64();
+    /// Those of an answer that were spent on reasoning.
+    reasoning_tokens: u64 = USAGE, |usage| usage.get(field::REASONING_TOKENS)?.as_u64();
 }
 
 #[cfg(test)]
@@ -428,12 +454,13 @@ mod tests {
             temperature: Some(0.5),
             top_p: None,
             max_tokens: Some(64),
+            tools: vec![json!({"name": "add"})],
         });
         assert_eq!(started.messages().map(Vec::len), Some(1));
         assert_eq!((started.model(), started.provider()), (Some("m"), Some("openai")));
         assert_eq!((started.server_address(), started.server_port()), (Some("127.0.0.1"), Some(8080)));
         assert_eq!((started.stream(), started.temperature(), started.top_p()), (Some(true), Some(0.5), None));
-        assert_eq!(started.max_tokens(), Some(64));
+        assert_eq!((started.max_tokens(), started.tools().map(Vec::len)), (Some(64), Some(1)));
 
         let usage = Usage { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7, ..Usage::default() };
         let call = ToolCall { id: "c1".to_owned(), name: "add".to_owned(), arguments: "{}".to_owned() };
@@ -468,6 +495,8 @@ mod tests {
         assert_eq!((data.tool_calls(), data.tool_call_count()), (None, Some(2)));
         assert_eq!(data.model(), None);
         assert_eq!(EventData::default().usage(), None);
+        let partial = EventData::from(json!({"usage": {"prompt_tokens": 5, "cached_tokens": -1}}));
+        assert_eq!((partial.input_tokens(), partial.output_tokens(), partial.cached_tokens()), (Some(5), None, None));
         assert_eq!(EventData::from(json!({"usage": {"prompt_tokens": 5}})).usage().map(|u| u.prompt_tokens), Some(5));
     }
 }

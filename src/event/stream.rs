@@ -25,6 +25,9 @@ use super::{
 /// How many events a stream keeps by default.
 pub const DEFAULT_CAPACITY: usize = 16_384;
 
+/// How many events the subscribers of all streams of the process have missed, for a bridge that sees them all.
+static MISSED_IN_PROCESS: AtomicU64 = AtomicU64::new(0);
+
 /// An ordered log of events: appended to by any thread, read by any number of subscribers.
 ///
 /// [`append`](Self::append) gives each event its offset, keeps it among the last [`DEFAULT_CAPACITY`] ones and returns
@@ -55,6 +58,7 @@ pub(super) struct Shared {
     /// Held only to push or to read, so that a reader never waits for a layer.
     pub(super) log: Mutex<Log>,
     next_reader: AtomicU64,
+    missed: AtomicU64,
 }
 
 /// The strong end: its drop closes the stream.
@@ -177,6 +181,19 @@ impl EventStream {
     pub fn next_offset(&self) -> u64 {
         self.handle.shared.log.lock().kept().end
     }
+
+    /// How many events this stream's subscribers have missed so far, added up over all of them.
+    ///
+    /// A subscriber counts when it reads and is told so, see [`Lagged`](super::Lagged).
+    #[must_use]
+    pub fn lagged_events(&self) -> u64 {
+        self.handle.shared.missed.load(Ordering::Relaxed)
+    }
+}
+
+/// What [`EventStream::lagged_events`] says, over all streams of the process, those that are gone included.
+pub(crate) fn lagged_events_in_process() -> u64 {
+    MISSED_IN_PROCESS.load(Ordering::Relaxed)
 }
 
 impl EventStreamBuilder {
@@ -213,6 +230,7 @@ impl EventStreamBuilder {
             writer: Mutex::new(writer),
             log: Mutex::new(Log::new(self.capacity)),
             next_reader: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
         };
         EventStream { handle: Arc::new(Handle { shared: Arc::new(shared) }) }
     }
@@ -221,6 +239,11 @@ impl EventStreamBuilder {
 impl Shared {
     pub(super) fn new_reader(&self) -> u64 {
         self.next_reader.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn count_missed(&self, events: u64) {
+        self.missed.fetch_add(events, Ordering::Relaxed);
+        MISSED_IN_PROCESS.fetch_add(events, Ordering::Relaxed);
     }
 
     /// Numbers the event and makes it visible, or has it follow the one that is being shown to layers.

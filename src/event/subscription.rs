@@ -183,7 +183,9 @@ impl Subscription {
                 Read::Taken => self.cursor += self.taken.len() as u64,
                 Read::Missed(missing) => {
                     self.cursor = missing.end;
-                    return Next::Lagged(Lagged { missing });
+                    let lagged = Lagged { missing };
+                    self.shared.count_missed(lagged.count());
+                    return Next::Lagged(lagged);
                 }
                 Read::Closed => return Next::Closed,
                 Read::Empty => {

@@ -1,10 +1,11 @@
-//! The names of spans, attributes and span events.
+//! The names of spans, attributes, span events and log events.
 //!
 //! `gen_ai.*` and `error.type` follow the OpenTelemetry GenAI semantic conventions, repository
 //! `open-telemetry/semantic-conventions-genai` at `fe5608e` (2026-08-03), status Development; what they do not cover is
 //! ours, under `agent_runtime.*`. The type is in front of each name.
 
-/// The instrumentation scope of our spans.
+/// The instrumentation scope of our spans and metrics.
+#[cfg(feature = "otlp")]
 pub(super) const INSTRUMENTATION_SCOPE: &str = "agent_runtime";
 
 /// string
@@ -43,6 +44,8 @@ pub(super) const USAGE_INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
 pub(super) const USAGE_OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
 /// int, part of the input tokens
 pub(super) const USAGE_CACHE_READ_INPUT_TOKENS: &str = "gen_ai.usage.cache_read.input_tokens";
+/// int, part of the input tokens
+pub(super) const USAGE_CACHE_WRITE_INPUT_TOKENS: &str = "gen_ai.usage.cache_write.input_tokens";
 /// int, part of the output tokens
 pub(super) const USAGE_REASONING_OUTPUT_TOKENS: &str = "gen_ai.usage.reasoning.output_tokens";
 /// string
@@ -53,12 +56,26 @@ pub(super) const TOOL_TYPE: &str = "gen_ai.tool.type";
 pub(super) const TOOL_DESCRIPTION: &str = "gen_ai.tool.description";
 /// string
 pub(super) const TOOL_CALL_ID: &str = "gen_ai.tool.call.id";
+/// JSON: a list of messages
+pub(super) const INPUT_MESSAGES: &str = "gen_ai.input.messages";
+/// JSON: a list of messages, one for each choice
+pub(super) const OUTPUT_MESSAGES: &str = "gen_ai.output.messages";
+/// JSON: a list of tools
+pub(super) const TOOL_DEFINITIONS: &str = "gen_ai.tool.definitions";
+/// JSON: an object
+pub(super) const TOOL_CALL_ARGUMENTS: &str = "gen_ai.tool.call.arguments";
+/// JSON: an object
+pub(super) const TOOL_CALL_RESULT: &str = "gen_ai.tool.call.result";
 /// string
 pub(super) const SERVER_ADDRESS: &str = "server.address";
 /// int
 pub(super) const SERVER_PORT: &str = "server.port";
 /// string, of few values
 pub(super) const ERROR_TYPE: &str = "error.type";
+/// string, of few values
+pub(super) const EXCEPTION_TYPE: &str = "exception.type";
+/// string
+pub(super) const EXCEPTION_MESSAGE: &str = "exception.message";
 
 /// string
 pub(super) const WORKFLOW_ID: &str = "agent_runtime.workflow.id";
@@ -72,6 +89,16 @@ pub(crate) const EVENT_OFFSET: &str = "agent_runtime.event.offset";
 pub(super) const STEP_NAME: &str = "agent_runtime.step.name";
 /// string
 pub(super) const STEP_TYPE: &str = "agent_runtime.step.type";
+/// JSON
+pub(super) const STEP_INPUT: &str = "agent_runtime.step.input";
+/// JSON
+pub(super) const STEP_OUTPUT: &str = "agent_runtime.step.output";
+/// boolean, only ever `true`: an attribute with content was cut to size
+pub(super) const CONTENT_TRUNCATED: &str = "agent_runtime.content.truncated";
+/// int, offset of the event that has the whole of what was asked, if that was cut
+pub(super) const CONTENT_INPUT_OFFSET: &str = "agent_runtime.content.input_offset";
+/// int, offset of the event that has the whole of what was answered, if that was cut
+pub(super) const CONTENT_OUTPUT_OFFSET: &str = "agent_runtime.content.output_offset";
 /// int, from 0
 pub(super) const STEP_INDEX: &str = "agent_runtime.step.index";
 /// int
@@ -124,3 +151,20 @@ pub(super) const EVENT_CHUNK: &str = "agent_runtime.llm.chunk";
 pub(super) const EVENT_PROGRESS: &str = "agent_runtime.progress";
 /// Prefix of a span event: the subsystem follows.
 pub(super) const EVENT_SYSTEM_PREFIX: &str = "agent_runtime.system.";
+
+/// Metrics only: string, `text`, `image`, `audio` or `unknown`
+pub(super) const TOKEN_MODALITY: &str = "gen_ai.token.modality";
+/// Legacy metrics only: string, `input` or `output`
+pub(super) const TOKEN_TYPE: &str = "gen_ai.token.type";
+/// Metrics only: string, one of the scopes
+pub(super) const SCOPE: &str = "agent_runtime.scope";
+/// Metrics only: string, one of the types of events
+pub(super) const EVENT_TYPE: &str = "agent_runtime.event.type";
+/// Metrics only: string, the part of the runtime that a system event is about
+pub(super) const SYSTEM_SUBSYSTEM: &str = "agent_runtime.system.subsystem";
+/// Metrics only: string, the name of an attribute
+pub(super) const METRIC_LABEL: &str = "agent_runtime.metrics.label";
+/// Log event: a request to a model, with what was asked and answered.
+pub(super) const LOG_INFERENCE_DETAILS: &str = "gen_ai.client.inference.operation.details";
+/// Log event: a request to a model failed.
+pub(super) const LOG_OPERATION_EXCEPTION: &str = "gen_ai.client.operation.exception";

@@ -1,21 +1,32 @@
 //! The one set-up call: exporter, provider, layer, and the guard that sees everything out.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use opentelemetry_sdk::{
     error::OTelSdkError,
+    logs::SdkLoggerProvider,
+    metrics::SdkMeterProvider,
     trace::{SdkTracer, SdkTracerProvider},
 };
 use thiserror::Error;
 use tokio::runtime::Runtime;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use super::{Delivery, OtelLayer, SpanMapper, TelemetryBuilder, delivery::Counts};
+use super::{
+    Delivery, MetricsRecorder, OtelLayer, SpanMapper, TelemetryBuilder, UnknownContentCapture,
+    delivery::Counts,
+    log_export::Logs,
+    metrics::{Finishing, MetricsExport},
+};
 
 /// How long a shutdown waits for the backend by default.
 pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The export of this process's events as OpenTelemetry spans.
+/// The export of this process's events as OpenTelemetry spans and metrics.
 ///
 /// Keep it until the end of the program and call [`shutdown`](Self::shutdown): a drop does the same but cannot tell what
 /// was lost.
@@ -23,12 +34,15 @@ pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Telemetry {
     pub(super) provider: SdkTracerProvider,
     pub(super) mapper: Arc<SpanMapper<SdkTracer>>,
+    pub(super) metrics: Option<MetricsExport>,
     pub(super) counts: Arc<Counts>,
     pub(super) owns_provider: bool,
     pub(super) shutdown_timeout: Duration,
     pub(super) is_shut_down: bool,
     /// Carries the gRPC connections, which need a runtime that outlives the user's.
     pub(super) runtime: Option<Runtime>,
+    pub(super) logs: Option<Logs>,
+    pub(super) unknown_capture: Option<UnknownContentCapture>,
 }
 
 /// The export could not be set up, or not be brought to a good end.
@@ -38,6 +52,14 @@ pub enum TelemetryError {
     /// A variable names a protocol that is not supported.
     #[error("{variable}={value:?} is not supported: expected \"grpc\" or \"http/protobuf\"")]
     Protocol {
+        /// The environment variable.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// A variable names a kind of exporter that is not supported.
+    #[error("{variable}={value:?} is not supported: expected \"otlp\" or \"none\"")]
+    ExporterKind {
         /// The environment variable.
         variable: &'static str,
         /// Its value.
@@ -54,8 +76,9 @@ pub enum TelemetryError {
     SubscriberInstalled(#[source] tracing::subscriber::SetGlobalDefaultError),
     /// Not every span has arrived.
     #[error(
-        "{} of {} spans did not arrive ({} refused or unreachable, {} not sent)",
-        .delivery.failed + .delivery.unsent(), .delivery.ended, .delivery.failed, .delivery.unsent()
+        "{} of {} spans did not arrive ({} refused or unreachable, {} not sent){}",
+        .delivery.failed + .delivery.unsent(), .delivery.ended, .delivery.failed, .delivery.unsent(),
+        if .metrics.is_some() { ", nor did the last metrics" } else { "" }
     )]
     Incomplete {
         /// What became of the spans.
@@ -63,10 +86,39 @@ pub enum TelemetryError {
         /// What the SDK says.
         #[source]
         source: Option<OTelSdkError>,
+        /// What the SDK says of the metrics, if they did not arrive either.
+        metrics: Option<OTelSdkError>,
+    },
+    /// Every span has arrived, but the last metrics have not.
+    #[error(
+        "the last metrics did not arrive, all {} spans did; set OTEL_METRICS_EXPORTER=none for a backend without metrics",
+        .delivery.exported
+    )]
+    Metrics {
+        /// What became of the spans.
+        delivery: Delivery,
+        /// What the SDK says.
+        #[source]
+        source: OTelSdkError,
     },
     /// The provider, which belongs to the user, did not flush.
     #[error("the spans could not be flushed")]
     Flush(#[source] OTelSdkError),
+    /// Not every log event has arrived.
+    #[error(
+        "{} of {} log events did not arrive ({} refused or unreachable, {} not sent)",
+        .delivery.failed + .delivery.unsent(), .delivery.ended, .delivery.failed, .delivery.unsent()
+    )]
+    IncompleteLogs {
+        /// What became of the log events.
+        delivery: Delivery,
+        /// What the SDK says.
+        #[source]
+        source: Option<OTelSdkError>,
+    },
+    /// The logger provider, which belongs to the user, did not flush.
+    #[error("the log events could not be flushed")]
+    FlushLogs(#[source] OTelSdkError),
 }
 
 impl Telemetry {
@@ -75,19 +127,28 @@ impl Telemetry {
         TelemetryBuilder::new(service_name.into())
     }
 
-    /// Exports over OTLP as the `OTEL_*` variables say, by default to `http://localhost:4318` over HTTP/protobuf.
+    /// Exports over OTLP as the `OTEL_*` variables say, by default to `http://localhost:4318` over HTTP/protobuf and
+    /// without content.
     ///
     /// # Errors
     ///
     /// Those of [`TelemetryBuilder::with_otlp_from_env`].
     pub fn from_env(service_name: impl Into<String>) -> Result<Self, TelemetryError> {
-        Ok(Self::builder(service_name).with_otlp_from_env()?.build())
+        Ok(Self::builder(service_name).with_content_capture_from_env().with_otlp_from_env()?.build())
     }
 
     /// The layer for a `tracing` registry of the user's.
     #[must_use]
     pub fn layer(&self) -> OtelLayer {
-        OtelLayer::new(Arc::clone(&self.mapper))
+        let layer = OtelLayer::new(Arc::clone(&self.mapper));
+        let layer = match self.metrics() {
+            Some(metrics) => layer.with_metrics(Arc::clone(metrics)),
+            None => layer,
+        };
+        match &self.logs {
+            Some(logs) => layer.with_log_events(Arc::clone(&logs.emitter)),
+            None => layer,
+        }
     }
 
     /// The provider of the spans, for further tracers: `tracing-opentelemetry`'s, say.
@@ -102,10 +163,41 @@ impl Telemetry {
         &self.mapper
     }
 
+    /// The provider of the metrics, for further meters; `None` if there is nowhere for metrics to go.
+    #[must_use]
+    pub fn meter_provider(&self) -> Option<&SdkMeterProvider> {
+        self.metrics.as_ref().map(|metrics| &metrics.provider)
+    }
+
+    /// The state machine from events to metrics, for its counters and for events from elsewhere; `None` if there is
+    /// nowhere for metrics to go.
+    #[must_use]
+    pub fn metrics(&self) -> Option<&Arc<MetricsRecorder>> {
+        self.metrics.as_ref().map(|metrics| &metrics.recorder)
+    }
+
     /// What became of the spans so far; always zero with a provider of the user's.
     #[must_use]
     pub fn delivery(&self) -> Delivery {
         self.counts.read()
+    }
+
+    /// The provider of the log events, if there are any.
+    #[must_use]
+    pub fn logger_provider(&self) -> Option<&SdkLoggerProvider> {
+        self.logs.as_ref().map(|logs| &logs.provider)
+    }
+
+    /// What became of the log events so far; always zero with a provider of the user's.
+    #[must_use]
+    pub fn log_delivery(&self) -> Delivery {
+        self.logs.as_ref().map(Logs::delivery).unwrap_or_default()
+    }
+
+    /// The value in the environment for which no content is captured, though it may have been meant to.
+    #[must_use]
+    pub const fn unknown_capture(&self) -> Option<&UnknownContentCapture> {
+        self.unknown_capture.as_ref()
     }
 
     /// Installs a `tracing` subscriber for the process that consists of the layer alone.
@@ -126,26 +218,53 @@ impl Telemetry {
     /// # Errors
     ///
     /// - [`TelemetryError::Incomplete`] if spans were lost, now or earlier; it counts them.
-    /// - [`TelemetryError::Flush`] if a provider of the user's does not flush.
+    /// - [`TelemetryError::Metrics`] if all spans arrived and the last metrics did not.
+    /// - [`TelemetryError::IncompleteLogs`] if all of these arrived and log events were lost.
+    /// - [`TelemetryError::Flush`] or [`TelemetryError::FlushLogs`] if a provider of the user's does not flush.
     pub fn shutdown(mut self) -> Result<Delivery, TelemetryError> {
         self.finish()
     }
 
     fn finish(&mut self) -> Result<Delivery, TelemetryError> {
         self.is_shut_down = true;
+        let begun = Instant::now();
         self.mapper.close();
+        let metrics = self.metrics.take().map(|metrics| metrics.finish(self.shutdown_timeout));
+        let spans = self.finish_spans();
+        let metrics = metrics.map_or(Ok(()), Finishing::wait);
+        let left = self.shutdown_timeout.saturating_sub(begun.elapsed());
+        let logs = self.logs.as_ref().map_or(Ok(()), |logs| logs.finish(left));
+        let spans_in_time =
+            !matches!(&spans, Err(TelemetryError::Incomplete { source: Some(OTelSdkError::Timeout(_)), .. }));
+        let logs_in_time =
+            !matches!(&logs, Err(TelemetryError::IncompleteLogs { source: Some(OTelSdkError::Timeout(_)), .. }));
+        let in_time = spans_in_time && logs_in_time && !matches!(&metrics, Err(OTelSdkError::Timeout(_)));
+        match self.runtime.take() {
+            Some(runtime) if in_time => runtime.shutdown_background(),
+            // An exporter's thread still uses it, and would panic without.
+            Some(runtime) => std::mem::forget(runtime),
+            None => {}
+        }
+        match (spans, metrics) {
+            (Ok(delivery), Ok(())) => logs.map(|()| delivery),
+            (Ok(delivery), Err(source)) => Err(TelemetryError::Metrics { delivery, source }),
+            (Err(TelemetryError::Incomplete { delivery, source, .. }), Err(metrics)) => {
+                Err(TelemetryError::Incomplete { delivery, source, metrics: Some(metrics) })
+            }
+            (Err(spans), _) => Err(spans),
+        }
+    }
+
+    fn finish_spans(&self) -> Result<Delivery, TelemetryError> {
         if !self.owns_provider {
             return self.provider.force_flush().map(|()| self.counts.read()).map_err(TelemetryError::Flush);
         }
         let result = self.provider.shutdown_with_timeout(self.shutdown_timeout);
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
         let delivery = self.counts.read();
         if result.is_ok() && delivery.exported == delivery.ended {
             Ok(delivery)
         } else {
-            Err(TelemetryError::Incomplete { delivery, source: result.err() })
+            Err(TelemetryError::Incomplete { delivery, source: result.err(), metrics: None })
         }
     }
 }
@@ -164,6 +283,7 @@ impl fmt::Debug for Telemetry {
         f.debug_struct("Telemetry")
             .field("delivery", &self.delivery())
             .field("mapper", &self.mapper)
+            .field("metrics", &self.metrics)
             .finish_non_exhaustive()
     }
 }
