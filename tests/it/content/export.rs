@@ -25,14 +25,16 @@ const CHILD: &str = "AGENT_RUNTIME_TEST_CAPTURE";
 /// An OTLP/HTTP server: what was posted, by path.
 struct Sink {
     port: u16,
-    posts: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    posts: Arc<Posts>,
 }
+
+type Posts = Mutex<Vec<(String, Vec<u8>)>>;
 
 impl Sink {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
         let port = listener.local_addr().expect("a bound socket has an address").port();
-        let posts = Arc::<Mutex<Vec<_>>>::default();
+        let posts = Arc::<Posts>::default();
         let seen = Arc::clone(&posts);
         thread::spawn(move || {
             for connection in listener.incoming().flatten() {
@@ -50,7 +52,7 @@ impl Sink {
     }
 }
 
-fn serve(mut connection: TcpStream, seen: &Mutex<Vec<(String, Vec<u8>)>>) -> Option<()> {
+fn serve(mut connection: TcpStream, seen: &Posts) -> Option<()> {
     let mut received = Vec::new();
     loop {
         let head_end = loop {
