@@ -18,9 +18,12 @@ pub(super) mod field {
     pub(in super::super) const UPDATES: &str = "updates";
     pub(super) const AGENT: &str = "agent";
     pub(super) const ARGUMENTS: &str = "arguments";
+    pub(super) const CACHE_WRITE_TOKENS: &str = "cache_write_tokens";
+    pub(super) const CACHED_TOKENS: &str = "cached_tokens";
     pub(super) const CONVERSATION_ID: &str = "conversation_id";
     pub(super) const LINKS: &str = "links";
     pub(super) const CHUNK_COUNT: &str = "chunk_count";
+    pub(super) const COMPLETION_TOKENS: &str = "completion_tokens";
     pub(super) const DESCRIPTION: &str = "description";
     pub(super) const DURATION_MS: &str = "duration_ms";
     pub(super) const ERROR_CODE: &str = "error_code";
@@ -32,7 +35,9 @@ pub(super) mod field {
     pub(super) const MESSAGES: &str = "messages";
     pub(super) const MODEL: &str = "model";
     pub(super) const OUTPUT: &str = "output";
+    pub(super) const PROMPT_TOKENS: &str = "prompt_tokens";
     pub(super) const PROVIDER: &str = "provider";
+    pub(super) const REASONING_TOKENS: &str = "reasoning_tokens";
     pub(super) const RESPONSE: &str = "response";
     pub(super) const RESPONSE_ID: &str = "response_id";
     pub(super) const RESPONSE_MODEL: &str = "response_model";
@@ -234,6 +239,9 @@ pub struct Usage {
     /// Those of the request that came from the provider's cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_tokens: Option<u64>,
+    /// Those of the request that were put into the provider's cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_tokens: Option<u64>,
     /// Those of the answer that were spent on reasoning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning_tokens: Option<u64>,
@@ -416,6 +424,16 @@ readers! {
         value.as_object().filter(|usage| !usage.is_empty())?;
         Usage::deserialize(value).ok()
     };
+    /// Tokens of a request, if it was told how many; [`usage`](Self::usage) has 0 for what was not.
+    input_tokens: u64 = USAGE, |usage| usage.get(field::PROMPT_TOKENS)?.as_u64();
+    /// Tokens of an answer, if it was told how many.
+    output_tokens: u64 = USAGE, |usage| usage.get(field::COMPLETION_TOKENS)?.as_u64();
+    /// Those of a request that came from the provider's cache.
+    cached_tokens: u64 = USAGE, |usage| usage.get(field::CACHED_TOKENS)?.as_u64();
+    /// Those of a request that were put into the provider's cache.
+    cache_write_tokens: u64 = USAGE, |usage| usage.get(field::CACHE_WRITE_TOKENS)?.as_u64();
+    /// Those of an answer that were spent on reasoning.
+    reasoning_tokens: u64 = USAGE, |usage| usage.get(field::REASONING_TOKENS)?.as_u64();
 }
 
 #[cfg(test)]
@@ -477,6 +495,8 @@ mod tests {
         assert_eq!((data.tool_calls(), data.tool_call_count()), (None, Some(2)));
         assert_eq!(data.model(), None);
         assert_eq!(EventData::default().usage(), None);
+        let partial = EventData::from(json!({"usage": {"prompt_tokens": 5, "cached_tokens": -1}}));
+        assert_eq!((partial.input_tokens(), partial.output_tokens(), partial.cached_tokens()), (Some(5), None, None));
         assert_eq!(EventData::from(json!({"usage": {"prompt_tokens": 5}})).usage().map(|u| u.prompt_tokens), Some(5));
     }
 }

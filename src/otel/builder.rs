@@ -8,7 +8,6 @@ use opentelemetry_otlp::{
 };
 use opentelemetry_sdk::{
     Resource,
-    logs::{LogExporter, LogProcessor, SdkLoggerProvider},
     trace::{
         BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanExporter, SpanProcessor, TracerProviderBuilder,
     },
@@ -18,10 +17,11 @@ use tokio::runtime::{Handle, Runtime};
 use super::{
     ContentCapture, ContentPolicy, DEFAULT_MAX_PROGRESS_EVENTS, DEFAULT_SHUTDOWN_TIMEOUT, EventIdGenerator, Redactor,
     SpanMapper, Telemetry, TelemetryError, UnknownContentCapture,
-    delivery::{CountingExporter, CountingProcessor, Counts},
-    log_export::{self, LogsBuilder},
+    delivery::{CountingExporter, CountingProcessor, Counts, Queue},
+    log_export::{LogsExport, LogsSetup},
+    metrics::{MetricsExport, MetricsSetup},
     names,
-    transport::{export_runtime, protocol_from_env},
+    transport::{export_runtime, exports_over_otlp, protocol_from_env},
 };
 
 /// How many ended spans wait for their export by default; one that finds the queue full is dropped and counted.
@@ -39,13 +39,14 @@ pub struct TelemetryBuilder {
     provider: Option<SdkTracerProvider>,
     processors: TracerProviderBuilder,
     counts: Arc<Counts>,
+    pub(super) metrics: MetricsSetup,
     queue_size: Option<usize>,
     max_progress_events: u32,
     shutdown_timeout: Duration,
     runtime: Option<Runtime>,
     content: ContentPolicy,
     unknown_capture: Option<UnknownContentCapture>,
-    logs: LogsBuilder,
+    pub(super) logs: LogsSetup,
 }
 
 impl TelemetryBuilder {
@@ -55,13 +56,14 @@ impl TelemetryBuilder {
             provider: None,
             processors: SdkTracerProvider::builder(),
             counts: Arc::default(),
+            metrics: MetricsSetup::default(),
             queue_size: None,
             max_progress_events: DEFAULT_MAX_PROGRESS_EVENTS,
             shutdown_timeout: DEFAULT_SHUTDOWN_TIMEOUT,
             runtime: None,
             content: ContentPolicy::default(),
             unknown_capture: None,
-            logs: LogsBuilder::new(),
+            logs: LogsSetup::default(),
         }
     }
 
@@ -100,17 +102,33 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Exports over OTLP as the OpenTelemetry specification's `OTEL_EXPORTER_OTLP_*` variables say: endpoint, headers,
-    /// timeout, compression, certificates, and the protocol, which is `grpc` or, by default, `http/protobuf`.
+    /// Exports spans and metrics over OTLP as the OpenTelemetry specification's `OTEL_EXPORTER_OTLP_*` variables say:
+    /// endpoint, headers, timeout, compression, certificates, the temporality of metrics, and the protocol, which is
+    /// `grpc` or, by default, `http/protobuf`. Log events are exported as well, if content is captured in them.
     ///
-    /// The backend need not be up: spans are sent in the background and tried again. If content is captured in log
-    /// events, these are exported, too, unless `OTEL_LOGS_EXPORTER` is `none`.
+    /// `OTEL_TRACES_EXPORTER=none`, `OTEL_METRICS_EXPORTER=none` and `OTEL_LOGS_EXPORTER=none` leave one of them out, for
+    /// a backend that does not take it. The backend need not be up: spans and log events are sent in the background and
+    /// tried again.
     ///
     /// # Errors
     ///
+    /// - [`TelemetryError::ExporterKind`] if a variable asks for another exporter than `otlp` or `none`.
     /// - [`TelemetryError::Protocol`] if a variable asks for another protocol.
     /// - [`TelemetryError::Exporter`] if an endpoint or another setting cannot be used.
     pub fn with_otlp_from_env(mut self) -> Result<Self, TelemetryError> {
+        if exports_over_otlp("OTEL_TRACES_EXPORTER")? {
+            self = self.with_otlp_spans()?;
+        }
+        if exports_over_otlp("OTEL_METRICS_EXPORTER")? {
+            self = self.with_otlp_metrics()?;
+        }
+        if self.content.capture().is_in_events() && exports_over_otlp("OTEL_LOGS_EXPORTER")? {
+            self = self.with_otlp_logs()?;
+        }
+        Ok(self)
+    }
+
+    fn with_otlp_spans(mut self) -> Result<Self, TelemetryError> {
         let exporter = match protocol_from_env(OTEL_EXPORTER_OTLP_TRACES_PROTOCOL)? {
             Protocol::Grpc => {
                 let runtime = self.grpc_runtime()?;
@@ -120,37 +138,7 @@ impl TelemetryBuilder {
             protocol => OtlpExporter::builder().with_http().with_protocol(protocol).build(),
         }
         .map_err(TelemetryError::Exporter)?;
-        self = self.with_span_exporter(exporter);
-        if self.content.capture().is_in_events() && log_export::is_allowed_by_env() {
-            let protocol = log_export::protocol()?;
-            let runtime = (protocol == Protocol::Grpc).then(|| self.grpc_runtime()).transpose()?;
-            let inside = runtime.as_ref().map(Handle::enter);
-            let exporter = log_export::otlp_exporter(protocol)?;
-            drop(inside);
-            self = self.with_log_exporter(exporter);
-        }
-        Ok(self)
-    }
-
-    /// Gives every log event to a processor of the user's as well; [`Telemetry::log_delivery`] does not count what it
-    /// does.
-    pub fn with_log_processor(mut self, processor: impl LogProcessor + 'static) -> Self {
-        self.logs = self.logs.add_processor(processor);
-        self
-    }
-
-    /// Sends every log event to an exporter as well, through a queue of its own. There are none unless
-    /// [content](Self::with_content_capture) is captured in events.
-    pub fn with_log_exporter(mut self, exporter: impl LogExporter + 'static) -> Self {
-        let runtime = self.runtime.as_ref().map(|runtime| runtime.handle().clone());
-        self.logs = self.logs.add_exporter(exporter, runtime, &self.content);
-        self
-    }
-
-    /// Uses a logger provider of the user's instead of making one; log exporters of this builder are not used then.
-    pub fn with_logger_provider(mut self, provider: SdkLoggerProvider) -> Self {
-        self.logs.use_provider(provider);
-        self
+        Ok(self.with_span_exporter(exporter))
     }
 
     /// Gives every span to a processor of the user's as well; [`Telemetry::delivery`] does not count what it does.
@@ -162,20 +150,17 @@ impl TelemetryBuilder {
     /// Sends every span to an exporter as well, through a queue of its own; each exporter counts for itself in
     /// [`Telemetry::delivery`].
     pub fn with_span_exporter(mut self, exporter: impl SpanExporter + 'static) -> Self {
-        let runtime = self.runtime.as_ref().map(|runtime| runtime.handle().clone());
-        let exporter = CountingExporter { inner: exporter, counts: Arc::clone(&self.counts), runtime };
         // The environment keeps the last word on what the code leaves at its default.
-        let from_env = env::var_os("OTEL_BSP_MAX_QUEUE_SIZE").is_some();
-        let queue_size = self.queue_size.or((!from_env).then_some(DEFAULT_QUEUE_SIZE));
-        let mut config = BatchConfigBuilder::default();
-        if let Some(size) = queue_size {
-            config = config.with_max_queue_size(size);
-        }
+        let from_env = env::var("OTEL_BSP_MAX_QUEUE_SIZE").ok().and_then(|size| size.parse().ok());
+        let queue_size = self.queue_size.or(from_env).unwrap_or(DEFAULT_QUEUE_SIZE);
+        let queue = Arc::new(Queue::new(queue_size, Arc::clone(&self.counts)));
+        let exporter = CountingExporter { inner: exporter, queue: Arc::clone(&queue), runtime: self.runtime_handle() };
+        let mut config = BatchConfigBuilder::default().with_max_queue_size(queue_size);
         if self.content.capture().is_on_spans() && env::var_os("OTEL_BSP_MAX_EXPORT_BATCH_SIZE").is_none() {
             config = config.with_max_export_batch_size(self.content.batch_size());
         }
         let inner = BatchSpanProcessor::builder(exporter).with_batch_config(config.build()).build();
-        let processor = CountingProcessor { inner, counts: Arc::clone(&self.counts) };
+        let processor = CountingProcessor { inner, queue };
         self.processors = self.processors.with_span_processor(processor);
         self
     }
@@ -204,19 +189,22 @@ impl TelemetryBuilder {
     /// Starts the export.
     pub fn build(self) -> Telemetry {
         let owns_provider = self.provider.is_none();
-        let resource = || resource(self.service_name.clone());
+        let resource = || resource(&self.service_name);
         let provider = self.provider.unwrap_or_else(|| {
             self.processors.with_id_generator(EventIdGenerator::default()).with_resource(resource()).build()
         });
         let scope =
             InstrumentationScope::builder(names::INSTRUMENTATION_SCOPE).with_version(env!("CARGO_PKG_VERSION")).build();
-        let logs = self.logs.build(&self.content, scope.clone(), resource);
-        let mapper = SpanMapper::new(provider.tracer_with_scope(scope))
+        let logs = LogsExport::start(self.logs, resource, scope.clone(), &self.content);
+        let mapper = SpanMapper::new(provider.tracer_with_scope(scope.clone()))
             .with_max_progress_events(progress_limit(self.max_progress_events))
-            .with_content(self.content);
+            .with_content(self.content.clone());
+        let mapper = Arc::new(mapper);
+        let metrics = MetricsExport::start(self.metrics, resource, scope, &self.counts, &mapper);
         Telemetry {
             provider,
-            mapper: Arc::new(mapper),
+            mapper,
+            metrics,
             counts: self.counts,
             owns_provider,
             shutdown_timeout: self.shutdown_timeout,
@@ -228,12 +216,17 @@ impl TelemetryBuilder {
     }
 
     /// The runtime of the gRPC connections of all signals.
-    fn grpc_runtime(&mut self) -> Result<Handle, TelemetryError> {
+    pub(super) fn grpc_runtime(&mut self) -> Result<Handle, TelemetryError> {
         let runtime = match self.runtime.take() {
             Some(runtime) => runtime,
             None => export_runtime()?,
         };
         Ok(self.runtime.insert(runtime).handle().clone())
+    }
+
+    /// That runtime, if there is one by now.
+    pub(super) fn runtime_handle(&self) -> Option<Handle> {
+        self.runtime.as_ref().map(|runtime| runtime.handle().clone())
     }
 }
 
@@ -243,13 +236,13 @@ fn progress_limit(default: u32) -> u32 {
     limit.map_or(default, |limit| default.min(limit / 4 * 3))
 }
 
-fn resource(service_name: String) -> Resource {
+fn resource(service_name: &str) -> Resource {
     let detected = Resource::builder().build();
     let named = detected.get(&Key::from_static_str("service.name"));
     if named.is_some_and(|name| !name.as_str().starts_with("unknown_service")) {
         detected
     } else {
-        Resource::builder().with_service_name(service_name).build()
+        Resource::builder().with_service_name(service_name.to_owned()).build()
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -18,7 +18,7 @@ use opentelemetry_sdk::{
 };
 use tokio::runtime::Handle;
 
-/// What became of the spans of a process so far.
+/// What became of the spans, or of the log events, of a process so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivery {
@@ -28,10 +28,12 @@ pub struct Delivery {
     pub exported: u64,
     /// Given up after the exporter's retries.
     pub failed: u64,
+    /// Found the queue full.
+    pub dropped: u64,
 }
 
 impl Delivery {
-    /// Spans that are still in the queue; after a shutdown, those that did not fit into it.
+    /// Those that are still in the queue or did not fit into it; after a shutdown, those that were not sent.
     #[must_use]
     pub const fn unsent(&self) -> u64 {
         self.ended.saturating_sub(self.exported + self.failed)
@@ -43,6 +45,42 @@ pub(super) struct Counts {
     ended: AtomicU64,
     exported: AtomicU64,
     failed: AtomicU64,
+    dropped: AtomicU64,
+}
+
+/// The room for spans, or for log events, between a processor and its exporter.
+///
+/// The SDK drops what does not fit and tells nobody how much it was, so what is on its way is counted here, and a span
+/// for which there is no room does not get as far as the SDK's own queue, which is as large and so never full.
+#[derive(Debug)]
+pub(super) struct Queue {
+    counts: Arc<Counts>,
+    capacity: usize,
+    waiting: AtomicUsize,
+}
+
+impl Queue {
+    pub(super) const fn new(capacity: usize, counts: Arc<Counts>) -> Self {
+        Self { counts, capacity, waiting: AtomicUsize::new(0) }
+    }
+
+    /// Takes up the room of one more span, if there is any.
+    pub(super) fn enter(&self) -> bool {
+        self.counts.ended.fetch_add(1, Ordering::Relaxed);
+        let has_room = self.waiting.fetch_add(1, Ordering::Relaxed) < self.capacity;
+        if !has_room {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        has_room
+    }
+
+    /// Gives back the room of spans that the backend took or refused.
+    pub(super) fn leave(&self, spans: usize, result: &OTelSdkResult) {
+        self.waiting.fetch_sub(spans, Ordering::Relaxed);
+        let count = if result.is_ok() { &self.counts.exported } else { &self.counts.failed };
+        count.fetch_add(spans as u64, Ordering::Relaxed);
+    }
 }
 
 impl Counts {
@@ -50,6 +88,7 @@ impl Counts {
         Delivery {
             exported: self.exported.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
+            dropped: self.dropped.load(Ordering::Relaxed),
             ended: self.ended.load(Ordering::Relaxed),
         }
     }
@@ -59,7 +98,7 @@ impl Counts {
 #[derive(Debug)]
 pub(super) struct CountingProcessor {
     pub(super) inner: BatchSpanProcessor,
-    pub(super) counts: Arc<Counts>,
+    pub(super) queue: Arc<Queue>,
 }
 
 impl SpanProcessor for CountingProcessor {
@@ -68,10 +107,9 @@ impl SpanProcessor for CountingProcessor {
     }
 
     fn on_end(&self, span: SpanData) {
-        if span.span_context.is_sampled() {
-            self.counts.ended.fetch_add(1, Ordering::Relaxed);
+        if span.span_context.is_sampled() && self.queue.enter() {
+            self.inner.on_end(span);
         }
-        self.inner.on_end(span);
     }
 
     fn force_flush(&self) -> OTelSdkResult {
@@ -91,21 +129,20 @@ impl SpanProcessor for CountingProcessor {
 #[derive(Debug)]
 pub(super) struct CountingExporter<E> {
     pub(super) inner: E,
-    pub(super) counts: Arc<Counts>,
+    pub(super) queue: Arc<Queue>,
     pub(super) runtime: Option<Handle>,
 }
 
 impl<E: SpanExporter> SpanExporter for CountingExporter<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let spans = batch.len() as u64;
+        let spans = batch.len();
         let mut export = pin!(self.inner.export(batch));
         let result = poll_fn(|cx| {
             let _runtime = self.runtime.as_ref().map(Handle::enter);
             export.as_mut().poll(cx)
         })
         .await;
-        let count = if result.is_ok() { &self.counts.exported } else { &self.counts.failed };
-        count.fetch_add(spans, Ordering::Relaxed);
+        self.queue.leave(spans, &result);
         result
     }
 

@@ -1,4 +1,4 @@
-//! The `tracing` layer: hands native events to the mapper and the mapper's answer back.
+//! The `tracing` layer: hands native events to the mapper and to the metrics, and the mapper's answer back.
 
 use std::{fmt, sync::Arc};
 
@@ -7,33 +7,51 @@ use opentelemetry_sdk::trace::SdkTracer;
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, layer::Context};
 
-use super::{LogEmitter, SpanMapper, logs};
+use super::{LogEmitter, MetricsRecorder, SpanMapper, logs};
 use crate::event::{Emission, TRACING_TARGET};
 
-/// A [`Layer`] that turns the events of every [`EventStream`](crate::event::EventStream) of the process into spans.
+/// A [`Layer`] that turns the events of every [`EventStream`](crate::event::EventStream) of the process into spans,
+/// metrics or both.
 ///
 /// It composes with any registry. It sees what the filters before it let through: with an
 /// [`EnvFilter`](https://docs.rs/tracing-subscriber/latest/tracing_subscriber/filter/struct.EnvFilter.html) for the
 /// whole registry, `agent_runtime::event=debug` must be on (with only `info`, spans are complete but have no progress
-/// events); with a filter on another layer alone nothing needs to be done. Beside a `tracing-opentelemetry` layer both
-/// kinds of spans nest in each other, provided that layer's context activation is on, as it is by default.
+/// events, and there is no metric of the time between chunks); with a filter on another layer alone nothing needs to be
+/// done. Beside a `tracing-opentelemetry` layer both kinds of spans nest in each other, provided that layer's context
+/// activation is on, as it is by default.
 pub struct OtelLayer<T = SdkTracer> {
-    mapper: Arc<SpanMapper<T>>,
+    mapper: Option<Arc<SpanMapper<T>>>,
     log_events: Option<Arc<LogEmitter>>,
+    metrics: Option<Arc<MetricsRecorder>>,
 }
 
 impl<T> OtelLayer<T> {
     /// Makes a layer that gives its events to a mapper, which others may share.
     #[must_use]
     pub const fn new(mapper: Arc<SpanMapper<T>>) -> Self {
-        Self { mapper, log_events: None }
+        Self { mapper: Some(mapper), log_events: None, metrics: None }
     }
 
-    /// Gives the events also to an emitter of log events, with the spans that they became. By default, to none.
+    /// Gives each event, with the span that it became, to an emitter of log events as well. By default, there are none.
     #[must_use]
     pub fn with_log_events(mut self, emitter: Arc<LogEmitter>) -> Self {
         self.log_events = Some(emitter);
         self
+    }
+
+    /// Gives each event to a recorder of metrics as well, which others may share. By default, there are none.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Arc<MetricsRecorder>) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+}
+
+impl OtelLayer {
+    /// Makes a layer that records metrics and makes no spans.
+    #[must_use]
+    pub const fn metrics_only(metrics: Arc<MetricsRecorder>) -> Self {
+        Self { mapper: None, log_events: None, metrics: Some(metrics) }
     }
 }
 
@@ -45,12 +63,14 @@ where
 {
     fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
         if event.metadata().target() != TRACING_TARGET {
-            logs::observe(event, self.mapper.content());
+            if let Some(mapper) = &self.mapper {
+                logs::observe(event, mapper.content());
+            }
             return;
         }
         // Events of that target that were not made by an append have no native event behind them.
         Emission::with_current(|emission| {
-            if let Some(observed) = self.mapper.observe(emission.event()) {
+            if let Some(observed) = self.mapper.as_ref().and_then(|mapper| mapper.observe(emission.event())) {
                 emission.set_trace(observed.trace);
                 if let Some(emitter) = &self.log_events {
                     emitter.observe(emission.event(), observed.trace);
@@ -59,18 +79,21 @@ where
                     emission.set_scope(scope);
                 }
             }
+            if let Some(metrics) = &self.metrics {
+                metrics.observe(emission.event());
+            }
         });
     }
 }
 
 impl<T> Clone for OtelLayer<T> {
     fn clone(&self) -> Self {
-        Self { mapper: Arc::clone(&self.mapper), log_events: self.log_events.clone() }
+        Self { mapper: self.mapper.clone(), log_events: self.log_events.clone(), metrics: self.metrics.clone() }
     }
 }
 
 impl<T> fmt::Debug for OtelLayer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OtelLayer").field("mapper", &self.mapper).finish()
+        f.debug_struct("OtelLayer").field("mapper", &self.mapper).field("metrics", &self.metrics).finish()
     }
 }

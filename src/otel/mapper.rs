@@ -147,7 +147,7 @@ where
     fn start(&self, event: &Event) -> Option<Observed> {
         let start = mapping::start(event, &self.content)?;
         let mut open = self.open.lock();
-        let overdue = self.take_overdue(&mut open, event.timestamp);
+        let overdue = open.take_overdue(self.max_open_spans, self.max_span_age, event.timestamp);
         let parent = parent_context(&open, event);
         let builder = SpanBuilder::from_name(start.name)
             .with_kind(start.kind)
@@ -236,17 +236,6 @@ where
         Some(Observed { trace, scope: None })
     }
 
-    /// Takes out the spans that are too many or too old, now that another one starts.
-    fn take_overdue(&self, open: &mut OpenSpans, now: DateTime<Utc>) -> Vec<OpenSpan> {
-        let mut overdue = Vec::new();
-        while open.len() >= self.max_open_spans
-            || open.oldest_start().is_some_and(|started| now - started > self.max_span_age)
-        {
-            overdue.extend(open.take_oldest());
-        }
-        overdue
-    }
-
     fn interrupt(&self, mut span: OpenSpan, at: DateTime<Utc>) {
         self.interrupted.fetch_add(1, Ordering::Relaxed);
         self.add_progress(&span.context, span.progress.finish());
@@ -255,7 +244,7 @@ where
             current.set_attributes(self.content.span_attributes(content::interrupted(partial)));
         }
         current.set_attribute(KeyValue::new(names::INTERRUPTED, true));
-        current.set_attribute(KeyValue::new(names::ERROR_TYPE, "interrupted"));
+        current.set_attribute(KeyValue::new(names::ERROR_TYPE, mapping::INTERRUPTED));
         current.set_status(Status::error("the end of the component was never told"));
         current.end_with_timestamp(at.max(span.started).into());
     }

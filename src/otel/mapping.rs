@@ -15,8 +15,17 @@ use crate::event::{ComponentStatus, Event, EventData, EventScope, EventType};
 /// The provider of a request whose event does not name one; the conventions require a name and define none for this.
 const UNKNOWN_PROVIDER: &str = "unknown";
 
-/// `error.type` where the event has no fixed word for the failure; the conventions' fallback.
-const OTHER_ERROR: &str = "_OTHER";
+/// What stands for a value outside of a list of few, such as an `error.type`; the conventions' word for it.
+pub(super) const OTHER: &str = "_OTHER";
+
+/// `error.type` of a component whose end was never told.
+pub(super) const INTERRUPTED: &str = "interrupted";
+
+/// What a request is called: the model is asked in the form of a chat.
+pub(super) const CHAT: &str = "chat";
+
+/// The kind of all our tools: the model writes the arguments, we run the code.
+pub(super) const TOOL_TYPE: &str = "function";
 
 /// The longest `error_code`, or name of a field, that is taken for a word.
 const MAX_WORD_BYTES: usize = 64;
@@ -90,6 +99,7 @@ pub(super) fn end(event: &Event, content: &ContentPolicy) -> Vec<KeyValue> {
                     attributes.int(names::USAGE_INPUT_TOKENS, Some(usage.prompt_tokens));
                     attributes.int(names::USAGE_OUTPUT_TOKENS, Some(usage.completion_tokens));
                     attributes.int(names::USAGE_CACHE_READ_INPUT_TOKENS, usage.cached_tokens);
+                    attributes.int(names::USAGE_CACHE_WRITE_INPUT_TOKENS, usage.cache_write_tokens);
                     attributes.int(names::USAGE_REASONING_OUTPUT_TOKENS, usage.reasoning_tokens);
                 }
             }
@@ -144,7 +154,23 @@ pub(super) fn error_type(event: &Event) -> Cow<'_, str> {
     if event.event_type == EventType::Canceled {
         return "canceled".into();
     }
-    event.data.error_code().filter(|code| is_word(code)).map_or(OTHER_ERROR.into(), Cow::from)
+    event.data.error_code().filter(|code| is_word(code)).map_or(OTHER.into(), Cow::from)
+}
+
+/// The workflow's name, unless it is a generated id, which the conventions forbid as a name.
+pub(super) fn workflow_name(event: &Event) -> Option<&str> {
+    let is_generated = Some(&event.component_id) == event.workflow_id.as_ref() || event.component_id.starts_with("wf_");
+    Some(event.component_id.as_str()).filter(|_| !is_generated)
+}
+
+/// The tool's name, without the number of the call.
+pub(super) fn tool_name(event: &Event) -> &str {
+    event.data.tool_name().unwrap_or_else(|| event.component_name())
+}
+
+/// Who answers a request.
+pub(super) fn provider(event: &Event) -> &str {
+    event.data.provider().unwrap_or(UNKNOWN_PROVIDER)
 }
 
 /// Whether a text can be one of few words, and is no sentence.
@@ -174,9 +200,7 @@ pub(super) fn system(event: &Event, content: &ContentPolicy) -> (Cow<'static, st
 }
 
 fn workflow(event: &Event, attributes: &mut Attributes<'_>) -> (String, SpanKind) {
-    // The conventions forbid a generated id as the workflow's name.
-    let is_generated = Some(&event.component_id) == event.workflow_id.as_ref() || event.component_id.starts_with("wf_");
-    let name = Some(event.component_id.as_str()).filter(|_| !is_generated);
+    let name = workflow_name(event);
     attributes.word(names::OPERATION_NAME, "invoke_workflow");
     attributes.text(names::WORKFLOW_NAME, name);
     (attributes.span_name("invoke_workflow", name), SpanKind::Internal)
@@ -203,8 +227,8 @@ fn agent(event: &Event, attributes: &mut Attributes<'_>) -> (String, SpanKind) {
 
 fn llm_request(event: &Event, attributes: &mut Attributes<'_>) -> (String, SpanKind) {
     let data = &event.data;
-    attributes.word(names::OPERATION_NAME, "chat");
-    attributes.text(names::PROVIDER_NAME, data.provider().or(Some(UNKNOWN_PROVIDER)));
+    attributes.word(names::OPERATION_NAME, CHAT);
+    attributes.text(names::PROVIDER_NAME, Some(provider(event)));
     attributes.text(names::REQUEST_MODEL, data.model());
     attributes.text(names::SERVER_ADDRESS, data.server_address());
     attributes.int(names::SERVER_PORT, data.server_address().and(data.server_port()).map(u64::from));
@@ -221,10 +245,10 @@ fn llm_request(event: &Event, attributes: &mut Attributes<'_>) -> (String, SpanK
 }
 
 fn tool(event: &Event, attributes: &mut Attributes<'_>) -> (String, SpanKind) {
-    let name = event.data.tool_name().unwrap_or_else(|| event.component_name());
+    let name = tool_name(event);
     attributes.word(names::OPERATION_NAME, "execute_tool");
     attributes.text(names::TOOL_NAME, Some(name));
-    attributes.word(names::TOOL_TYPE, "function");
+    attributes.word(names::TOOL_TYPE, TOOL_TYPE);
     attributes.text(names::TOOL_DESCRIPTION, event.data.description());
     attributes.text(names::TOOL_CALL_ID, event.data.tool_call_id());
     attributes.text(names::AGENT_NAME, event.data.agent());

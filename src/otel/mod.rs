@@ -71,7 +71,9 @@ mod log_export;
 mod logs;
 mod mapper;
 mod mapping;
+mod metrics;
 mod names;
+mod open_components;
 mod open_spans;
 #[cfg(feature = "otlp")]
 mod otlp_json;
@@ -95,7 +97,13 @@ pub use content::{
 pub use delivery::Delivery;
 pub use ids::EventIdGenerator;
 pub use layer::OtelLayer;
+#[cfg(feature = "otlp")]
+pub use log_export::DEFAULT_LOG_QUEUE_SIZE;
 pub use mapper::{DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, Observed, SpanMapper};
+pub use metrics::{
+    DEFAULT_MAX_COMPONENT_AGE, DEFAULT_MAX_LABEL_VALUES, DEFAULT_MAX_OPEN_COMPONENTS, MetricsRecorder, Price,
+    PriceError, PriceTable,
+};
 #[cfg(feature = "testing")]
 pub(crate) use names::EVENT_OFFSET;
 #[cfg(feature = "otlp")]

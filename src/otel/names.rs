@@ -4,7 +4,8 @@
 //! `open-telemetry/semantic-conventions-genai` at `fe5608e` (2026-08-03), status Development; what they do not cover is
 //! ours, under `agent_runtime.*`. The type is in front of each name.
 
-/// The instrumentation scope of our spans.
+/// The instrumentation scope of our spans and metrics.
+#[cfg(feature = "otlp")]
 pub(super) const INSTRUMENTATION_SCOPE: &str = "agent_runtime";
 
 /// string
@@ -43,6 +44,8 @@ pub(super) const USAGE_INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
 pub(super) const USAGE_OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
 /// int, part of the input tokens
 pub(super) const USAGE_CACHE_READ_INPUT_TOKENS: &str = "gen_ai.usage.cache_read.input_tokens";
+/// int, part of the input tokens
+pub(super) const USAGE_CACHE_WRITE_INPUT_TOKENS: &str = "gen_ai.usage.cache_write.input_tokens";
 /// int, part of the output tokens
 pub(super) const USAGE_REASONING_OUTPUT_TOKENS: &str = "gen_ai.usage.reasoning.output_tokens";
 /// string
@@ -153,3 +156,16 @@ pub(super) const EVENT_SYSTEM_PREFIX: &str = "agent_runtime.system.";
 pub(super) const LOG_INFERENCE_DETAILS: &str = "gen_ai.client.inference.operation.details";
 /// Log event: a request to a model failed.
 pub(super) const LOG_OPERATION_EXCEPTION: &str = "gen_ai.client.operation.exception";
+
+/// Metrics only: string, `text`, `image`, `audio` or `unknown`
+pub(super) const TOKEN_MODALITY: &str = "gen_ai.token.modality";
+/// Legacy metrics only: string, `input` or `output`
+pub(super) const TOKEN_TYPE: &str = "gen_ai.token.type";
+/// Metrics only: string, one of the scopes
+pub(super) const SCOPE: &str = "agent_runtime.scope";
+/// Metrics only: string, one of the types of events
+pub(super) const EVENT_TYPE: &str = "agent_runtime.event.type";
+/// Metrics only: string, the part of the runtime that a system event is about
+pub(super) const SYSTEM_SUBSYSTEM: &str = "agent_runtime.system.subsystem";
+/// Metrics only: string, the name of an attribute
+pub(super) const METRIC_LABEL: &str = "agent_runtime.metrics.label";

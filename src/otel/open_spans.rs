@@ -1,15 +1,23 @@
-//! The spans whose end has not come yet, and which of them is the parent of a new one.
+//! The spans whose end has not come yet, and the workflows that have just ended.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::VecDeque;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use opentelemetry::{
     Context,
     trace::{SpanContext, TraceContextExt as _},
 };
 
-use super::{PartialAnswer, coalesce::Coalescer, scope::Logs};
+use super::{
+    PartialAnswer,
+    coalesce::Coalescer,
+    open_components::{Open, OpenComponents},
+    scope::Logs,
+};
 use crate::event::{Event, EventScope, TraceContext};
+
+/// How many ended workflows are remembered.
+const MAX_ENDED: usize = 1_024;
 
 /// A component's span between its start and its end.
 #[derive(Debug)]
@@ -31,94 +39,47 @@ pub(super) struct OpenSpan {
 /// All open spans, oldest first, and by workflow.
 #[derive(Debug, Default)]
 pub(super) struct OpenSpans {
-    next: u64,
-    spans: BTreeMap<u64, OpenSpan>,
-    by_workflow: HashMap<Option<String>, Vec<u64>>,
+    open: OpenComponents<OpenSpan>,
     /// The workflows that ended last, for those that are nested in them and come late.
     ended: VecDeque<(String, SpanContext)>,
 }
 
-/// How many ended workflows are remembered.
-const MAX_ENDED: usize = 1_024;
-
 impl OpenSpans {
     pub(super) fn len(&self) -> usize {
-        self.spans.len()
+        self.open.len()
     }
 
     pub(super) fn insert(&mut self, span: OpenSpan) {
-        self.by_workflow.entry(span.workflow_id.clone()).or_default().push(self.next);
-        self.spans.insert(self.next, span);
-        self.next += 1;
+        self.open.insert(span);
     }
 
     /// The span of the event's component. Components that collide in their ids are taken oldest first.
     pub(super) fn of(&mut self, event: &Event) -> Option<&mut OpenSpan> {
-        let number = self.number_of(event)?;
-        self.spans.get_mut(&number)
+        self.open.of(event)
     }
 
     /// Takes out the span of the event's component, oldest first.
     pub(super) fn take(&mut self, event: &Event) -> Option<OpenSpan> {
-        let number = self.number_of(event)?;
-        self.remove(number)
+        let span = self.open.take(event)?;
+        self.remember(&span);
+        Some(span)
     }
 
-    /// Takes out the span that has been open for longest.
-    pub(super) fn take_oldest(&mut self) -> Option<OpenSpan> {
-        let number = *self.spans.keys().next()?;
-        self.remove(number)
+    /// Takes out the spans that are too many or too old, now that another one starts.
+    pub(super) fn take_overdue(&mut self, max_open: usize, max_age: TimeDelta, now: DateTime<Utc>) -> Vec<OpenSpan> {
+        let overdue = self.open.take_overdue(max_open, max_age, now);
+        overdue.iter().for_each(|span| self.remember(span));
+        overdue
     }
 
     /// Takes out the span that was opened last.
     pub(super) fn take_newest(&mut self) -> Option<OpenSpan> {
-        let number = *self.spans.keys().next_back()?;
-        self.remove(number)
-    }
-
-    /// When the span that has been open for longest was started.
-    pub(super) fn oldest_start(&self) -> Option<DateTime<Utc>> {
-        self.spans.values().next().map(|span| span.started)
+        self.open.take_newest()
     }
 
     /// The span that a new component belongs under, by the ids alone.
     pub(super) fn parent_of(&self, event: &Event) -> Option<&OpenSpan> {
-        use EventScope::{Agent, LlmRequest, System, Tool, Workflow, WorkflowStep};
-        let named = |scope: EventScope, name: &str| {
-            let is_it = move |span: &&OpenSpan| span.scope == scope && span.component_id == name;
-            self.newest(&event.workflow_id).find(is_it)
-        };
-        let newest = |scope: EventScope| self.newest(&event.workflow_id).find(move |span| span.scope == scope);
-        let name = event.component_name();
-        match event.scope {
-            Workflow => self.newest_of_parent(event),
-            WorkflowStep => named(Workflow, name).or_else(|| newest(Workflow)),
-            Agent => newest(WorkflowStep).or_else(|| newest(Workflow)),
-            LlmRequest => named(Agent, name)
-                .or_else(|| newest(Agent))
-                .or_else(|| newest(WorkflowStep))
-                .or_else(|| newest(Workflow)),
-            Tool => event
-                .data
-                .agent()
-                .and_then(|agent| named(Agent, agent))
-                .or_else(|| newest(Agent))
-                .or_else(|| newest(LlmRequest))
-                .or_else(|| newest(WorkflowStep))
-                .or_else(|| newest(Workflow)),
-            System => None,
-        }
-    }
-
-    /// The span that a system event concerns: the one named by its span id, else the newest of its workflow.
-    pub(super) fn concerned(&mut self, event: &Event, ambient: Option<opentelemetry::SpanId>) -> Option<&mut OpenSpan> {
-        let numbers = self.by_workflow.get(&event.workflow_id)?;
-        let is_ambient = |number: &&u64| {
-            let id = self.spans.get(*number).map(|span| span.context.span().span_context().span_id());
-            id.is_some() && id == ambient
-        };
-        let number = *numbers.iter().find(is_ambient).or(numbers.last())?;
-        self.spans.get_mut(&number)
+        self.open.parent_of(event)
     }
 
     /// The span of the workflow that the event's is nested in, if that one is over.
@@ -128,38 +89,36 @@ impl OpenSpans {
         Some(span.clone())
     }
 
-    fn newest_of_parent(&self, event: &Event) -> Option<&OpenSpan> {
-        event.parent_workflow_id.as_ref()?;
-        self.newest(&event.parent_workflow_id).next()
+    /// The span that a system event concerns: the one named by its span id, else the newest of its workflow.
+    pub(super) fn concerned(&mut self, event: &Event, ambient: Option<opentelemetry::SpanId>) -> Option<&mut OpenSpan> {
+        let is_ambient = |span: &OpenSpan| Some(span.context.span().span_context().span_id()) == ambient;
+        self.open.first_or_newest(&event.workflow_id, is_ambient)
     }
 
-    fn newest(&self, workflow_id: &Option<String>) -> impl Iterator<Item = &OpenSpan> {
-        let numbers = self.by_workflow.get(workflow_id).map(Vec::as_slice).unwrap_or_default();
-        numbers.iter().rev().filter_map(|number| self.spans.get(number))
-    }
-
-    fn number_of(&self, event: &Event) -> Option<u64> {
-        let is_it = |number: &&u64| {
-            let span = self.spans.get(*number);
-            span.is_some_and(|span| span.scope == event.scope && span.component_id == event.component_id)
-        };
-        self.by_workflow.get(&event.workflow_id)?.iter().find(is_it).copied()
-    }
-
-    fn remove(&mut self, number: u64) -> Option<OpenSpan> {
-        let span = self.spans.remove(&number)?;
+    fn remember(&mut self, span: &OpenSpan) {
         if let (EventScope::Workflow, Some(workflow_id)) = (span.scope, &span.workflow_id) {
             if self.ended.len() == MAX_ENDED {
                 self.ended.pop_front();
             }
             self.ended.push_back((workflow_id.clone(), span.context.span().span_context().clone()));
         }
-        if let Some(numbers) = self.by_workflow.get_mut(&span.workflow_id) {
-            numbers.retain(|other| *other != number);
-            if numbers.is_empty() {
-                self.by_workflow.remove(&span.workflow_id);
-            }
-        }
-        Some(span)
+    }
+}
+
+impl Open for OpenSpan {
+    fn scope(&self) -> EventScope {
+        self.scope
+    }
+
+    fn component_id(&self) -> &str {
+        &self.component_id
+    }
+
+    fn workflow_id(&self) -> &Option<String> {
+        &self.workflow_id
+    }
+
+    fn started(&self) -> DateTime<Utc> {
+        self.started
     }
 }

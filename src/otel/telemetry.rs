@@ -9,6 +9,7 @@ use std::{
 use opentelemetry_sdk::{
     error::OTelSdkError,
     logs::SdkLoggerProvider,
+    metrics::SdkMeterProvider,
     trace::{SdkTracer, SdkTracerProvider},
 };
 use thiserror::Error;
@@ -16,13 +17,16 @@ use tokio::runtime::Runtime;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::{
-    Delivery, OtelLayer, SpanMapper, TelemetryBuilder, UnknownContentCapture, delivery::Counts, log_export::Logs,
+    Delivery, MetricsRecorder, OtelLayer, SpanMapper, TelemetryBuilder, UnknownContentCapture,
+    delivery::Counts,
+    log_export::LogsExport,
+    metrics::{Finishing, MetricsExport},
 };
 
 /// How long a shutdown waits for the backend by default.
 pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The export of this process's events as OpenTelemetry spans.
+/// The export of this process's events as OpenTelemetry spans and metrics.
 ///
 /// Keep it until the end of the program and call [`shutdown`](Self::shutdown): a drop does the same but cannot tell what
 /// was lost.
@@ -30,13 +34,14 @@ pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Telemetry {
     pub(super) provider: SdkTracerProvider,
     pub(super) mapper: Arc<SpanMapper<SdkTracer>>,
+    pub(super) metrics: Option<MetricsExport>,
     pub(super) counts: Arc<Counts>,
     pub(super) owns_provider: bool,
     pub(super) shutdown_timeout: Duration,
     pub(super) is_shut_down: bool,
     /// Carries the gRPC connections, which need a runtime that outlives the user's.
     pub(super) runtime: Option<Runtime>,
-    pub(super) logs: Option<Logs>,
+    pub(super) logs: Option<LogsExport>,
     pub(super) unknown_capture: Option<UnknownContentCapture>,
 }
 
@@ -47,6 +52,14 @@ pub enum TelemetryError {
     /// A variable names a protocol that is not supported.
     #[error("{variable}={value:?} is not supported: expected \"grpc\" or \"http/protobuf\"")]
     Protocol {
+        /// The environment variable.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// A variable names a kind of exporter that is not supported.
+    #[error("{variable}={value:?} is not supported: expected \"otlp\" or \"none\"")]
+    ExporterKind {
         /// The environment variable.
         variable: &'static str,
         /// Its value.
@@ -63,8 +76,9 @@ pub enum TelemetryError {
     SubscriberInstalled(#[source] tracing::subscriber::SetGlobalDefaultError),
     /// Not every span has arrived.
     #[error(
-        "{} of {} spans did not arrive ({} refused or unreachable, {} not sent)",
-        .delivery.failed + .delivery.unsent(), .delivery.ended, .delivery.failed, .delivery.unsent()
+        "{} of {} spans did not arrive ({} refused or unreachable, {} not sent){}",
+        .delivery.failed + .delivery.unsent(), .delivery.ended, .delivery.failed, .delivery.unsent(),
+        if .metrics.is_some() { ", nor did the last metrics" } else { "" }
     )]
     Incomplete {
         /// What became of the spans.
@@ -72,6 +86,20 @@ pub enum TelemetryError {
         /// What the SDK says.
         #[source]
         source: Option<OTelSdkError>,
+        /// What the SDK says of the metrics, if they did not arrive either.
+        metrics: Option<OTelSdkError>,
+    },
+    /// Every span has arrived, but the last metrics have not.
+    #[error(
+        "the last metrics did not arrive, all {} spans did; set OTEL_METRICS_EXPORTER=none for a backend without metrics",
+        .delivery.exported
+    )]
+    Metrics {
+        /// What became of the spans.
+        delivery: Delivery,
+        /// What the SDK says.
+        #[source]
+        source: OTelSdkError,
     },
     /// The provider, which belongs to the user, did not flush.
     #[error("the spans could not be flushed")]
@@ -113,8 +141,12 @@ impl Telemetry {
     #[must_use]
     pub fn layer(&self) -> OtelLayer {
         let layer = OtelLayer::new(Arc::clone(&self.mapper));
-        match &self.logs {
+        let layer = match &self.logs {
             Some(logs) => layer.with_log_events(Arc::clone(&logs.emitter)),
+            None => layer,
+        };
+        match self.metrics() {
+            Some(metrics) => layer.with_metrics(Arc::clone(metrics)),
             None => layer,
         }
     }
@@ -129,6 +161,19 @@ impl Telemetry {
     #[must_use]
     pub const fn mapper(&self) -> &Arc<SpanMapper<SdkTracer>> {
         &self.mapper
+    }
+
+    /// The provider of the metrics, for further meters; `None` if there is nowhere for metrics to go.
+    #[must_use]
+    pub fn meter_provider(&self) -> Option<&SdkMeterProvider> {
+        self.metrics.as_ref().map(|metrics| &metrics.provider)
+    }
+
+    /// The state machine from events to metrics, for its counters and for events from elsewhere; `None` if there is
+    /// nowhere for metrics to go.
+    #[must_use]
+    pub fn metrics(&self) -> Option<&Arc<MetricsRecorder>> {
+        self.metrics.as_ref().map(|metrics| &metrics.recorder)
     }
 
     /// What became of the spans so far; always zero with a provider of the user's.
@@ -146,7 +191,7 @@ impl Telemetry {
     /// What became of the log events so far; always zero with a provider of the user's.
     #[must_use]
     pub fn log_delivery(&self) -> Delivery {
-        self.logs.as_ref().map(Logs::delivery).unwrap_or_default()
+        self.logs.as_ref().map(LogsExport::delivery).unwrap_or_default()
     }
 
     /// The value in the environment for which no content is captured, though it may have been meant to.
@@ -174,7 +219,9 @@ impl Telemetry {
     ///
     /// - [`TelemetryError::Incomplete`] if spans were lost, now or earlier; it counts them.
     /// - [`TelemetryError::IncompleteLogs`] if all spans arrived and log events were lost.
-    /// - [`TelemetryError::Flush`] or [`TelemetryError::FlushLogs`] if a provider of the user's does not flush.
+    /// - [`TelemetryError::Flush`] or [`TelemetryError::FlushLogs`] if a tracer or logger provider of the user's does not
+    ///   flush.
+    /// - [`TelemetryError::Metrics`] if all went well but for the last metrics.
     pub fn shutdown(mut self) -> Result<Delivery, TelemetryError> {
         self.finish()
     }
@@ -182,17 +229,33 @@ impl Telemetry {
     fn finish(&mut self) -> Result<Delivery, TelemetryError> {
         self.is_shut_down = true;
         let begun = Instant::now();
+        self.mapper.close();
+        let metrics = self.metrics.take().map(|metrics| metrics.finish(self.shutdown_timeout));
         let spans = self.finish_spans();
         let left = self.shutdown_timeout.saturating_sub(begun.elapsed());
         let logs = self.logs.as_ref().map_or(Ok(()), |logs| logs.finish(left));
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+        let metrics = metrics.map_or(Ok(()), Finishing::wait);
+        let in_time = !matches!(&spans, Err(TelemetryError::Incomplete { source: Some(OTelSdkError::Timeout(_)), .. }))
+            && !matches!(&logs, Err(TelemetryError::IncompleteLogs { source: Some(OTelSdkError::Timeout(_)), .. }))
+            && !matches!(&metrics, Err(OTelSdkError::Timeout(_)));
+        match self.runtime.take() {
+            Some(runtime) if in_time => runtime.shutdown_background(),
+            // An exporter's thread still uses it, and would panic without.
+            Some(runtime) => std::mem::forget(runtime),
+            None => {}
         }
-        spans.and_then(|delivery| logs.map(|()| delivery))
+        match (spans, metrics) {
+            (Ok(delivery), Ok(())) => logs.map(|()| delivery),
+            (Err(spans), Ok(())) => Err(spans),
+            (Ok(delivery), Err(source)) => Err(TelemetryError::Metrics { delivery, source }),
+            (Err(TelemetryError::Incomplete { delivery, source, .. }), Err(metrics)) => {
+                Err(TelemetryError::Incomplete { delivery, source, metrics: Some(metrics) })
+            }
+            (Err(spans), Err(_)) => Err(spans),
+        }
     }
 
     fn finish_spans(&self) -> Result<Delivery, TelemetryError> {
-        self.mapper.close();
         if !self.owns_provider {
             return self.provider.force_flush().map(|()| self.counts.read()).map_err(TelemetryError::Flush);
         }
@@ -201,7 +264,7 @@ impl Telemetry {
         if result.is_ok() && delivery.exported == delivery.ended {
             Ok(delivery)
         } else {
-            Err(TelemetryError::Incomplete { delivery, source: result.err() })
+            Err(TelemetryError::Incomplete { delivery, source: result.err(), metrics: None })
         }
     }
 }
@@ -220,6 +283,8 @@ impl fmt::Debug for Telemetry {
         f.debug_struct("Telemetry")
             .field("delivery", &self.delivery())
             .field("mapper", &self.mapper)
+            .field("metrics", &self.metrics)
+            .field("logs", &self.logs)
             .finish_non_exhaustive()
     }
 }

@@ -22,6 +22,16 @@ pub(super) fn protocol_from_env(signal_variable: &'static str) -> Result<Protoco
     Ok(Protocol::HttpBinary)
 }
 
+/// Whether a signal is to be exported over OTLP, as it is unless its variable, `OTEL_TRACES_EXPORTER` say, is `none`.
+pub(super) fn exports_over_otlp(variable: &'static str) -> Result<bool, TelemetryError> {
+    let Ok(value) = env::var(variable) else { return Ok(true) };
+    match value.trim().to_ascii_lowercase().as_str() {
+        "" | "otlp" => Ok(true),
+        "none" => Ok(false),
+        _ => Err(TelemetryError::ExporterKind { variable, value }),
+    }
+}
+
 /// One thread for the exporter's connections, on which `tracing` is off, so that the bridge never observes itself.
 pub(super) fn export_runtime() -> Result<Runtime, TelemetryError> {
     tokio::runtime::Builder::new_multi_thread()

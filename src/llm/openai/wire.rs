@@ -85,6 +85,8 @@ struct TokenDetails {
     #[serde(default, deserialize_with = "count")]
     cached_tokens: Option<u64>,
     #[serde(default, deserialize_with = "count")]
+    cache_write_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "count")]
     reasoning_tokens: Option<u64>,
 }
 
@@ -152,7 +154,8 @@ impl TokenCounts {
             prompt_tokens,
             completion_tokens,
             total_tokens: self.total_tokens.unwrap_or_else(|| prompt_tokens.saturating_add(completion_tokens)),
-            cached_tokens: self.prompt_tokens_details.and_then(|details| details.cached_tokens),
+            cached_tokens: self.prompt_tokens_details.as_ref().and_then(|details| details.cached_tokens),
+            cache_write_tokens: self.prompt_tokens_details.and_then(|details| details.cache_write_tokens),
             reasoning_tokens: self.completion_tokens_details.and_then(|details| details.reasoning_tokens),
         })
     }
@@ -238,7 +241,7 @@ mod tests {
     fn usage_comes_with_its_details() {
         let usage = json!({
             "prompt_tokens": 10, "completion_tokens": 8, "total_tokens": 19,
-            "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 0},
+            "prompt_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 2, "audio_tokens": 0},
             "completion_tokens_details": {"reasoning_tokens": 6},
         });
         let expected = Usage {
@@ -246,6 +249,7 @@ mod tests {
             completion_tokens: 8,
             total_tokens: 19,
             cached_tokens: Some(4),
+            cache_write_tokens: Some(2),
             reasoning_tokens: Some(6),
         };
         check(&json!({"choices": [], "usage": usage}), &[ChatDelta::Usage(expected)]);

@@ -61,6 +61,7 @@ fn assert_is_recorded(answer: &Answer, how: &str) {
         total_tokens: 13,
         cached_tokens: Some(2),
         reasoning_tokens: Some(1),
+        ..Usage::default()
     };
     assert_eq!(response.usage, Some(usage), "{how}");
 }

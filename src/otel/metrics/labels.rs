@@ -1,0 +1,154 @@
+//! The attributes of measurements, and the guard that keeps the values of each one few.
+//!
+//! Every set of attributes is a series that the SDK, the collector and the store keep, while names come from user code,
+//! from other processes and from models. So each attribute takes a bounded number of values and the rest share one.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use opentelemetry::{
+    KeyValue, StringValue,
+    metrics::{Counter, Meter},
+};
+use parking_lot::Mutex;
+
+use super::instruments;
+use crate::{
+    event::{Event, EventScope, EventType},
+    otel::{mapping, names},
+};
+
+/// How many values each attribute of the metrics takes by default; those that come after become `_OTHER`.
+pub const DEFAULT_MAX_LABEL_VALUES: usize = 100;
+
+/// The longest value in bytes; a longer one is no name and becomes `_OTHER`.
+const MAX_LABEL_BYTES: usize = 256;
+
+/// Knows which values each attribute has taken; the first ones stay, so that no series changes its name.
+#[derive(Debug)]
+pub(super) struct LabelGuard {
+    max_values: usize,
+    taken: Mutex<HashMap<&'static str, HashSet<Arc<str>>>>,
+    overflowed: AtomicU64,
+    counter: Counter<u64>,
+}
+
+/// A set of attributes that is being put together.
+pub(super) struct Labels<'a> {
+    guard: &'a LabelGuard,
+    set: Vec<KeyValue>,
+}
+
+/// The attributes that name a scope, and those that name a scope and a type, made once.
+#[derive(Debug)]
+pub(super) struct EventLabels {
+    of_scope: Vec<[KeyValue; 1]>,
+    of_event: Vec<[KeyValue; 2]>,
+}
+
+impl LabelGuard {
+    pub(super) fn new(meter: &Meter) -> Self {
+        Self {
+            max_values: DEFAULT_MAX_LABEL_VALUES,
+            taken: Mutex::default(),
+            overflowed: AtomicU64::new(0),
+            counter: instruments::overflowed_labels(meter),
+        }
+    }
+
+    pub(super) fn set_max_values(&mut self, values: usize) {
+        self.max_values = values;
+    }
+
+    /// How many labels became `_OTHER`.
+    pub(super) fn overflowed(&self) -> u64 {
+        self.overflowed.load(Ordering::Relaxed)
+    }
+
+    /// Begins a set.
+    pub(super) fn labels(&self) -> Labels<'_> {
+        Labels { guard: self, set: Vec::with_capacity(8) }
+    }
+
+    /// Goes on with a set.
+    pub(super) fn labels_from(&self, set: &[KeyValue]) -> Labels<'_> {
+        let mut labels = self.labels();
+        labels.set.extend_from_slice(set);
+        labels
+    }
+
+    /// The value in its shared form, or nothing if the attribute takes no more.
+    fn admit(&self, key: &'static str, value: &str) -> Option<Arc<str>> {
+        if value.len() <= MAX_LABEL_BYTES {
+            let mut taken = self.taken.lock();
+            let values = taken.entry(key).or_default();
+            if let Some(known) = values.get(value) {
+                return Some(Arc::clone(known));
+            }
+            if values.len() < self.max_values {
+                let value = Arc::<str>::from(value);
+                values.insert(Arc::clone(&value));
+                return Some(value);
+            }
+        }
+        self.overflowed.fetch_add(1, Ordering::Relaxed);
+        self.counter.add(1, &[KeyValue::new(names::METRIC_LABEL, key)]);
+        None
+    }
+}
+
+impl Labels<'_> {
+    /// Adds a word of this crate's own.
+    pub(super) fn word(mut self, key: &'static str, word: &'static str) -> Self {
+        self.set.push(KeyValue::new(key, word));
+        self
+    }
+
+    /// Adds a name from outside, if it is known.
+    pub(super) fn name(mut self, key: &'static str, name: Option<&str>) -> Self {
+        if let Some(name) = name.filter(|name| !name.is_empty()) {
+            let value = if name == mapping::OTHER { None } else { self.guard.admit(key, name) };
+            let value = value.map_or(StringValue::from(mapping::OTHER), StringValue::from);
+            self.set.push(KeyValue::new(key, value));
+        }
+        self
+    }
+
+    /// Adds a number from outside, if it is known; one too many is left out, since no number means "other".
+    pub(super) fn number(mut self, key: &'static str, number: Option<i64>) -> Self {
+        let admitted = number.filter(|number| self.guard.admit(key, &number.to_string()).is_some());
+        self.set.extend(admitted.map(|number| KeyValue::new(key, number)));
+        self
+    }
+
+    pub(super) fn into_set(self) -> Vec<KeyValue> {
+        self.set
+    }
+}
+
+impl EventLabels {
+    pub(super) fn new() -> Self {
+        let scope_label = |scope: EventScope| KeyValue::new(names::SCOPE, scope.as_str());
+        let type_label = |event_type: EventType| KeyValue::new(names::EVENT_TYPE, event_type.as_str());
+        let of_event = EventScope::ALL.into_iter().flat_map(|scope| {
+            EventType::ALL.into_iter().map(move |event_type| [scope_label(scope), type_label(event_type)])
+        });
+        Self {
+            of_scope: EventScope::ALL.into_iter().map(|scope| [scope_label(scope)]).collect(),
+            of_event: of_event.collect(),
+        }
+    }
+
+    pub(super) fn of_scope(&self, scope: EventScope) -> &[KeyValue] {
+        &self.of_scope[scope as usize]
+    }
+
+    pub(super) fn of_event(&self, event: &Event) -> &[KeyValue] {
+        &self.of_event[event.scope as usize * EventType::ALL.len() + event.event_type as usize]
+    }
+}

@@ -1,0 +1,20 @@
+//! Events onto OpenTelemetry metrics.
+//!
+//! In flows each native event, through [`OtelLayer`](super::OtelLayer) or from elsewhere; out flow measurements into the
+//! instruments of a [`Meter`](opentelemetry::metrics::Meter), which [`MetricsRecorder`] makes. Whether a span is sampled
+//! changes nothing. Every label is bounded. The table of metrics is in the documentation of [`otel`](super).
+
+#[cfg(feature = "otlp")]
+mod export;
+mod instruments;
+mod labels;
+mod open;
+mod price;
+mod process;
+mod recorder;
+
+#[cfg(feature = "otlp")]
+pub(super) use export::{Finishing, MetricsExport, MetricsSetup};
+pub use labels::DEFAULT_MAX_LABEL_VALUES;
+pub use price::{Price, PriceError, PriceTable};
+pub use recorder::{DEFAULT_MAX_COMPONENT_AGE, DEFAULT_MAX_OPEN_COMPONENTS, MetricsRecorder};

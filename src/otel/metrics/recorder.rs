@@ -1,0 +1,314 @@
+//! The state machine from events to measurements.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use opentelemetry::{
+    KeyValue,
+    metrics::{Counter, Histogram, Meter},
+};
+use parking_lot::Mutex;
+
+use super::{
+    PriceTable,
+    instruments::{CostInstruments, InferenceTimes, Instruments, LegacyInstruments},
+    labels::{EventLabels, LabelGuard},
+    open::{OpenComponent, start_labels},
+    process,
+};
+use crate::{
+    event::{Event, EventData, EventScope, EventType},
+    otel::{DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, mapping, names, open_components::OpenComponents},
+};
+
+/// How many components may be open at once by default; beyond it the oldest counts as interrupted.
+pub const DEFAULT_MAX_OPEN_COMPONENTS: usize = DEFAULT_MAX_OPEN_SPANS;
+
+/// How long a component may stay open by default before it counts as interrupted.
+pub const DEFAULT_MAX_COMPONENT_AGE: Duration = DEFAULT_MAX_SPAN_AGE;
+
+/// The modality of tokens whose provider does not split them.
+const UNKNOWN_MODALITY: &str = "unknown";
+
+/// The code of a failure whose tool's name was made up by the model.
+const UNKNOWN_TOOL: &str = "unknown_tool";
+
+/// Turns events into measurements of the instruments of a [`Meter`], with the events' own times.
+///
+/// It knows neither `tracing` nor an exporter: [`OtelLayer`](crate::otel::OtelLayer) gives it live events, a replay may
+/// give it stored ones. Events of one component must come in order; components may interleave in any way. A duration is
+/// that of the component's span.
+pub struct MetricsRecorder {
+    meter: Meter,
+    instruments: Instruments,
+    legacy: Option<LegacyInstruments>,
+    prices: Option<(PriceTable, CostInstruments)>,
+    guard: LabelGuard,
+    event_labels: EventLabels,
+    max_open: usize,
+    max_age: TimeDelta,
+    open: Mutex<OpenComponents<OpenComponent>>,
+}
+
+impl MetricsRecorder {
+    /// Makes a recorder with the instruments of a meter.
+    ///
+    /// The meter also observes, from now on, how many events the subscribers of all streams of the process miss.
+    #[must_use]
+    pub fn new(meter: Meter) -> Self {
+        process::observe_lag(&meter);
+        Self {
+            instruments: Instruments::new(&meter),
+            legacy: None,
+            prices: None,
+            guard: LabelGuard::new(&meter),
+            event_labels: EventLabels::new(),
+            max_open: DEFAULT_MAX_OPEN_COMPONENTS,
+            max_age: TimeDelta::from_std(DEFAULT_MAX_COMPONENT_AGE).unwrap_or(TimeDelta::MAX),
+            open: Mutex::default(),
+            meter,
+        }
+    }
+
+    /// Sets whether the names that the conventions had up to v1.41 are measured as well. By default, they are not.
+    #[must_use]
+    pub fn with_legacy_metrics(mut self, enabled: bool) -> Self {
+        self.legacy = enabled.then(|| LegacyInstruments::new(&self.meter));
+        self
+    }
+
+    /// Counts what requests cost. By default, there are no prices and no cost.
+    #[must_use]
+    pub fn with_prices(mut self, prices: PriceTable) -> Self {
+        let instruments = CostInstruments::new(&self.meter, prices.currency().to_owned().into());
+        self.prices = Some((prices, instruments));
+        self
+    }
+
+    /// Sets how many values each attribute takes; those that come after become `_OTHER`, and with 0 all do. By default,
+    /// [`DEFAULT_MAX_LABEL_VALUES`](super::DEFAULT_MAX_LABEL_VALUES).
+    #[must_use]
+    pub fn with_max_label_values(mut self, values: usize) -> Self {
+        self.guard.set_max_values(values);
+        self
+    }
+
+    /// Sets how many components may be open at once; at least 1. By default, [`DEFAULT_MAX_OPEN_COMPONENTS`].
+    #[must_use]
+    pub fn with_max_open_components(mut self, components: usize) -> Self {
+        self.max_open = components.max(1);
+        self
+    }
+
+    /// Sets how long a component may stay open; it is looked at when the next one starts. By default,
+    /// [`DEFAULT_MAX_COMPONENT_AGE`].
+    #[must_use]
+    pub fn with_max_component_age(mut self, age: Duration) -> Self {
+        self.max_age = TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
+        self
+    }
+
+    /// Takes in an event.
+    pub fn observe(&self, event: &Event) {
+        self.instruments.events.add(1, self.event_labels.of_event(event));
+        match (event.scope, event.event_type) {
+            (EventScope::System, _) => self.system(event),
+            (_, EventType::Started) => self.start(event),
+            (EventScope::LlmRequest, EventType::Progress) => self.chunk(event),
+            (_, EventType::Progress) => {}
+            (_, EventType::Completed | EventType::Failed | EventType::Canceled) => self.end(event),
+        }
+    }
+
+    /// How many components are open.
+    #[must_use]
+    pub fn open_components(&self) -> usize {
+        self.open.lock().len()
+    }
+
+    /// How many labels became `_OTHER`, since their attribute had taken as many values as it may.
+    #[must_use]
+    pub fn overflowed_labels(&self) -> u64 {
+        self.guard.overflowed()
+    }
+
+    /// Ends every open component as interrupted.
+    pub fn close(&self) {
+        let now = Utc::now();
+        while let Some(component) = { self.open.lock().take_newest() } {
+            self.interrupt(&component, now);
+        }
+    }
+
+    fn start(&self, event: &Event) {
+        let component = OpenComponent::of(event, &self.guard);
+        let mut open = self.open.lock();
+        let overdue = open.take_overdue(self.max_open, self.max_age, event.timestamp);
+        if let Some(parent) = open.parent_of_mut(event).filter(|parent| parent.scope == EventScope::Agent) {
+            parent.count_call(event.scope);
+        }
+        open.insert(component);
+        drop(open);
+        self.instruments.active.add(1, self.event_labels.of_scope(event.scope));
+        overdue.iter().for_each(|component| self.interrupt(component, event.timestamp));
+    }
+
+    fn chunk(&self, event: &Event) {
+        let mut open = self.open.lock();
+        let Some(request) = open.of(event) else { return };
+        let Some(gap) = request.chunks.add(event.timestamp) else { return };
+        let labels = Arc::clone(&request.labels);
+        drop(open);
+        // The model that answers is only known at the end, and a chunk has no room for a set of its own.
+        self.for_times(|times| times.time_per_output_chunk.record(seconds(gap), &labels));
+    }
+
+    fn end(&self, event: &Event) {
+        let taken = self.open.lock().take(event);
+        // Without its start nobody knows how long a component took; what its end tells is counted all the same.
+        if let Some(component) = &taken {
+            self.instruments.active.add(-1, self.event_labels.of_scope(component.scope));
+            let error = (event.event_type != EventType::Completed).then(|| mapping::error_type(event));
+            self.duration(component, event.timestamp, error.as_deref(), Some(event));
+        }
+        match event.scope {
+            EventScope::Agent => self.calls(taken.as_ref(), event),
+            EventScope::LlmRequest => self.request(taken.as_ref(), event),
+            EventScope::Workflow | EventScope::WorkflowStep | EventScope::Tool | EventScope::System => {}
+        }
+    }
+
+    fn system(&self, event: &Event) {
+        let labels = self.guard.labels().name(names::SYSTEM_SUBSYSTEM, Some(event.component_name()));
+        self.instruments.system_events.add(1, &labels.into_set());
+    }
+
+    fn interrupt(&self, component: &OpenComponent, at: DateTime<Utc>) {
+        self.instruments.active.add(-1, self.event_labels.of_scope(component.scope));
+        self.duration(component, at, Some(mapping::INTERRUPTED), None);
+    }
+
+    /// Records how long a component took, as its span does.
+    fn duration(&self, component: &OpenComponent, at: DateTime<Utc>, error: Option<&str>, end: Option<&Event>) {
+        let took = seconds(at.max(component.started) - component.started);
+        let mut labels = self.guard.labels_from(&component.labels);
+        if component.scope == EventScope::Tool {
+            // A name that the model made up must not take the place of a real one.
+            let is_made_up = error == Some(UNKNOWN_TOOL);
+            let name = if is_made_up { Some(mapping::OTHER) } else { component.name.as_deref() };
+            labels = labels.name(names::TOOL_NAME, name);
+        }
+        let response_model = end.and_then(|end| end.data.response_model());
+        labels = labels.name(names::RESPONSE_MODEL, response_model).name(names::ERROR_TYPE, error);
+        let labels = labels.into_set();
+        let record = |histogram: &Histogram<f64>| histogram.record(took, &labels);
+        match component.scope {
+            EventScope::Workflow => record(&self.instruments.workflow_duration),
+            EventScope::WorkflowStep => record(&self.instruments.step_duration),
+            EventScope::Agent => record(&self.instruments.agent_duration),
+            EventScope::LlmRequest => self.for_times(|times| record(&times.duration)),
+            EventScope::Tool => record(&self.instruments.tool_duration),
+            EventScope::System => {}
+        }
+    }
+
+    /// Records how often an agent asked its model and ran tools: as its end says, else as was seen.
+    fn calls(&self, agent: Option<&OpenComponent>, end: &Event) {
+        let seen = agent.map(|agent| agent.calls);
+        let labels = self.guard.labels().name(names::AGENT_NAME, Some(end.component_name())).into_set();
+        if let Some(calls) = end.data.llm_calls().or(seen.map(|calls| calls.inference)) {
+            self.instruments.agent_inference_calls.record(calls, &labels);
+        }
+        if let Some(calls) = end.data.tool_call_count().or(seen.map(|calls| calls.tool)) {
+            self.instruments.agent_tool_calls.record(calls, &labels);
+        }
+    }
+
+    /// Records what the end of a request tells besides its time.
+    fn request(&self, request: Option<&OpenComponent>, end: &Event) {
+        let data = &end.data;
+        let start = request.map_or_else(|| start_labels(end, &self.guard).into(), |open| Arc::clone(&open.labels));
+        let labels = self.guard.labels_from(&start).name(names::RESPONSE_MODEL, data.response_model()).into_set();
+        if let Some(time) = request.and_then(|request| time_to_first_chunk(request, data)) {
+            self.for_times(|times| times.time_to_first_chunk.record(time, &labels));
+        }
+        self.count_tokens(data, &labels);
+        if end.event_type == EventType::Completed {
+            self.record_tokens(data, &labels);
+        }
+        // Last, since it calls code of the user's.
+        self.cost(end, request.and_then(|request| request.name.as_deref()).or(data.model()), &labels);
+    }
+
+    /// Counts the tokens that a request used, also if it failed; what was not told is not made up.
+    fn count_tokens(&self, data: &EventData, labels: &[KeyValue]) {
+        let labels = self.guard.labels_from(labels).word(names::TOKEN_MODALITY, UNKNOWN_MODALITY).into_set();
+        let count = |counter: &Counter<u64>, tokens: Option<u64>| {
+            if let Some(tokens) = tokens {
+                counter.add(tokens, &labels);
+            }
+        };
+        count(&self.instruments.input_tokens, data.input_tokens());
+        count(&self.instruments.output_tokens, data.output_tokens());
+        count(&self.instruments.cache_read_tokens, data.cached_tokens());
+        count(&self.instruments.cache_write_tokens, data.cache_write_tokens());
+        count(&self.instruments.reasoning_tokens, data.reasoning_tokens());
+    }
+
+    /// Records the tokens of one request that went well.
+    fn record_tokens(&self, data: &EventData, labels: &[KeyValue]) {
+        let record = |histogram: &Histogram<u64>, tokens: Option<u64>, token_type: &'static str| {
+            let Some(tokens) = tokens else { return };
+            histogram.record(tokens, labels);
+            if let Some(legacy) = &self.legacy {
+                let labels = self.guard.labels_from(labels).word(names::TOKEN_TYPE, token_type).into_set();
+                legacy.token_usage.record(tokens, &labels);
+            }
+        };
+        record(&self.instruments.operation_input_tokens, data.input_tokens(), "input");
+        record(&self.instruments.operation_output_tokens, data.output_tokens(), "output");
+    }
+
+    fn cost(&self, end: &Event, asked: Option<&str>, labels: &[KeyValue]) {
+        let Some((prices, instruments)) = &self.prices else { return };
+        if end.data.input_tokens().or(end.data.output_tokens()).is_none() {
+            return;
+        }
+        let price = prices.price([end.data.response_model(), asked]);
+        let labels = self.guard.labels_from(labels).name(names::AGENT_NAME, Some(end.component_name())).into_set();
+        match price.and_then(|price| price.of(&end.data)) {
+            Some(cost) => instruments.cost.add(cost, &labels),
+            None => instruments.unpriced.add(1, &labels),
+        }
+    }
+
+    /// Records under the new names and, if wanted, under the legacy ones.
+    fn for_times(&self, record: impl Fn(&InferenceTimes)) {
+        record(&self.instruments.inference);
+        if let Some(legacy) = &self.legacy {
+            record(&legacy.times);
+        }
+    }
+}
+
+/// From a streaming request to its first chunk: as was seen, else, where a filter keeps progress away, as its end says.
+fn time_to_first_chunk(request: &OpenComponent, end: &EventData) -> Option<f64> {
+    let seen = request.chunks.first.and_then(|first| (first - request.started).to_std().ok());
+    let told = || end.time_to_first_chunk().filter(|_| !request.chunks.unwanted);
+    seen.or_else(told).map(|time| time.as_secs_f64())
+}
+
+fn seconds(time: TimeDelta) -> f64 {
+    time.to_std().unwrap_or_default().as_secs_f64()
+}
+
+impl fmt::Debug for MetricsRecorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MetricsRecorder")
+            .field("open", &self.open_components())
+            .field("overflowed_labels", &self.overflowed_labels())
+            .field("legacy", &self.legacy.is_some())
+            .field("prices", &self.prices.as_ref().map(|(prices, _)| prices))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,157 @@
+//! The components whose end has not come yet, and which of them is the parent of a new one.
+//!
+//! Spans and metrics each keep what they need of a component; how ends find their starts is the same for both.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::event::{Event, EventScope};
+
+/// What is kept of a component between its start and its end.
+pub(super) trait Open {
+    fn scope(&self) -> EventScope;
+    fn component_id(&self) -> &str;
+    fn workflow_id(&self) -> &Option<String>;
+    fn started(&self) -> DateTime<Utc>;
+}
+
+/// All open components, oldest first, and by workflow.
+#[derive(Debug)]
+pub(super) struct OpenComponents<C> {
+    next: u64,
+    components: BTreeMap<u64, C>,
+    by_workflow: HashMap<Option<String>, Vec<u64>>,
+}
+
+impl<C: Open> OpenComponents<C> {
+    pub(super) fn len(&self) -> usize {
+        self.components.len()
+    }
+
+    pub(super) fn insert(&mut self, component: C) {
+        self.by_workflow.entry(component.workflow_id().clone()).or_default().push(self.next);
+        self.components.insert(self.next, component);
+        self.next += 1;
+    }
+
+    /// The event's component. Components that collide in their ids are taken oldest first.
+    pub(super) fn of(&mut self, event: &Event) -> Option<&mut C> {
+        let number = self.number_of(event)?;
+        self.components.get_mut(&number)
+    }
+
+    /// Takes out the event's component, oldest first.
+    pub(super) fn take(&mut self, event: &Event) -> Option<C> {
+        let number = self.number_of(event)?;
+        self.remove(number)
+    }
+
+    /// Takes out those that are too many or too old, now that another one starts.
+    pub(super) fn take_overdue(&mut self, max_open: usize, max_age: TimeDelta, now: DateTime<Utc>) -> Vec<C> {
+        let mut overdue = Vec::new();
+        while self.len() >= max_open || self.oldest_start().is_some_and(|started| now - started > max_age) {
+            overdue.extend(self.take_oldest());
+        }
+        overdue
+    }
+
+    /// Takes out the one that was opened last.
+    pub(super) fn take_newest(&mut self) -> Option<C> {
+        let number = *self.components.keys().next_back()?;
+        self.remove(number)
+    }
+
+    /// The one that a new component belongs under, by the ids alone.
+    pub(super) fn parent_of(&self, event: &Event) -> Option<&C> {
+        self.components.get(&self.parent_number_of(event)?)
+    }
+
+    /// The one that a new component belongs under, by the ids alone, to be changed.
+    pub(super) fn parent_of_mut(&mut self, event: &Event) -> Option<&mut C> {
+        let number = self.parent_number_of(event)?;
+        self.components.get_mut(&number)
+    }
+
+    /// The first of a workflow's components that is so, else the one opened last.
+    pub(super) fn first_or_newest(
+        &mut self,
+        workflow_id: &Option<String>,
+        is_so: impl Fn(&C) -> bool,
+    ) -> Option<&mut C> {
+        let numbers = self.by_workflow.get(workflow_id)?;
+        let is_so = |number: &&u64| self.components.get(*number).is_some_and(&is_so);
+        let number = *numbers.iter().find(is_so).or(numbers.last())?;
+        self.components.get_mut(&number)
+    }
+
+    fn parent_number_of(&self, event: &Event) -> Option<u64> {
+        use EventScope::{Agent, LlmRequest, System, Tool, Workflow, WorkflowStep};
+        let find = |is_it: &dyn Fn(&C) -> bool| {
+            self.newest(&event.workflow_id).find_map(|(number, component)| is_it(component).then_some(number))
+        };
+        let named = |scope: EventScope, name: &str| find(&|c: &C| c.scope() == scope && c.component_id() == name);
+        let newest = |scope: EventScope| find(&|c: &C| c.scope() == scope);
+        let name = event.component_name();
+        match event.scope {
+            Workflow => {
+                event.parent_workflow_id.as_ref()?;
+                self.newest(&event.parent_workflow_id).next().map(|(number, _)| number)
+            }
+            WorkflowStep => named(Workflow, name).or_else(|| newest(Workflow)),
+            Agent => newest(WorkflowStep).or_else(|| newest(Workflow)),
+            LlmRequest => named(Agent, name)
+                .or_else(|| newest(Agent))
+                .or_else(|| newest(WorkflowStep))
+                .or_else(|| newest(Workflow)),
+            Tool => event
+                .data
+                .agent()
+                .and_then(|agent| named(Agent, agent))
+                .or_else(|| newest(Agent))
+                .or_else(|| newest(LlmRequest))
+                .or_else(|| newest(WorkflowStep))
+                .or_else(|| newest(Workflow)),
+            System => None,
+        }
+    }
+
+    fn newest(&self, workflow_id: &Option<String>) -> impl Iterator<Item = (u64, &C)> {
+        let numbers = self.by_workflow.get(workflow_id).map(Vec::as_slice).unwrap_or_default();
+        numbers.iter().rev().filter_map(|number| Some((*number, self.components.get(number)?)))
+    }
+
+    fn number_of(&self, event: &Event) -> Option<u64> {
+        let is_it = |number: &&u64| {
+            let component = self.components.get(*number);
+            component.is_some_and(|c| c.scope() == event.scope && c.component_id() == event.component_id)
+        };
+        self.by_workflow.get(&event.workflow_id)?.iter().find(is_it).copied()
+    }
+
+    fn oldest_start(&self) -> Option<DateTime<Utc>> {
+        self.components.values().next().map(C::started)
+    }
+
+    fn take_oldest(&mut self) -> Option<C> {
+        let number = *self.components.keys().next()?;
+        self.remove(number)
+    }
+
+    fn remove(&mut self, number: u64) -> Option<C> {
+        let component = self.components.remove(&number)?;
+        if let Some(numbers) = self.by_workflow.get_mut(component.workflow_id()) {
+            numbers.retain(|other| *other != number);
+            if numbers.is_empty() {
+                self.by_workflow.remove(component.workflow_id());
+            }
+        }
+        Some(component)
+    }
+}
+
+impl<C> Default for OpenComponents<C> {
+    fn default() -> Self {
+        Self { next: 0, components: BTreeMap::new(), by_workflow: HashMap::new() }
+    }
+}
