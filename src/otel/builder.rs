@@ -200,7 +200,7 @@ impl TelemetryBuilder {
             .with_max_progress_events(progress_limit(self.max_progress_events))
             .with_content(self.content.clone());
         let mapper = Arc::new(mapper);
-        let metrics = MetricsExport::start(self.metrics, resource, scope, &self.counts, &mapper);
+        let metrics = MetricsExport::start(self.metrics, resource, scope, self.content, &self.counts, &mapper);
         Telemetry {
             provider,
             mapper,

@@ -56,7 +56,8 @@
 //! [`EventStream::get_events`](crate::event::EventStream::get_events) or a store. Content of a trace that is not sampled
 //! is neither serialized nor exported.
 //!
-//! Every text of an event, content or not, passes the [`Redactor`], if one is set, before a span or a log event gets it.
+//! Every text of an event, content or not, passes the [`Redactor`], if one is set, before a span, a log event or a metric
+//! gets it. [`PatternRedactor`] is a ready one.
 
 #[cfg(feature = "otlp")]
 mod builder;
