@@ -152,11 +152,6 @@ pub(super) const EVENT_PROGRESS: &str = "agent_runtime.progress";
 /// Prefix of a span event: the subsystem follows.
 pub(super) const EVENT_SYSTEM_PREFIX: &str = "agent_runtime.system.";
 
-/// Log event: a request to a model, with what was asked and answered.
-pub(super) const LOG_INFERENCE_DETAILS: &str = "gen_ai.client.inference.operation.details";
-/// Log event: a request to a model failed.
-pub(super) const LOG_OPERATION_EXCEPTION: &str = "gen_ai.client.operation.exception";
-
 /// Metrics only: string, `text`, `image`, `audio` or `unknown`
 pub(super) const TOKEN_MODALITY: &str = "gen_ai.token.modality";
 /// Legacy metrics only: string, `input` or `output`
@@ -169,3 +164,7 @@ pub(super) const EVENT_TYPE: &str = "agent_runtime.event.type";
 pub(super) const SYSTEM_SUBSYSTEM: &str = "agent_runtime.system.subsystem";
 /// Metrics only: string, the name of an attribute
 pub(super) const METRIC_LABEL: &str = "agent_runtime.metrics.label";
+/// Log event: a request to a model, with what was asked and answered.
+pub(super) const LOG_INFERENCE_DETAILS: &str = "gen_ai.client.inference.operation.details";
+/// Log event: a request to a model failed.
+pub(super) const LOG_OPERATION_EXCEPTION: &str = "gen_ai.client.operation.exception";

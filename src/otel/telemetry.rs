@@ -141,12 +141,12 @@ impl Telemetry {
     #[must_use]
     pub fn layer(&self) -> OtelLayer {
         let layer = OtelLayer::new(Arc::clone(&self.mapper));
-        let layer = match &self.logs {
-            Some(logs) => layer.with_log_events(Arc::clone(&logs.emitter)),
+        let layer = match self.metrics() {
+            Some(metrics) => layer.with_metrics(Arc::clone(metrics)),
             None => layer,
         };
-        match self.metrics() {
-            Some(metrics) => layer.with_metrics(Arc::clone(metrics)),
+        match &self.logs {
+            Some(logs) => layer.with_log_events(Arc::clone(&logs.emitter)),
             None => layer,
         }
     }
@@ -218,10 +218,9 @@ impl Telemetry {
     /// # Errors
     ///
     /// - [`TelemetryError::Incomplete`] if spans were lost, now or earlier; it counts them.
-    /// - [`TelemetryError::IncompleteLogs`] if all spans arrived and log events were lost.
-    /// - [`TelemetryError::Flush`] or [`TelemetryError::FlushLogs`] if a tracer or logger provider of the user's does not
-    ///   flush.
-    /// - [`TelemetryError::Metrics`] if all went well but for the last metrics.
+    /// - [`TelemetryError::Metrics`] if all spans arrived and the last metrics did not.
+    /// - [`TelemetryError::IncompleteLogs`] if all of these arrived and log events were lost.
+    /// - [`TelemetryError::Flush`] or [`TelemetryError::FlushLogs`] if a provider of the user's does not flush.
     pub fn shutdown(mut self) -> Result<Delivery, TelemetryError> {
         self.finish()
     }
@@ -235,9 +234,11 @@ impl Telemetry {
         let left = self.shutdown_timeout.saturating_sub(begun.elapsed());
         let logs = self.logs.as_ref().map_or(Ok(()), |logs| logs.finish(left));
         let metrics = metrics.map_or(Ok(()), Finishing::wait);
-        let in_time = !matches!(&spans, Err(TelemetryError::Incomplete { source: Some(OTelSdkError::Timeout(_)), .. }))
-            && !matches!(&logs, Err(TelemetryError::IncompleteLogs { source: Some(OTelSdkError::Timeout(_)), .. }))
-            && !matches!(&metrics, Err(OTelSdkError::Timeout(_)));
+        let spans_in_time =
+            !matches!(&spans, Err(TelemetryError::Incomplete { source: Some(OTelSdkError::Timeout(_)), .. }));
+        let logs_in_time =
+            !matches!(&logs, Err(TelemetryError::IncompleteLogs { source: Some(OTelSdkError::Timeout(_)), .. }));
+        let in_time = spans_in_time && logs_in_time && !matches!(&metrics, Err(OTelSdkError::Timeout(_)));
         match self.runtime.take() {
             Some(runtime) if in_time => runtime.shutdown_background(),
             // An exporter's thread still uses it, and would panic without.
@@ -246,12 +247,11 @@ impl Telemetry {
         }
         match (spans, metrics) {
             (Ok(delivery), Ok(())) => logs.map(|()| delivery),
-            (Err(spans), Ok(())) => Err(spans),
             (Ok(delivery), Err(source)) => Err(TelemetryError::Metrics { delivery, source }),
             (Err(TelemetryError::Incomplete { delivery, source, .. }), Err(metrics)) => {
                 Err(TelemetryError::Incomplete { delivery, source, metrics: Some(metrics) })
             }
-            (Err(spans), Err(_)) => Err(spans),
+            (Err(spans), _) => Err(spans),
         }
     }
 
