@@ -116,7 +116,8 @@ impl<C: Open> OpenComponents<C> {
         }
     }
 
-    fn newest(&self, workflow_id: &Option<String>) -> impl Iterator<Item = (u64, &C)> {
+    /// A workflow's components, the one opened last first.
+    pub(super) fn newest(&self, workflow_id: &Option<String>) -> impl Iterator<Item = (u64, &C)> {
         let numbers = self.by_workflow.get(workflow_id).map(Vec::as_slice).unwrap_or_default();
         numbers.iter().rev().filter_map(|number| Some((*number, self.components.get(number)?)))
     }
