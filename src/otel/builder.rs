@@ -8,7 +8,6 @@ use opentelemetry_otlp::{
 };
 use opentelemetry_sdk::{
     Resource,
-    logs::{LogExporter, LogProcessor, SdkLoggerProvider},
     trace::{
         BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanExporter, SpanProcessor, TracerProviderBuilder,
     },
@@ -19,7 +18,7 @@ use super::{
     ContentCapture, ContentPolicy, DEFAULT_MAX_PROGRESS_EVENTS, DEFAULT_SHUTDOWN_TIMEOUT, EventIdGenerator, Redactor,
     SpanMapper, Telemetry, TelemetryError, UnknownContentCapture,
     delivery::{CountingExporter, CountingProcessor, Counts, Queue},
-    log_export::{self, LogsBuilder},
+    log_export::{LogsExport, LogsSetup},
     metrics::{MetricsExport, MetricsSetup},
     names,
     transport::{ExportRuntime, exports_over_otlp, protocol_from_env},
@@ -47,7 +46,7 @@ pub struct TelemetryBuilder {
     runtime: Option<ExportRuntime>,
     content: ContentPolicy,
     unknown_capture: Option<UnknownContentCapture>,
-    logs: LogsBuilder,
+    pub(super) logs: LogsSetup,
 }
 
 impl TelemetryBuilder {
@@ -64,7 +63,7 @@ impl TelemetryBuilder {
             runtime: None,
             content: ContentPolicy::default(),
             unknown_capture: None,
-            logs: LogsBuilder::new(),
+            logs: LogsSetup::default(),
         }
     }
 
@@ -105,11 +104,11 @@ impl TelemetryBuilder {
 
     /// Exports spans and metrics over OTLP as the OpenTelemetry specification's `OTEL_EXPORTER_OTLP_*` variables say:
     /// endpoint, headers, timeout, compression, certificates, the temporality of metrics, and the protocol, which is
-    /// `grpc` or, by default, `http/protobuf`.
+    /// `grpc` or, by default, `http/protobuf`. Log events are exported as well, if content is captured in them.
     ///
-    /// `OTEL_TRACES_EXPORTER=none` and `OTEL_METRICS_EXPORTER=none` leave one of them out, for a backend that does not
-    /// take it. If content is captured in log events, these are exported, too, unless `OTEL_LOGS_EXPORTER` is `none`.
-    /// The backend need not be up: spans are sent in the background and tried again.
+    /// `OTEL_TRACES_EXPORTER=none`, `OTEL_METRICS_EXPORTER=none` and `OTEL_LOGS_EXPORTER=none` leave one of them out, for
+    /// a backend that does not take it. The backend need not be up: spans and log events are sent in the background and
+    /// tried again.
     ///
     /// # Errors
     ///
@@ -122,6 +121,9 @@ impl TelemetryBuilder {
         }
         if exports_over_otlp("OTEL_METRICS_EXPORTER")? {
             self = self.with_otlp_metrics()?;
+        }
+        if self.content.capture().is_in_events() && exports_over_otlp("OTEL_LOGS_EXPORTER")? {
+            self = self.with_otlp_logs()?;
         }
         Ok(self)
     }
@@ -136,37 +138,7 @@ impl TelemetryBuilder {
             protocol => OtlpExporter::builder().with_http().with_protocol(protocol).build(),
         }
         .map_err(TelemetryError::Exporter)?;
-        self = self.with_span_exporter(exporter);
-        if self.content.capture().is_in_events() && exports_over_otlp("OTEL_LOGS_EXPORTER")? {
-            let protocol = log_export::protocol()?;
-            let runtime = (protocol == Protocol::Grpc).then(|| self.grpc_runtime()).transpose()?;
-            let inside = runtime.as_ref().map(Handle::enter);
-            let exporter = log_export::otlp_exporter(protocol)?;
-            drop(inside);
-            self = self.with_log_exporter(exporter);
-        }
-        Ok(self)
-    }
-
-    /// Gives every log event to a processor of the user's as well; [`Telemetry::log_delivery`] does not count what it
-    /// does.
-    pub fn with_log_processor(mut self, processor: impl LogProcessor + 'static) -> Self {
-        self.logs = self.logs.add_processor(processor);
-        self
-    }
-
-    /// Sends every log event to an exporter as well, through a queue of its own. There are none unless
-    /// [content](Self::with_content_capture) is captured in events.
-    pub fn with_log_exporter(mut self, exporter: impl LogExporter + 'static) -> Self {
-        let runtime = self.runtime.as_ref().map(ExportRuntime::handle);
-        self.logs = self.logs.add_exporter(exporter, runtime, &self.content);
-        self
-    }
-
-    /// Uses a logger provider of the user's instead of making one; log exporters of this builder are not used then.
-    pub fn with_logger_provider(mut self, provider: SdkLoggerProvider) -> Self {
-        self.logs.use_provider(provider);
-        self
+        Ok(self.with_span_exporter(exporter))
     }
 
     /// Gives every span to a processor of the user's as well; [`Telemetry::delivery`] does not count what it does.
@@ -223,12 +195,12 @@ impl TelemetryBuilder {
         });
         let scope =
             InstrumentationScope::builder(names::INSTRUMENTATION_SCOPE).with_version(env!("CARGO_PKG_VERSION")).build();
-        let logs = self.logs.build(&self.content, scope.clone(), resource);
+        let logs = LogsExport::start(self.logs, resource, scope.clone(), &self.content);
         let mapper = SpanMapper::new(provider.tracer_with_scope(scope.clone()))
             .with_max_progress_events(progress_limit(self.max_progress_events))
-            .with_content(self.content);
+            .with_content(self.content.clone());
         let mapper = Arc::new(mapper);
-        let metrics = MetricsExport::start(self.metrics, resource, scope, &self.counts, &mapper);
+        let metrics = MetricsExport::start(self.metrics, resource, scope, self.content, &self.counts, &mapper);
         Telemetry {
             provider,
             mapper,

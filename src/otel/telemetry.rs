@@ -18,7 +18,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use super::{
     Delivery, MetricsRecorder, OtelLayer, SpanMapper, TelemetryBuilder, UnknownContentCapture,
     delivery::Counts,
-    log_export::Logs,
+    log_export::LogsExport,
     metrics::{Finishing, MetricsExport},
     transport::ExportRuntime,
 };
@@ -41,7 +41,7 @@ pub struct Telemetry {
     pub(super) is_shut_down: bool,
     /// Carries the gRPC connections, which need a runtime that outlives the user's.
     pub(super) runtime: Option<ExportRuntime>,
-    pub(super) logs: Option<Logs>,
+    pub(super) logs: Option<LogsExport>,
     pub(super) unknown_capture: Option<UnknownContentCapture>,
 }
 
@@ -191,7 +191,7 @@ impl Telemetry {
     /// What became of the log events so far; always zero with a provider of the user's.
     #[must_use]
     pub fn log_delivery(&self) -> Delivery {
-        self.logs.as_ref().map(Logs::delivery).unwrap_or_default()
+        self.logs.as_ref().map(LogsExport::delivery).unwrap_or_default()
     }
 
     /// The value in the environment for which no content is captured, though it may have been meant to.
@@ -231,9 +231,9 @@ impl Telemetry {
         self.mapper.close();
         let metrics = self.metrics.take().map(|metrics| metrics.finish(self.shutdown_timeout));
         let spans = self.finish_spans();
-        let metrics = metrics.map_or(Ok(()), Finishing::wait);
         let left = self.shutdown_timeout.saturating_sub(begun.elapsed());
         let logs = self.logs.as_ref().map_or(Ok(()), |logs| logs.finish(left));
+        let metrics = metrics.map_or(Ok(()), Finishing::wait);
         let spans_in_time =
             !matches!(&spans, Err(TelemetryError::Incomplete { source: Some(OTelSdkError::Timeout(_)), .. }));
         let logs_in_time =
@@ -282,6 +282,7 @@ impl fmt::Debug for Telemetry {
             .field("delivery", &self.delivery())
             .field("mapper", &self.mapper)
             .field("metrics", &self.metrics)
+            .field("logs", &self.logs)
             .finish_non_exhaustive()
     }
 }

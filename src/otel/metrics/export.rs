@@ -26,7 +26,9 @@ use tokio::runtime::Handle;
 use tracing::subscriber::NoSubscriber;
 
 use super::{MetricsRecorder, PriceTable, process};
-use crate::otel::{SpanMapper, TelemetryBuilder, TelemetryError, delivery::Counts, transport::protocol_from_env};
+use crate::otel::{
+    ContentPolicy, SpanMapper, TelemetryBuilder, TelemetryError, delivery::Counts, transport::protocol_from_env,
+};
 
 /// What the builder is told about metrics.
 #[derive(Default)]
@@ -133,6 +135,7 @@ impl MetricsExport {
         setup: MetricsSetup,
         resource: impl FnOnce() -> Resource,
         scope: InstrumentationScope,
+        content: ContentPolicy,
         counts: &Arc<Counts>,
         mapper: &Arc<SpanMapper<SdkTracer>>,
     ) -> Option<Self> {
@@ -146,7 +149,7 @@ impl MetricsExport {
         });
         let meter = provider.meter_with_scope(scope);
         process::observe_spans(&meter, counts, mapper);
-        let mut recorder = MetricsRecorder::new(meter).with_legacy_metrics(setup.legacy);
+        let mut recorder = MetricsRecorder::new(meter).with_legacy_metrics(setup.legacy).with_content(content);
         if let Some(prices) = setup.prices {
             recorder = recorder.with_prices(prices);
         }
