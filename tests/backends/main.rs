@@ -12,6 +12,7 @@
 mod dashboard;
 mod example;
 mod jaeger;
+mod kafka;
 mod metrics;
 mod native;
 mod outage;
