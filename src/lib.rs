@@ -50,6 +50,7 @@
 //! | --- | --- | --- |
 //! | `openai` | yes | [`OpenAiClient`](llm::OpenAiClient), for OpenAI and every server that speaks its chat API |
 //! | `otlp` | yes | [`Telemetry`](otel::Telemetry), the export over OTLP by gRPC or HTTP |
+//! | `redaction` | yes | [`PatternRedactor`](otel::PatternRedactor), which takes keys, e-mail addresses and the like out of telemetry |
 //! | `testing` | no | [`testing`], for tests of agents |
 
 pub mod event;

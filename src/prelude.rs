@@ -5,8 +5,8 @@ pub use serde_json::{Value as JsonValue, json};
 
 pub use crate::{
     event::{
-        ComponentStatus, Event, EventData, EventError, EventScope, EventStream, EventType, Lagged, RecvError,
-        Subscription,
+        BatchWindow, ComponentStatus, Event, EventData, EventError, EventScope, EventStream, EventType, Lagged,
+        RecvError, Subscription, TryRecvError,
     },
     llm::{ChatModel, ScriptedModel, ScriptedReply},
     runtime::{

@@ -3,28 +3,35 @@
 use std::{sync::Arc, time::Duration};
 
 use agent_runtime::{
-    llm::{ChatModel, ChatRequest, Role},
+    llm::{ChatModel, ChatRequest, GenerationOptions, Role},
     prelude::*,
 };
 
 const CHUNK_DELAY: Duration = Duration::from_millis(20);
 
+/// Keeps a small real model from going on for ever.
+const MAX_TOKENS: u64 = 120;
+
 /// The whole workflow, with every agent on the given model.
 pub(crate) fn workflow(model: Arc<dyn ChatModel>) -> Workflow {
+    let options = GenerationOptions { max_tokens: Some(MAX_TOKENS), ..GenerationOptions::default() };
     let researcher = Agent::builder("researcher", Arc::clone(&model))
         .with_description("Finds the figures")
         .with_system_prompt("You are a researcher. Look up the filing and the share price, then sum up what you found.")
+        .with_generation_options(options.clone())
         .with_tool(search_filings())
         .with_tool(fetch_prices())
         .build();
     let checker = Agent::builder("checker", Arc::clone(&model))
         .with_description("Checks the arithmetic")
         .with_system_prompt("You are a checker. Verify each figure with the calculator.")
+        .with_generation_options(options.clone())
         .with_tool(calculator())
         .build();
     let writer = Agent::builder("writer", model)
         .with_description("Writes the answer")
         .with_system_prompt("You are a writer. Answer in two sentences.")
+        .with_generation_options(options)
         .build();
     let fact_check = Workflow::new("fact_check")
         .add_step(TransformStep::new("extract_claims", |text: JsonValue| async move {

@@ -25,6 +25,9 @@ pub const LLM_BATCH_WINDOW: Duration = Duration::from_millis(50);
 /// How long the progress of tools and of all other components is gathered by default.
 pub const TOOL_BATCH_WINDOW: Duration = Duration::from_millis(100);
 
+/// How many events are gathered at the most; then they are delivered before their window ends.
+pub const MAX_GATHERED_EVENTS: usize = 4_096;
+
 /// How long progress is gathered before it is delivered as one event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchWindow {
@@ -48,8 +51,8 @@ pub struct Merged {
 /// A [`Subscription`] that merges progress; made by [`Subscription::batched`].
 ///
 /// A merged event is the last one of its component's run of progress, with the texts joined in `message` and, for chunks,
-/// in `data["chunk"]`; for other progress `data["updates"]` lists the data of each. `data["merged"]` says what it stands
-/// for, see [`Merged`]. It is a [`Stream`] too.
+/// in `data["chunk"]`; where the data held more than a chunk, `data["updates"]` lists the data of each. `data["merged"]`
+/// says what it stands for, see [`Merged`]. It is a [`Stream`] too.
 ///
 /// Waiting needs a Tokio runtime with its timer.
 #[derive(Debug)]
@@ -58,6 +61,7 @@ pub struct Batched {
     subscription: Subscription,
     window: BatchWindow,
     gathered: Vec<Gathered>,
+    count: usize,
     due: Option<Pin<Box<Sleep>>>,
     ready: VecDeque<Result<Event, RecvError>>,
 }
@@ -73,7 +77,7 @@ struct Gathered {
 
 impl Batched {
     pub(super) const fn new(subscription: Subscription, window: BatchWindow) -> Self {
-        Self { subscription, window, gathered: Vec::new(), due: None, ready: VecDeque::new() }
+        Self { subscription, window, gathered: Vec::new(), count: 0, due: None, ready: VecDeque::new() }
     }
 
     /// Waits for the next event, merged or not.
@@ -93,13 +97,25 @@ impl Batched {
         poll_fn(|cx| self.poll_recv(cx)).await
     }
 
+    /// Where to subscribe again to miss nothing of what was not delivered yet.
+    ///
+    /// Not the offset of the event delivered last: merged events stand for offsets that interleave.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        let waiting = self.ready.iter().filter_map(|next| next.as_ref().ok());
+        let waiting = waiting.filter_map(|event| event.data.merged().map(|m| m.first_offset).or(event.offset));
+        let gathered = self.gathered.iter().map(|gathered| gathered.first_offset);
+        waiting.chain(gathered).min().unwrap_or_else(|| self.subscription.offset())
+    }
+
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, RecvError>> {
         loop {
             if let Some(next) = self.ready.pop_front() {
                 return Poll::Ready(next);
             }
-            // The window ends even while events keep coming, so the clock is asked before the log.
-            if self.due.as_mut().is_some_and(|due| due.as_mut().poll(cx).is_ready()) {
+            // The window ends even while events keep coming, so the clock is asked before the log. The timer would not
+            // do: it may only move on when this task has yielded.
+            if self.due.as_ref().is_some_and(|due| due.deadline() <= Instant::now()) {
                 self.deliver();
                 continue;
             }
@@ -111,7 +127,10 @@ impl Batched {
                     self.deliver();
                     self.ready.push_back(other.map(Arc::unwrap_or_clone));
                 }
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => match self.due.as_mut().map(|due| due.as_mut().poll(cx)) {
+                    Some(Poll::Ready(())) => self.deliver(),
+                    Some(Poll::Pending) | None => return Poll::Pending,
+                },
             }
         }
     }
@@ -125,18 +144,25 @@ impl Batched {
             | EventScope::Tool
             | EventScope::System => self.window.tool,
         };
-        let due = Instant::now() + window;
-        if self.due.as_ref().is_none_or(|earlier| due < earlier.deadline()) {
+        // A window beyond what the clock can tell never ends by itself.
+        if let Some(due) = Instant::now().checked_add(window)
+            && self.due.as_ref().is_none_or(|earlier| due < earlier.deadline())
+        {
             self.due = Some(Box::pin(sleep_until(due)));
         }
         match self.gathered.iter_mut().find(|gathered| gathered.is_of(&event)) {
             Some(gathered) => gathered.add(event),
             None => self.gathered.push(Gathered::of(event)),
         }
+        self.count += 1;
+        if self.count == MAX_GATHERED_EVENTS {
+            self.deliver();
+        }
     }
 
     fn deliver(&mut self) {
         self.due = None;
+        self.count = 0;
         self.ready.extend(self.gathered.drain(..).map(|gathered| Ok(gathered.merge())));
     }
 }
@@ -170,14 +196,16 @@ impl Gathered {
             first_offset: self.first_offset,
             last_offset: self.last.offset.unwrap_or_default(),
         };
-        let chunks: Option<String> = self.updates.iter().map(EventData::chunk_text).collect();
         let mut data = self.last.data.as_object().cloned().unwrap_or_else(Map::new);
         data.insert(field::MERGED.to_owned(), json!(merged));
-        let separator = if chunks.is_some() { "" } else { "\n" };
-        match chunks {
-            Some(text) => data.insert(field::CHUNK.to_owned(), JsonValue::String(text)),
-            None => data.insert(field::UPDATES.to_owned(), self.updates.into_iter().map(JsonValue::from).collect()),
-        };
+        let chunks: Vec<&str> = self.updates.iter().filter_map(EventData::chunk_text).collect();
+        let separator = if chunks.len() == self.updates.len() { "" } else { "\n" };
+        if !chunks.is_empty() {
+            data.insert(field::CHUNK.to_owned(), JsonValue::String(chunks.concat()));
+        }
+        if !self.updates.iter().all(EventData::is_bare_chunk) {
+            data.insert(field::UPDATES.to_owned(), self.updates.into_iter().map(JsonValue::from).collect());
+        }
         let message = (!self.messages.is_empty()).then(|| self.messages.join(separator));
         Event { message, data: JsonValue::Object(data).into(), ..self.last }
     }

@@ -17,24 +17,28 @@ const MAX_AHEAD: TimeDelta = TimeDelta::seconds(1);
 pub(super) struct Clock {
     anchor: DateTime<Utc>,
     since: Instant,
+    last: DateTime<Utc>,
     follows_wall: bool,
 }
 
 impl Clock {
     /// Follows the system's wall clock.
     pub(super) fn system() -> Self {
-        Self { anchor: Utc::now(), since: Instant::now(), follows_wall: true }
+        Self { follows_wall: true, ..Self::starting_at(Utc::now()) }
     }
 
     /// Starts at `epoch`, whatever the wall clock says, and runs with the monotonic clock.
     pub(super) fn starting_at(epoch: DateTime<Utc>) -> Self {
-        Self { anchor: epoch, since: Instant::now(), follows_wall: false }
+        Self { anchor: epoch, since: Instant::now(), last: epoch, follows_wall: false }
     }
 
     /// The time now, never before the one returned last.
-    pub(super) fn now(&self) -> DateTime<Utc> {
+    pub(super) fn now(&mut self) -> DateTime<Utc> {
         let elapsed = TimeDelta::from_std(self.since.elapsed()).unwrap_or(TimeDelta::MAX);
-        self.anchor.checked_add_signed(elapsed).unwrap_or(self.anchor)
+        let now = self.anchor.checked_add_signed(elapsed).unwrap_or(self.anchor);
+        // A test's paused clock is seen by the threads of its runtime only; all others see the time run on.
+        self.last = self.last.max(now);
+        self.last
     }
 
     /// Follows the wall clock again if it has run far ahead; never goes back.

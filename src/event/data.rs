@@ -54,6 +54,16 @@ impl EventData {
             Form::Chunk { text, .. } => Some(text),
         }
     }
+
+    /// Whether there is the text of a chunk and nothing else.
+    pub(super) fn is_bare_chunk(&self) -> bool {
+        match &*self.0 {
+            Form::Json(value) => {
+                self.chunk_text().is_some() && value.as_object().is_some_and(|fields| fields.len() == 1)
+            }
+            Form::Chunk { .. } => true,
+        }
+    }
 }
 
 impl Deref for EventData {

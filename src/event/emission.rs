@@ -44,6 +44,7 @@ pub(super) struct Dispatched {
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Emission>>> = const { RefCell::new(None) };
+    static IN_LAYER: Cell<bool> = const { Cell::new(false) };
 }
 
 impl Emission {
@@ -73,29 +74,44 @@ impl Emission {
     }
 }
 
+/// Whether this thread is in the midst of [`is_wanted`] or [`dispatch`], so that it is a layer that appends.
+pub(super) fn in_layer() -> bool {
+    IN_LAYER.get()
+}
+
 /// Whether some layer on this thread wants to see events of this type.
 pub(super) fn is_wanted(event_type: EventType) -> bool {
-    match event_type {
+    let wanted = call_layers(|| match event_type {
         EventType::Progress => tracing::event_enabled!(target: TRACING_TARGET, Level::DEBUG),
         EventType::Started | EventType::Completed | EventType::Failed | EventType::Canceled => {
             tracing::event_enabled!(target: TRACING_TARGET, Level::INFO)
         }
-    }
+    });
+    wanted.unwrap_or(false)
 }
 
 /// Shows the event to the layers of this thread's subscriber.
-///
-/// A layer that panics is contained, since telemetry must not fail the work; the panic hook has reported it.
 pub(super) fn dispatch(event: Event) -> Dispatched {
     let emission = Rc::new(Emission { event, trace: Cell::new(None), scope: RefCell::new(None) });
-    let outer = CURRENT.replace(Some(Rc::clone(&emission)));
-    let contained = catch_unwind(AssertUnwindSafe(|| fire(&emission.event)));
-    CURRENT.set(outer);
-    drop(contained);
+    call_layers(|| {
+        CURRENT.set(Some(Rc::clone(&emission)));
+        fire(&emission.event);
+    });
+    drop(CURRENT.try_with(RefCell::take));
     let (trace, scope) = (emission.trace.get(), emission.scope.take());
     let mut event = Rc::try_unwrap(emission).map_or_else(|shared| shared.event.clone(), |emission| emission.event);
     event.trace = trace.or(event.trace);
     Dispatched { event, scope }
+}
+
+/// Calls into the layers; `None` if one panicked.
+///
+/// The panic is contained, since telemetry must not fail the work; the panic hook has reported it.
+fn call_layers<R>(call: impl FnOnce() -> R) -> Option<R> {
+    IN_LAYER.set(true);
+    let answer = catch_unwind(AssertUnwindSafe(call)).ok();
+    IN_LAYER.set(false);
+    answer
 }
 
 fn fire(event: &Event) {

@@ -79,15 +79,25 @@ impl Log {
     }
 
     /// Registers a reader to be woken by the next push; one place for each reader, however often it polls.
-    pub(super) fn sleep(&mut self, reader: u64, waker: &Waker) {
+    ///
+    /// Gives the waker that this one replaces, to be dropped without the lock: it may be the last that holds a task, and
+    /// the task may hold a subscription, whose drop takes the lock.
+    #[must_use]
+    pub(super) fn sleep(&mut self, reader: u64, waker: &Waker) -> Option<Waker> {
         match self.sleepers.iter_mut().find(|sleeper| sleeper.reader == reader) {
-            Some(sleeper) => sleeper.waker.clone_from(waker),
-            None => self.sleepers.push(Sleeper { reader, waker: waker.clone() }),
+            Some(sleeper) if sleeper.waker.will_wake(waker) => None,
+            Some(sleeper) => Some(std::mem::replace(&mut sleeper.waker, waker.clone())),
+            None => {
+                self.sleepers.push(Sleeper { reader, waker: waker.clone() });
+                None
+            }
         }
     }
 
-    /// Forgets a reader that is gone.
-    pub(super) fn forget(&mut self, reader: u64) {
-        self.sleepers.retain(|sleeper| sleeper.reader != reader);
+    /// Forgets a reader that is gone; gives its waker, to be dropped without the lock as in [`sleep`](Self::sleep).
+    #[must_use]
+    pub(super) fn forget(&mut self, reader: u64) -> Option<Waker> {
+        let place = self.sleepers.iter().position(|sleeper| sleeper.reader == reader)?;
+        Some(self.sleepers.swap_remove(place).waker)
     }
 }

@@ -19,7 +19,7 @@ mod subscription;
 mod trace_context;
 mod trace_url;
 
-pub use batch::{BatchWindow, Batched, LLM_BATCH_WINDOW, Merged, TOOL_BATCH_WINDOW};
+pub use batch::{BatchWindow, Batched, LLM_BATCH_WINDOW, MAX_GATHERED_EVENTS, Merged, TOOL_BATCH_WINDOW};
 pub use component_id::MAX_COMPONENT_ID_BYTES;
 pub use data::EventData;
 pub use emission::{Emission, SpanScope, TRACING_TARGET};

@@ -189,7 +189,7 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// - [`EventError::Json`] if the text is not JSON or lacks a field; the message names line, column and field.
+    /// - [`EventError::Json`] if the text is not JSON or lacks a field; its source names line, column and field.
     /// - What [`validate`](Self::validate) returns.
     pub fn from_json(text: &str) -> Result<Self, EventError> {
         let event: Self = serde_json::from_str(text)?;

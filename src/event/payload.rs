@@ -52,6 +52,7 @@ pub(super) mod field {
     pub(super) const TOOL_CALLS: &str = "tool_calls";
     pub(super) const TOOL_CALL_ID: &str = "tool_call_id";
     pub(super) const TOOL_NAME: &str = "tool_name";
+    pub(super) const TOOLS: &str = "tools";
     pub(super) const TOP_P: &str = "top_p";
     pub(super) const TOTAL_TOKENS: &str = "total_tokens";
     pub(super) const USAGE: &str = "usage";
@@ -190,6 +191,9 @@ pub struct LlmStarted {
     /// The most tokens to generate, if it was set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u64>,
+    /// The tools that the model may call, as sent: a list of `{"type": "function", "function": {"name", …}}`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<JsonValue>,
 }
 
 /// A model's answer is complete.
@@ -403,10 +407,14 @@ readers! {
     tool_call_count: u64 = TOOL_CALLS, JsonValue::as_u64;
     /// The tools that a model wants run.
     tool_calls: Vec<ToolCall> = TOOL_CALLS, |value| Deserialize::deserialize(value).ok();
+    /// The same as any producer wrote them.
+    tool_call_list: &Vec<JsonValue> = TOOL_CALLS, JsonValue::as_array;
     /// The provider's id for a tool call.
     tool_call_id: &str = TOOL_CALL_ID, JsonValue::as_str;
     /// A tool's name.
     tool_name: &str = TOOL_NAME, JsonValue::as_str;
+    /// The tools that a model may call.
+    tools: &Vec<JsonValue> = TOOLS, JsonValue::as_array;
     /// Nucleus sampling.
     top_p: f64 = TOP_P, JsonValue::as_f64;
     /// The tokens of all of an agent's requests.
@@ -446,12 +454,13 @@ mod tests {
             temperature: Some(0.5),
             top_p: None,
             max_tokens: Some(64),
+            tools: vec![json!({"name": "add"})],
         });
         assert_eq!(started.messages().map(Vec::len), Some(1));
         assert_eq!((started.model(), started.provider()), (Some("m"), Some("openai")));
         assert_eq!((started.server_address(), started.server_port()), (Some("127.0.0.1"), Some(8080)));
         assert_eq!((started.stream(), started.temperature(), started.top_p()), (Some(true), Some(0.5), None));
-        assert_eq!(started.max_tokens(), Some(64));
+        assert_eq!((started.max_tokens(), started.tools().map(Vec::len)), (Some(64), Some(1)));
 
         let usage = Usage { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7, ..Usage::default() };
         let call = ToolCall { id: "c1".to_owned(), name: "add".to_owned(), arguments: "{}".to_owned() };

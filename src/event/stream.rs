@@ -1,9 +1,8 @@
 //! The stream: one writer at a time, one log, many cursors.
 
 use std::{
-    cell::RefCell,
     collections::VecDeque,
-    fmt,
+    fmt, iter,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -12,14 +11,14 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use parking_lot::{Mutex, ReentrantMutex};
+use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use uuid::Uuid;
 
 use super::{
     Event, EventError, EventType, SpanScope, Subscription,
     clock::Clock,
-    emission,
+    emission::{self, Dispatched},
     log::{Log, READ_BATCH, Read},
 };
 
@@ -51,9 +50,11 @@ pub struct EventStreamBuilder {
 
 /// What handles and subscribers share.
 pub(super) struct Shared {
-    /// Held for a whole append, tracing layers included, so that they see the events in order. It is re-entrant since
-    /// a layer may itself append; the cell inside is never borrowed while a layer runs.
-    writer: ReentrantMutex<RefCell<Writer>>,
+    /// Held for a whole append, tracing layers included, so that they see the events in order. A layer that itself
+    /// appends does without: it would wait for its own thread, or for one whose layer waits for a stream of this thread.
+    turn: Mutex<()>,
+    /// Held to number an event and to push it, never while a layer runs; taken before `log`.
+    writer: Mutex<Writer>,
     /// Held only to push or to read, so that a reader never waits for a layer.
     pub(super) log: Mutex<Log>,
     next_reader: AtomicU64,
@@ -69,8 +70,8 @@ struct Writer {
     next_offset: u64,
     clock: Clock,
     ids: StdRng,
-    dispatching: bool,
-    deferred: Vec<Arc<Event>>,
+    /// While an event is shown to layers: what layers append meanwhile, which is to follow it.
+    followers: Option<Vec<Arc<Event>>>,
 }
 
 /// An appended event and the context that a layer gave for its component.
@@ -93,9 +94,9 @@ impl EventStream {
 
     /// Appends an event and hands it to every subscriber and `tracing` layer.
     ///
-    /// Sets the event's offset and its timestamp; keeps its id. Works on any thread, inside or outside of an async
-    /// runtime. Called by a layer for an event that is being appended, it puts the new event right behind that one and
-    /// does not show it to the layers.
+    /// Sets the event's offset and its timestamp; keeps its id, unless that is nil. Works on any thread, inside or
+    /// outside of an async runtime. Called by a layer that is shown an event of this stream, it puts the new event right
+    /// behind that one. What a layer appends while it is shown an event, to whichever stream, is not shown to layers.
     ///
     /// # Errors
     ///
@@ -105,26 +106,17 @@ impl EventStream {
     }
 
     /// Appends as [`append`](Self::append) does and also gives what a layer answered.
-    pub(crate) fn emit(&self, mut event: Event) -> Result<Emitted, EventError> {
+    pub(crate) fn emit(&self, event: Event) -> Result<Emitted, EventError> {
         event.validate()?;
         let shared = &*self.handle.shared;
-        let writer = shared.writer.lock();
-        let nested = writer.borrow_mut().stamp(&mut event);
-        if nested {
-            let event = Arc::new(event);
-            writer.borrow_mut().deferred.push(Arc::clone(&event));
-            return Ok(Emitted { event, scope: None });
-        }
-        let emitted = if emission::is_wanted(event.event_type) {
-            writer.borrow_mut().dispatching = true;
-            let dispatched = emission::dispatch(event);
-            Emitted { event: Arc::new(dispatched.event), scope: dispatched.scope }
+        let (emitted, sleepers) = if emission::in_layer() {
+            shared.put(event)
         } else {
-            Emitted { event: Arc::new(event), scope: None }
+            let wanted = emission::is_wanted(event.event_type);
+            let _turn = shared.turn.lock();
+            if wanted { shared.show_and_put(event) } else { shared.put(event) }
         };
-        let deferred = writer.borrow_mut().end_dispatch();
-        let sleepers = shared.publish(&emitted.event, deferred);
-        drop(writer);
+        // With no lock held, since a waker is foreign code.
         sleepers.into_iter().for_each(Waker::wake);
         Ok(emitted)
     }
@@ -146,34 +138,34 @@ impl EventStream {
 
     /// Gives the kept events from an offset on, up to those that were there when the call began.
     ///
-    /// Starts at the oldest event kept if the offset is older than that. Emitters are not held up meanwhile: the events
-    /// are taken in small portions.
+    /// Starts at the oldest event kept if the offset is older than that, and has no gap. Emitters are not held up
+    /// meanwhile: the events are taken in small portions, and copied when all are taken.
     #[expect(clippy::unused_async, reason = "the guide fixes the signature; the log itself never has to be awaited")]
     pub async fn get_events(&self, offset: u64) -> Vec<Event> {
         let log = &self.handle.shared.log;
         let end = log.lock().kept().end;
         let mut cursor = offset;
-        let mut portion = VecDeque::with_capacity(READ_BATCH);
-        let mut events = Vec::new();
+        let mut taken = VecDeque::new();
         while cursor < end {
             let limit = usize::try_from(end - cursor).map_or(READ_BATCH, |left| left.min(READ_BATCH));
-            let read = log.lock().read(cursor, limit, &mut portion);
+            let before = taken.len();
+            let read = log.lock().read(cursor, limit, &mut taken);
             match read {
-                Read::Taken => {
-                    cursor += portion.len() as u64;
-                    events.extend(portion.drain(..).map(|event| (*event).clone()));
+                Read::Taken => cursor += (taken.len() - before) as u64,
+                Read::Missed(range) => {
+                    // Overwritten between two portions: what was taken before the gap is no longer kept either.
+                    taken.clear();
+                    cursor = range.end;
                 }
-                Read::Missed(range) => cursor = range.end,
                 Read::Empty | Read::Closed => break,
             }
         }
-        events
+        taken.into_iter().map(Arc::unwrap_or_clone).collect()
     }
 
     /// Draws an id from the stream's own source and clock, so that a seeded stream gives the same one again.
     pub(crate) fn new_id(&self) -> Uuid {
-        let writer = self.handle.shared.writer.lock();
-        let mut writer = writer.borrow_mut();
+        let mut writer = self.handle.shared.writer.lock();
         let now = writer.clock.now();
         writer.draw_id(now)
     }
@@ -231,11 +223,11 @@ impl EventStreamBuilder {
             next_offset: 0,
             clock: self.epoch.map_or_else(Clock::system, Clock::starting_at),
             ids: self.seed.map_or_else(rand::make_rng, StdRng::seed_from_u64),
-            dispatching: false,
-            deferred: Vec::new(),
+            followers: None,
         };
         let shared = Shared {
-            writer: ReentrantMutex::new(RefCell::new(writer)),
+            turn: Mutex::new(()),
+            writer: Mutex::new(writer),
             log: Mutex::new(Log::new(self.capacity)),
             next_reader: AtomicU64::new(0),
             missed: AtomicU64::new(0),
@@ -254,20 +246,47 @@ impl Shared {
         MISSED_IN_PROCESS.fetch_add(events, Ordering::Relaxed);
     }
 
-    /// Makes the event and those that layers appended meanwhile visible; gives the readers to wake once no lock is held.
-    fn publish(&self, event: &Arc<Event>, deferred: Vec<Arc<Event>>) -> Vec<Waker> {
+    /// Numbers the event and makes it visible, or has it follow the one that is being shown to layers.
+    fn put(&self, mut event: Event) -> (Emitted, Vec<Waker>) {
+        let mut writer = self.writer.lock();
+        writer.stamp(&mut event);
+        let event = Arc::new(event);
+        let sleepers = match &mut writer.followers {
+            Some(followers) => {
+                followers.push(Arc::clone(&event));
+                Vec::new()
+            }
+            None => self.publish(iter::once(Arc::clone(&event))),
+        };
+        (Emitted { event, scope: None }, sleepers)
+    }
+
+    /// Numbers the event, shows it to the layers and then makes it and its followers visible; by the holder of `turn`.
+    fn show_and_put(&self, mut event: Event) -> (Emitted, Vec<Waker>) {
+        let mut writer = self.writer.lock();
+        writer.stamp(&mut event);
+        writer.followers = Some(Vec::new());
+        drop(writer);
+        let Dispatched { event, scope } = emission::dispatch(event);
+        let event = Arc::new(event);
+        let mut writer = self.writer.lock();
+        let followers = writer.followers.take().unwrap_or_default();
+        // Still with the writer's lock, so that no later number gets in between.
+        let sleepers = self.publish(iter::once(Arc::clone(&event)).chain(followers));
+        (Emitted { event, scope }, sleepers)
+    }
+
+    /// Makes events visible; gives the readers to wake once no lock is held.
+    fn publish(&self, events: impl Iterator<Item = Arc<Event>>) -> Vec<Waker> {
         let mut log = self.log.lock();
-        log.push(Arc::clone(event));
-        for event in deferred {
-            log.push(event);
-        }
+        events.for_each(|event| log.push(event));
         log.take_sleepers()
     }
 }
 
 impl Writer {
-    /// Gives the event its place, time and, if it has none, id. Returns whether a layer is being served.
-    fn stamp(&mut self, event: &mut Event) -> bool {
+    /// Gives the event its place, time and, if it has none, id.
+    fn stamp(&mut self, event: &mut Event) {
         if event.event_type != EventType::Progress {
             self.clock.reanchor();
         }
@@ -277,17 +296,11 @@ impl Writer {
         }
         event.offset = Some(self.next_offset);
         self.next_offset += 1;
-        self.dispatching
     }
 
     fn draw_id(&mut self, now: DateTime<Utc>) -> Uuid {
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or_default();
         uuid::Builder::from_unix_timestamp_millis(millis, &self.ids.random()).into_uuid()
-    }
-
-    fn end_dispatch(&mut self) -> Vec<Arc<Event>> {
-        self.dispatching = false;
-        std::mem::take(&mut self.deferred)
     }
 }
 

@@ -6,10 +6,11 @@ use std::{
     future::poll_fn,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker, ready},
 };
 
 use futures_util::Stream;
+use tokio::task::coop::poll_proceed;
 
 use super::{
     BatchWindow, Batched, ComponentStatus, Event, EventScope, EventType, Lagged, RecvError, TryRecvError,
@@ -112,7 +113,7 @@ impl Subscription {
         self.cursor - self.taken.len() as u64
     }
 
-    /// Lets through only events of a scope.
+    /// Lets through only events of a scope. For `StreamExt::filter`, which has the same name, call that by its path.
     #[must_use]
     pub fn filter(mut self, scope: EventScope) -> Self {
         self.filter.scope = Some(scope);
@@ -156,17 +157,21 @@ impl Subscription {
     }
 
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Event>, RecvError>> {
-        match self.next_taken(Some(cx)) {
-            Next::Event(event) => Poll::Ready(Ok(event)),
-            Next::Lagged(lagged) => Poll::Ready(Err(RecvError::Lagged(lagged))),
-            Next::Closed => Poll::Ready(Err(RecvError::Closed)),
-            Next::Empty => Poll::Pending,
-        }
+        // A reader with a long backlog lets the other tasks of its thread run, as one of Tokio's own channels does.
+        let turn = ready!(poll_proceed(cx));
+        let received = match self.next_taken(Some(cx.waker())) {
+            Next::Event(event) => Ok(event),
+            Next::Lagged(lagged) => Err(RecvError::Lagged(lagged)),
+            Next::Closed => Err(RecvError::Closed),
+            Next::Empty => return Poll::Pending,
+        };
+        turn.made_progress();
+        Poll::Ready(received)
     }
 
-    /// Looks for the next event; where there is none, `cx` is registered under the same lock that said so, so that an
-    /// event appended in between cannot be slept through.
-    fn next_taken(&mut self, cx: Option<&mut Context<'_>>) -> Next {
+    /// Looks for the next event; where there is none, the waker is registered under the same lock that said so, so that
+    /// an event appended in between cannot be slept through.
+    fn next_taken(&mut self, waker: Option<&Waker>) -> Next {
         loop {
             while let Some(event) = self.taken.pop_front() {
                 if self.filter.passes(&event) {
@@ -184,9 +189,9 @@ impl Subscription {
                 }
                 Read::Closed => return Next::Closed,
                 Read::Empty => {
-                    if let Some(cx) = cx {
-                        log.sleep(self.reader, cx.waker());
-                    }
+                    let replaced = waker.and_then(|waker| log.sleep(self.reader, waker));
+                    drop(log);
+                    drop(replaced);
                     return Next::Empty;
                 }
             }
@@ -220,7 +225,8 @@ impl Stream for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.shared.log.lock().forget(self.reader);
+        let forgotten = self.shared.log.lock().forget(self.reader);
+        drop(forgotten);
     }
 }
 

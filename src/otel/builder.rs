@@ -8,6 +8,7 @@ use opentelemetry_otlp::{
 };
 use opentelemetry_sdk::{
     Resource,
+    logs::{LogExporter, LogProcessor, SdkLoggerProvider},
     trace::{
         BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanExporter, SpanProcessor, TracerProviderBuilder,
     },
@@ -15,8 +16,10 @@ use opentelemetry_sdk::{
 use tokio::runtime::{Handle, Runtime};
 
 use super::{
-    DEFAULT_MAX_PROGRESS_EVENTS, DEFAULT_SHUTDOWN_TIMEOUT, EventIdGenerator, SpanMapper, Telemetry, TelemetryError,
+    ContentCapture, ContentPolicy, DEFAULT_MAX_PROGRESS_EVENTS, DEFAULT_SHUTDOWN_TIMEOUT, EventIdGenerator, Redactor,
+    SpanMapper, Telemetry, TelemetryError, UnknownContentCapture,
     delivery::{CountingExporter, CountingProcessor, Counts, Queue},
+    log_export::{self, LogsBuilder},
     metrics::{MetricsExport, MetricsSetup},
     names,
     transport::{export_runtime, exports_over_otlp, protocol_from_env},
@@ -42,6 +45,9 @@ pub struct TelemetryBuilder {
     max_progress_events: u32,
     shutdown_timeout: Duration,
     runtime: Option<Runtime>,
+    content: ContentPolicy,
+    unknown_capture: Option<UnknownContentCapture>,
+    logs: LogsBuilder,
 }
 
 impl TelemetryBuilder {
@@ -56,7 +62,45 @@ impl TelemetryBuilder {
             max_progress_events: DEFAULT_MAX_PROGRESS_EVENTS,
             shutdown_timeout: DEFAULT_SHUTDOWN_TIMEOUT,
             runtime: None,
+            content: ContentPolicy::default(),
+            unknown_capture: None,
+            logs: LogsBuilder::new(),
         }
+    }
+
+    /// Sets where content goes: what was asked and answered. By default, nowhere.
+    ///
+    /// Call it before exporters are added: with content they send smaller batches, and
+    /// [`with_otlp_from_env`](Self::with_otlp_from_env) exports log events only if they are asked for.
+    pub fn with_content_capture(mut self, capture: ContentCapture) -> Self {
+        self.content = self.content.with_capture(capture);
+        self
+    }
+
+    /// Sets where content goes as [`ContentCapture::from_env`] reads it; for the order of calls see
+    /// [`with_content_capture`](Self::with_content_capture).
+    ///
+    /// An unknown value captures nothing, which a warning and [`Telemetry::unknown_capture`] tell.
+    pub fn with_content_capture_from_env(mut self) -> Self {
+        let capture = ContentCapture::from_env().unwrap_or_else(|unknown| {
+            tracing::warn!("{unknown}");
+            self.unknown_capture = Some(unknown);
+            ContentCapture::NoContent
+        });
+        self.with_content_capture(capture)
+    }
+
+    /// Sets how long one attribute with content may be. By default,
+    /// [`DEFAULT_MAX_CONTENT_BYTES`](super::DEFAULT_MAX_CONTENT_BYTES); see [`ContentPolicy::with_max_bytes`].
+    pub fn with_max_content_bytes(mut self, bytes: usize) -> Self {
+        self.content = self.content.with_max_bytes(bytes);
+        self
+    }
+
+    /// Sets what every text passes before it leaves the process. By default, nothing is redacted.
+    pub fn with_redactor(mut self, redactor: impl Redactor + 'static) -> Self {
+        self.content = self.content.with_redactor(redactor);
+        self
     }
 
     /// Exports spans and metrics over OTLP as the OpenTelemetry specification's `OTEL_EXPORTER_OTLP_*` variables say:
@@ -64,7 +108,8 @@ impl TelemetryBuilder {
     /// `grpc` or, by default, `http/protobuf`.
     ///
     /// `OTEL_TRACES_EXPORTER=none` and `OTEL_METRICS_EXPORTER=none` leave one of them out, for a backend that does not
-    /// take it. The backend need not be up: spans are sent in the background and tried again.
+    /// take it. If content is captured in log events, these are exported, too, unless `OTEL_LOGS_EXPORTER` is `none`.
+    /// The backend need not be up: spans are sent in the background and tried again.
     ///
     /// # Errors
     ///
@@ -91,7 +136,37 @@ impl TelemetryBuilder {
             protocol => OtlpExporter::builder().with_http().with_protocol(protocol).build(),
         }
         .map_err(TelemetryError::Exporter)?;
-        Ok(self.with_span_exporter(exporter))
+        self = self.with_span_exporter(exporter);
+        if self.content.capture().is_in_events() && exports_over_otlp("OTEL_LOGS_EXPORTER")? {
+            let protocol = log_export::protocol()?;
+            let runtime = (protocol == Protocol::Grpc).then(|| self.grpc_runtime()).transpose()?;
+            let inside = runtime.as_ref().map(Handle::enter);
+            let exporter = log_export::otlp_exporter(protocol)?;
+            drop(inside);
+            self = self.with_log_exporter(exporter);
+        }
+        Ok(self)
+    }
+
+    /// Gives every log event to a processor of the user's as well; [`Telemetry::log_delivery`] does not count what it
+    /// does.
+    pub fn with_log_processor(mut self, processor: impl LogProcessor + 'static) -> Self {
+        self.logs = self.logs.add_processor(processor);
+        self
+    }
+
+    /// Sends every log event to an exporter as well, through a queue of its own. There are none unless
+    /// [content](Self::with_content_capture) is captured in events.
+    pub fn with_log_exporter(mut self, exporter: impl LogExporter + 'static) -> Self {
+        let runtime = self.runtime.as_ref().map(|runtime| runtime.handle().clone());
+        self.logs = self.logs.add_exporter(exporter, runtime, &self.content);
+        self
+    }
+
+    /// Uses a logger provider of the user's instead of making one; log exporters of this builder are not used then.
+    pub fn with_logger_provider(mut self, provider: SdkLoggerProvider) -> Self {
+        self.logs.use_provider(provider);
+        self
     }
 
     /// Gives every span to a processor of the user's as well; [`Telemetry::delivery`] does not count what it does.
@@ -108,8 +183,11 @@ impl TelemetryBuilder {
         let queue_size = self.queue_size.or(from_env).unwrap_or(DEFAULT_QUEUE_SIZE);
         let queue = Arc::new(Queue::new(queue_size, Arc::clone(&self.counts)));
         let exporter = CountingExporter { inner: exporter, queue: Arc::clone(&queue), runtime: self.runtime_handle() };
-        let config = BatchConfigBuilder::default().with_max_queue_size(queue_size).build();
-        let inner = BatchSpanProcessor::builder(exporter).with_batch_config(config).build();
+        let mut config = BatchConfigBuilder::default().with_max_queue_size(queue_size);
+        if self.content.capture().is_on_spans() && env::var_os("OTEL_BSP_MAX_EXPORT_BATCH_SIZE").is_none() {
+            config = config.with_max_export_batch_size(self.content.batch_size());
+        }
+        let inner = BatchSpanProcessor::builder(exporter).with_batch_config(config.build()).build();
         let processor = CountingProcessor { inner, queue };
         self.processors = self.processors.with_span_processor(processor);
         self
@@ -145,8 +223,10 @@ impl TelemetryBuilder {
         });
         let scope =
             InstrumentationScope::builder(names::INSTRUMENTATION_SCOPE).with_version(env!("CARGO_PKG_VERSION")).build();
+        let logs = self.logs.build(&self.content, scope.clone(), resource);
         let mapper = SpanMapper::new(provider.tracer_with_scope(scope.clone()))
-            .with_max_progress_events(progress_limit(self.max_progress_events));
+            .with_max_progress_events(progress_limit(self.max_progress_events))
+            .with_content(self.content);
         let mapper = Arc::new(mapper);
         let metrics = MetricsExport::start(self.metrics, resource, scope, &self.counts, &mapper);
         Telemetry {
@@ -158,6 +238,8 @@ impl TelemetryBuilder {
             shutdown_timeout: self.shutdown_timeout,
             is_shut_down: false,
             runtime: self.runtime,
+            logs,
+            unknown_capture: self.unknown_capture,
         }
     }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use opentelemetry::KeyValue;
 
-use super::{mapping, names};
-use crate::event::{Event, EventScope, LLM_BATCH_WINDOW, TOOL_BATCH_WINDOW};
+use super::{ContentPolicy, mapping, names};
+use crate::event::{Event, EventData, EventScope, LLM_BATCH_WINDOW, TOOL_BATCH_WINDOW};
 
 /// How many span events the progress of one component becomes at most, by default: three quarters of the SDK's limit,
 /// which leaves room for system events and for the user's own.
@@ -38,16 +38,13 @@ struct Gathered {
     count: u64,
     first_offset: Option<u64>,
     last_offset: Option<u64>,
-    attributes: Vec<KeyValue>,
+    /// What the last report said; `None` for a piece of an answer, which is content.
+    said: Option<(Option<String>, EventData)>,
 }
 
 /// A span event that stands for one or more reports.
 #[derive(Debug)]
-pub(super) struct ProgressEvent {
-    pub(super) name: &'static str,
-    pub(super) at: DateTime<Utc>,
-    pub(super) attributes: Vec<KeyValue>,
-}
+pub(super) struct ProgressEvent(Gathered);
 
 impl Coalescer {
     pub(super) fn new(scope: EventScope, limit: u32) -> Self {
@@ -87,7 +84,7 @@ impl Coalescer {
 
     fn emit(&mut self, gathered: Gathered) -> ProgressEvent {
         self.emitted += 1;
-        gathered.into_event()
+        ProgressEvent(gathered)
     }
 
     fn current_window(&self) -> Duration {
@@ -105,7 +102,7 @@ impl Gathered {
             count: 1,
             first_offset: event.offset,
             last_offset: event.offset,
-            attributes: mapping::progress(event),
+            said: said(event),
         }
     }
 
@@ -113,20 +110,34 @@ impl Gathered {
         self.count += 1;
         self.last = event.timestamp;
         self.last_offset = event.offset;
-        self.attributes = mapping::progress(event);
+        self.said = said(event);
+    }
+}
+
+impl ProgressEvent {
+    pub(super) const fn at(&self) -> DateTime<Utc> {
+        self.0.last
     }
 
-    fn into_event(self) -> ProgressEvent {
-        let (name, count) = if self.scope == EventScope::LlmRequest {
-            (names::EVENT_CHUNK, names::LLM_CHUNK_COUNT)
-        } else {
-            (names::EVENT_PROGRESS, names::PROGRESS_COUNT)
-        };
-        let as_int = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let mut attributes = self.attributes;
-        attributes.push(KeyValue::new(count, as_int(self.count)));
-        attributes.extend(self.first_offset.map(|offset| KeyValue::new(names::FIRST_OFFSET, as_int(offset))));
-        attributes.extend(self.last_offset.map(|offset| KeyValue::new(names::LAST_OFFSET, as_int(offset))));
-        ProgressEvent { name, at: self.last, attributes }
+    pub(super) fn name(&self) -> &'static str {
+        if self.0.scope == EventScope::LlmRequest { names::EVENT_CHUNK } else { names::EVENT_PROGRESS }
     }
+
+    /// Calls the redactor, so no lock may be held.
+    pub(super) fn attributes(&self, content: &ContentPolicy) -> Vec<KeyValue> {
+        let Gathered { said, count, first_offset, last_offset, .. } = &self.0;
+        let said = said.as_ref().map(|(message, data)| mapping::progress(message.as_deref(), data, content));
+        let mut attributes = said.unwrap_or_default();
+        let as_int = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let is_answer = self.0.scope == EventScope::LlmRequest;
+        let count_name = if is_answer { names::LLM_CHUNK_COUNT } else { names::PROGRESS_COUNT };
+        attributes.push(KeyValue::new(count_name, as_int(*count)));
+        attributes.extend(first_offset.map(|offset| KeyValue::new(names::FIRST_OFFSET, as_int(offset))));
+        attributes.extend(last_offset.map(|offset| KeyValue::new(names::LAST_OFFSET, as_int(offset))));
+        attributes
+    }
+}
+
+fn said(event: &Event) -> Option<(Option<String>, EventData)> {
+    (event.scope != EventScope::LlmRequest).then(|| (event.message.clone(), event.data.clone()))
 }

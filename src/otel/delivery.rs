@@ -48,7 +48,7 @@ pub(super) struct Counts {
     dropped: AtomicU64,
 }
 
-/// The room for spans between a processor and its exporter.
+/// The room for spans, or log events, between a processor and its exporter.
 ///
 /// The SDK drops what does not fit and tells nobody how much it was, so what is on its way is counted here, and a span
 /// for which there is no room does not get as far as the SDK's own queue, which is as large and so never full.
@@ -65,7 +65,7 @@ impl Queue {
     }
 
     /// Takes up the room of one more span, if there is any.
-    fn enter(&self) -> bool {
+    pub(super) fn enter(&self) -> bool {
         self.counts.ended.fetch_add(1, Ordering::Relaxed);
         let has_room = self.waiting.fetch_add(1, Ordering::Relaxed) < self.capacity;
         if !has_room {
@@ -76,7 +76,7 @@ impl Queue {
     }
 
     /// Gives back the room of spans that the backend took or refused.
-    fn leave(&self, spans: usize, result: &OTelSdkResult) {
+    pub(super) fn leave(&self, spans: usize, result: &OTelSdkResult) {
         self.waiting.fetch_sub(spans, Ordering::Relaxed);
         let count = if result.is_ok() { &self.counts.exported } else { &self.counts.failed };
         count.fetch_add(spans as u64, Ordering::Relaxed);

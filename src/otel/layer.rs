@@ -7,7 +7,7 @@ use opentelemetry_sdk::trace::SdkTracer;
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, layer::Context};
 
-use super::{MetricsRecorder, SpanMapper, logs};
+use super::{LogEmitter, MetricsRecorder, SpanMapper, logs};
 use crate::event::{Emission, TRACING_TARGET};
 
 /// A [`Layer`] that turns the events of every [`EventStream`](crate::event::EventStream) of the process into spans,
@@ -16,19 +16,20 @@ use crate::event::{Emission, TRACING_TARGET};
 /// It composes with any registry. It sees what the filters before it let through: with an
 /// [`EnvFilter`](https://docs.rs/tracing-subscriber/latest/tracing_subscriber/filter/struct.EnvFilter.html) for the
 /// whole registry, `agent_runtime::event=debug` must be on (with only `info`, spans are complete but have no progress
-/// events, and there is no metric of the time between chunks); with a filter on another layer alone nothing needs to be
-/// done. Beside a `tracing-opentelemetry` layer both kinds of spans nest in each other, provided that layer's context
-/// activation is on, as it is by default.
+/// events, and there are no metrics of the time between chunks and of system events); with a filter on another layer
+/// alone nothing needs to be done. Beside a `tracing-opentelemetry` layer both kinds of spans nest in each other,
+/// provided that layer's context activation is on, as it is by default.
 pub struct OtelLayer<T = SdkTracer> {
     mapper: Option<Arc<SpanMapper<T>>>,
     metrics: Option<Arc<MetricsRecorder>>,
+    log_events: Option<Arc<LogEmitter>>,
 }
 
 impl<T> OtelLayer<T> {
     /// Makes a layer that gives its events to a mapper, which others may share.
     #[must_use]
     pub const fn new(mapper: Arc<SpanMapper<T>>) -> Self {
-        Self { mapper: Some(mapper), metrics: None }
+        Self { mapper: Some(mapper), metrics: None, log_events: None }
     }
 
     /// Gives each event to a recorder of metrics as well, which others may share. By default, there are none.
@@ -37,13 +38,20 @@ impl<T> OtelLayer<T> {
         self.metrics = Some(metrics);
         self
     }
+
+    /// Gives the events also to an emitter of log events, with the spans that they became. By default, to none.
+    #[must_use]
+    pub fn with_log_events(mut self, emitter: Arc<LogEmitter>) -> Self {
+        self.log_events = Some(emitter);
+        self
+    }
 }
 
 impl OtelLayer {
     /// Makes a layer that records metrics and makes no spans.
     #[must_use]
     pub const fn metrics_only(metrics: Arc<MetricsRecorder>) -> Self {
-        Self { mapper: None, metrics: Some(metrics) }
+        Self { mapper: None, metrics: Some(metrics), log_events: None }
     }
 }
 
@@ -55,13 +63,18 @@ where
 {
     fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
         if event.metadata().target() != TRACING_TARGET {
-            logs::observe(event);
+            if let Some(mapper) = &self.mapper {
+                logs::observe(event, mapper.content());
+            }
             return;
         }
         // Events of that target that were not made by an append have no native event behind them.
         Emission::with_current(|emission| {
             if let Some(observed) = self.mapper.as_ref().and_then(|mapper| mapper.observe(emission.event())) {
                 emission.set_trace(observed.trace);
+                if let Some(emitter) = &self.log_events {
+                    emitter.observe(emission.event(), observed.trace);
+                }
                 if let Some(scope) = observed.scope {
                     emission.set_scope(scope);
                 }
@@ -75,7 +88,7 @@ where
 
 impl<T> Clone for OtelLayer<T> {
     fn clone(&self) -> Self {
-        Self { mapper: self.mapper.clone(), metrics: self.metrics.clone() }
+        Self { mapper: self.mapper.clone(), metrics: self.metrics.clone(), log_events: self.log_events.clone() }
     }
 }
 

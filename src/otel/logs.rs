@@ -8,7 +8,7 @@ use tracing::{
     field::{Field, Visit},
 };
 
-use super::{names, scope};
+use super::{ContentPolicy, names, scope};
 
 /// How many fields of an event are kept.
 const MAX_FIELDS: usize = 32;
@@ -17,34 +17,38 @@ const MAX_FIELDS: usize = 32;
 const TELEMETRY_TARGETS: [&str; 4] = ["opentelemetry", "tonic", "h2", "hyper"];
 
 /// Adds an event of level `INFO` or above to the span of the component that it happens in, if there is one.
-pub(super) fn observe(event: &Event<'_>) {
+pub(super) fn observe(event: &Event<'_>, content: &ContentPolicy) {
     let metadata = event.metadata();
     let is_telemetry = || TELEMETRY_TARGETS.iter().any(|target| metadata.target().starts_with(target));
     if *metadata.level() > Level::INFO || is_telemetry() {
         return;
     }
     scope::add_log(names::EVENT_LOG, || {
-        let mut fields = Fields(vec![
+        let list = vec![
             KeyValue::new(names::LOG_LEVEL, metadata.level().as_str()),
             KeyValue::new(names::LOG_TARGET, metadata.target()),
-        ]);
+        ];
+        let mut fields = Fields { list, content };
         event.record(&mut fields);
-        fields.0
+        fields.list
     });
 }
 
 /// The fields of an event as attributes of the same names.
-struct Fields(Vec<KeyValue>);
+struct Fields<'a> {
+    list: Vec<KeyValue>,
+    content: &'a ContentPolicy,
+}
 
-impl Fields {
+impl Fields<'_> {
     fn push(&mut self, field: &Field, value: impl Into<opentelemetry::Value>) {
-        if self.0.len() < MAX_FIELDS {
-            self.0.push(KeyValue::new(field.name(), value));
+        if self.list.len() < MAX_FIELDS {
+            self.list.push(KeyValue::new(field.name(), value));
         }
     }
 }
 
-impl Visit for Fields {
+impl Visit for Fields<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.push(field, value);
     }
@@ -62,10 +66,10 @@ impl Visit for Fields {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.push(field, value.to_owned());
+        self.push(field, self.content.text(value).into_owned());
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.push(field, format!("{value:?}"));
+        self.push(field, self.content.text(&format!("{value:?}")).into_owned());
     }
 }

@@ -20,8 +20,9 @@ use opentelemetry::{
 use parking_lot::Mutex;
 
 use super::{
+    ContentPolicy, PartialAnswer,
     coalesce::{Coalescer, DEFAULT_MAX_PROGRESS_EVENTS, ProgressEvent},
-    ids, mapping, names,
+    content, ids, mapping, names,
     open_spans::{OpenSpan, OpenSpans},
     scope::{self, OtelScope},
 };
@@ -45,6 +46,7 @@ pub struct SpanMapper<T> {
     max_open_spans: usize,
     max_span_age: TimeDelta,
     max_progress_events: u32,
+    content: ContentPolicy,
     open: Mutex<OpenSpans>,
     interrupted: AtomicU64,
 }
@@ -71,6 +73,7 @@ where
             max_open_spans: DEFAULT_MAX_OPEN_SPANS,
             max_span_age: TimeDelta::from_std(DEFAULT_MAX_SPAN_AGE).unwrap_or(TimeDelta::MAX),
             max_progress_events: DEFAULT_MAX_PROGRESS_EVENTS,
+            content: ContentPolicy::default(),
             open: Mutex::default(),
             interrupted: AtomicU64::new(0),
         }
@@ -97,6 +100,18 @@ where
     pub fn with_max_progress_events(mut self, events: u32) -> Self {
         self.max_progress_events = events.max(1);
         self
+    }
+
+    /// Sets what of the events' content the spans carry. By default, nothing.
+    #[must_use]
+    pub fn with_content(mut self, content: ContentPolicy) -> Self {
+        self.content = content;
+        self
+    }
+
+    /// What of the events' content the spans carry.
+    pub(super) const fn content(&self) -> &ContentPolicy {
+        &self.content
     }
 
     /// Takes in an event. Gives nothing for an event that belongs to no span.
@@ -130,7 +145,7 @@ where
     }
 
     fn start(&self, event: &Event) -> Option<Observed> {
-        let start = mapping::start(event)?;
+        let start = mapping::start(event, &self.content)?;
         let mut open = self.open.lock();
         let overdue = open.take_overdue(self.max_open_spans, self.max_span_age, event.timestamp);
         let parent = parent_context(&open, event);
@@ -150,10 +165,14 @@ where
             context: context.clone(),
             trace,
             progress: Coalescer::new(event.scope, self.max_progress_events),
+            answer: PartialAnswer::default(),
             system_events: 0,
             logs,
         });
         drop(open);
+        if self.is_captured(&context) {
+            context.span().set_attributes(self.content.span_attributes(content::input(event)));
+        }
         overdue.into_iter().for_each(|span| self.interrupt(span, event.timestamp));
         Some(Observed { trace, scope: Some(Arc::new(OtelScope::new(context))) })
     }
@@ -162,33 +181,42 @@ where
         let mut open = self.open.lock();
         let span = open.of(event)?;
         let done = span.progress.add(event);
+        if event.scope == EventScope::LlmRequest && self.is_captured(&span.context) {
+            span.answer.add(event, self.content.max_partial_bytes());
+        }
         let (context, trace) = (span.context.clone(), span.trace);
         drop(open);
-        add_progress(&context, done);
+        self.add_progress(&context, done);
         Some(Observed { trace, scope: None })
     }
 
     fn end(&self, event: &Event) -> Option<Observed> {
         let taken = self.open.lock().take(event);
         let Some(mut span) = taken else { return Some(self.end_without_start(event)) };
-        finish_progress(&mut span, event);
+        self.finish_progress(&mut span, event);
         let current = span.context.span();
-        current.set_attributes(mapping::end(event));
-        current.set_status(mapping::status(event));
+        current.set_attributes(mapping::end(event, &self.content));
+        if self.is_captured(&span.context) {
+            current.set_attributes(self.content.span_attributes(content::output(event, span.answer.text())));
+        }
+        current.set_status(mapping::status(event, &self.content));
         current.end_with_timestamp(event.timestamp.max(span.started).into());
         Some(Observed { trace: span.trace, scope: None })
     }
 
     /// An end whose start was never seen gives a span of no length, marked as such.
     fn end_without_start(&self, event: &Event) -> Observed {
-        let mut attributes = mapping::start(event).map(|start| start.attributes).unwrap_or_default();
-        attributes.extend(mapping::end(event));
+        let start = mapping::start(event, &self.content);
+        let (name, mut attributes) = start.map(|start| (start.name, start.attributes)).unwrap_or_default();
+        attributes.extend(mapping::end(event, &self.content));
         attributes.push(KeyValue::new(names::UNMATCHED, true));
-        let name = mapping::start(event).map(|start| start.name).unwrap_or_default();
         let builder = SpanBuilder::from_name(name).with_start_time(event.timestamp).with_attributes(attributes);
         let parent = parent_context(&self.open.lock(), event);
         let mut span = ids::with_ids_of(event.event_id, || self.tracer.build_with_context(builder, &parent));
-        span.set_status(mapping::status(event));
+        if self.content.capture().is_on_spans() && span.is_recording() {
+            span.set_attributes(self.content.span_attributes(content::output(event, None)));
+        }
+        span.set_status(mapping::status(event, &self.content));
         span.end_with_timestamp(event.timestamp.into());
         let trace = trace_context(span.span_context(), &parent);
         Observed { trace, scope: None }
@@ -202,7 +230,7 @@ where
         let (context, trace) = (span.context.clone(), span.trace);
         drop(open);
         if has_room {
-            let (name, attributes) = mapping::system(event);
+            let (name, attributes) = mapping::system(event, &self.content);
             context.span().add_event_with_timestamp(name, event.timestamp.into(), attributes);
         }
         Some(Observed { trace, scope: None })
@@ -210,12 +238,43 @@ where
 
     fn interrupt(&self, mut span: OpenSpan, at: DateTime<Utc>) {
         self.interrupted.fetch_add(1, Ordering::Relaxed);
-        add_progress(&span.context, span.progress.finish());
+        self.add_progress(&span.context, span.progress.finish());
         let current = span.context.span();
+        if let Some(partial) = span.answer.text().filter(|_| self.is_captured(&span.context)) {
+            current.set_attributes(self.content.span_attributes(content::interrupted(partial)));
+        }
         current.set_attribute(KeyValue::new(names::INTERRUPTED, true));
         current.set_attribute(KeyValue::new(names::ERROR_TYPE, mapping::INTERRUPTED));
         current.set_status(Status::error("the end of the component was never told"));
         current.end_with_timestamp(at.max(span.started).into());
+    }
+
+    /// Whether a span carries content; one that is not sampled costs no serialization.
+    fn is_captured(&self, context: &Context) -> bool {
+        self.content.capture().is_on_spans() && context.span().is_recording()
+    }
+
+    fn finish_progress(&self, span: &mut OpenSpan, end: &Event) {
+        let done = span.progress.finish();
+        self.add_progress(&span.context, done);
+        let current = span.context.span();
+        if span.system_events > MAX_SYSTEM_EVENTS {
+            let dropped = i64::from(span.system_events - MAX_SYSTEM_EVENTS);
+            current.set_attribute(KeyValue::new(names::SYSTEM_DROPPED_COUNT, dropped));
+        }
+        if span.logs.dropped() > 0 {
+            current.set_attribute(KeyValue::new(names::LOG_DROPPED_COUNT, i64::from(span.logs.dropped())));
+        }
+        if span.scope == EventScope::LlmRequest {
+            current.set_attributes(mapping::stream(end, span.started, span.progress.total(), span.progress.first_at()));
+        }
+    }
+
+    fn add_progress(&self, context: &Context, progress: Option<ProgressEvent>) {
+        if let Some(progress) = progress.filter(|_| context.span().is_recording()) {
+            let attributes = progress.attributes(&self.content);
+            context.span().add_event_with_timestamp(progress.name(), progress.at().into(), attributes);
+        }
     }
 }
 
@@ -243,37 +302,6 @@ fn parent_context(open: &OpenSpans, event: &Event) -> Context {
     scope::ambient_for(event)
         .or_else(|| open.parent_of(event).map(|parent| parent.context.clone()))
         .unwrap_or_else(Context::current)
-}
-
-fn finish_progress(span: &mut OpenSpan, end: &Event) {
-    let done = span.progress.finish();
-    add_progress(&span.context, done);
-    let current = span.context.span();
-    if span.system_events > MAX_SYSTEM_EVENTS {
-        let dropped = i64::from(span.system_events - MAX_SYSTEM_EVENTS);
-        current.set_attribute(KeyValue::new(names::SYSTEM_DROPPED_COUNT, dropped));
-    }
-    if span.logs.dropped() > 0 {
-        current.set_attribute(KeyValue::new(names::LOG_DROPPED_COUNT, i64::from(span.logs.dropped())));
-    }
-    if span.scope != EventScope::LlmRequest {
-        return;
-    }
-    // A filter may keep progress from the layer; the end of our own requests tells the same numbers.
-    let chunks = Some(span.progress.total()).filter(|total| *total > 0).or(end.data.chunk_count());
-    if let Some(chunks) = chunks {
-        current.set_attribute(KeyValue::new(names::LLM_CHUNK_COUNT, i64::try_from(chunks).unwrap_or(i64::MAX)));
-    }
-    let seen = span.progress.first_at().and_then(|first| (first - span.started).to_std().ok());
-    if let Some(first_chunk) = seen.or(end.data.time_to_first_chunk()) {
-        current.set_attribute(KeyValue::new(names::RESPONSE_TIME_TO_FIRST_CHUNK, first_chunk.as_secs_f64()));
-    }
-}
-
-fn add_progress(context: &Context, event: Option<ProgressEvent>) {
-    if let Some(ProgressEvent { name, at, attributes }) = event {
-        context.span().add_event_with_timestamp(name, at.into(), attributes);
-    }
 }
 
 fn trace_context(span: &SpanContext, parent: &Context) -> TraceContext {

@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 
+use chrono::{DateTime, Utc};
 use opentelemetry::{
     Array, KeyValue, StringValue, Value,
     trace::{SpanKind, Status},
 };
 use serde_json::Value as JsonValue;
 
-use super::names;
-use crate::event::{ComponentStatus, Event, EventScope, EventType};
+use super::{ContentPolicy, content, names};
+use crate::event::{ComponentStatus, Event, EventData, EventScope, EventType};
 
 /// The provider of a request whose event does not name one; the conventions require a name and define none for this.
 const UNKNOWN_PROVIDER: &str = "unknown";
@@ -26,24 +27,33 @@ pub(super) const CHAT: &str = "chat";
 /// The kind of all our tools: the model writes the arguments, we run the code.
 pub(super) const TOOL_TYPE: &str = "function";
 
-/// The longest `error_code` that is taken for a fixed word.
-const MAX_ERROR_TYPE_BYTES: usize = 64;
+/// The longest `error_code`, or name of a field, that is taken for a word.
+const MAX_WORD_BYTES: usize = 64;
 
 /// How many numbers and booleans of a report's data become attributes.
 const MAX_DATA_ATTRIBUTES: usize = 16;
 
 /// Fields of `data` that hold what was asked or answered, which leaves the process only by the user's choice.
-const CONTENT_FIELDS: [&str; 11] = [
+const CONTENT_FIELDS: [&str; 20] = [
+    "answer",
     "arguments",
     "chunk",
+    "completion",
+    "content",
     "error",
     "input",
     "messages",
     "output",
+    "partial_result",
+    "previous_arguments",
     "previous_result",
+    "prompt",
+    "query",
     "response",
     "result",
+    "text",
     "tool_calls",
+    "tools",
     "updates",
 ];
 
@@ -55,8 +65,8 @@ pub(super) struct SpanStart {
 }
 
 /// The span of a component whose Started event this is. System events have none.
-pub(super) fn start(event: &Event) -> Option<SpanStart> {
-    let mut attributes = Attributes(Vec::with_capacity(16));
+pub(super) fn start(event: &Event, content: &ContentPolicy) -> Option<SpanStart> {
+    let mut attributes = Attributes { list: Vec::with_capacity(16), content };
     let (name, kind) = match event.scope {
         EventScope::Workflow => workflow(event, &mut attributes),
         EventScope::WorkflowStep => step(event, &mut attributes),
@@ -72,12 +82,12 @@ pub(super) fn start(event: &Event) -> Option<SpanStart> {
     attributes.text(names::WORKFLOW_ID, event.workflow_id.as_deref());
     attributes.text(names::WORKFLOW_PARENT_ID, event.parent_workflow_id.as_deref());
     attributes.int(names::EVENT_OFFSET, event.offset);
-    Some(SpanStart { name: name.into(), kind, attributes: attributes.0 })
+    Some(SpanStart { name: name.into(), kind, attributes: attributes.list })
 }
 
 /// What a component's end adds to its span.
-pub(super) fn end(event: &Event) -> Vec<KeyValue> {
-    let mut attributes = Attributes(Vec::with_capacity(8));
+pub(super) fn end(event: &Event, content: &ContentPolicy) -> Vec<KeyValue> {
+    let mut attributes = Attributes { list: Vec::with_capacity(8), content };
     let data = &event.data;
     if event.event_type == EventType::Completed {
         match event.scope {
@@ -107,18 +117,35 @@ pub(super) fn end(event: &Event) -> Vec<KeyValue> {
             attributes.finish_reason(Some("error"));
         }
         if event.event_type == EventType::Canceled {
-            attributes.0.push(KeyValue::new(names::CANCELED, true));
+            attributes.list.push(KeyValue::new(names::CANCELED, true));
         }
     }
-    attributes.0
+    attributes.list
+}
+
+/// What a request's stream adds to its span: how many pieces there were and when the first one came.
+///
+/// A filter may keep progress from the bridge; the end of our own requests tells the same numbers.
+pub(super) fn stream(
+    end: &Event,
+    started: DateTime<Utc>,
+    chunks_seen: u64,
+    first_seen: Option<DateTime<Utc>>,
+) -> Vec<KeyValue> {
+    let chunks = Some(chunks_seen).filter(|chunks| *chunks > 0).or(end.data.chunk_count());
+    let first = first_seen.and_then(|first| (first - started).to_std().ok()).or(end.data.time_to_first_chunk());
+    let chunks = chunks.map(|chunks| KeyValue::new(names::LLM_CHUNK_COUNT, i64::try_from(chunks).unwrap_or(i64::MAX)));
+    let first = first.map(|first| KeyValue::new(names::RESPONSE_TIME_TO_FIRST_CHUNK, first.as_secs_f64()));
+    chunks.into_iter().chain(first).collect()
 }
 
 /// The span's status after a component's end: unset on success, as the conventions want it.
-pub(super) fn status(event: &Event) -> Status {
+pub(super) fn status(event: &Event, content: &ContentPolicy) -> Status {
+    let message = || event.message.as_deref().map(|message| content.error_on_span(message));
     match event.status {
         ComponentStatus::Pending | ComponentStatus::Running | ComponentStatus::Completed => Status::Unset,
-        ComponentStatus::Failed => Status::error(event.message.clone().unwrap_or_default()),
-        ComponentStatus::Canceled => Status::error(event.message.clone().unwrap_or_else(|| "canceled".to_owned())),
+        ComponentStatus::Failed => Status::error(message().unwrap_or_default()),
+        ComponentStatus::Canceled => Status::error(message().unwrap_or_else(|| "canceled".to_owned())),
     }
 }
 
@@ -127,11 +154,7 @@ pub(super) fn error_type(event: &Event) -> Cow<'_, str> {
     if event.event_type == EventType::Canceled {
         return "canceled".into();
     }
-    let is_word = |code: &&str| {
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-        !code.is_empty() && code.len() <= MAX_ERROR_TYPE_BYTES && code.chars().all(is_plain)
-    };
-    event.data.error_code().filter(is_word).map_or(OTHER.into(), Cow::from)
+    event.data.error_code().filter(|code| is_word(code)).map_or(OTHER.into(), Cow::from)
 }
 
 /// The workflow's name, unless it is a generated id, which the conventions forbid as a name.
@@ -150,60 +173,67 @@ pub(super) fn provider(event: &Event) -> &str {
     event.data.provider().unwrap_or(UNKNOWN_PROVIDER)
 }
 
-/// What a report of progress says besides its count; nothing of the content.
-pub(super) fn progress(event: &Event) -> Vec<KeyValue> {
-    let mut attributes = Attributes(Vec::new());
-    if event.scope != EventScope::LlmRequest {
-        attributes.text(names::PROGRESS_MESSAGE, event.message.as_deref());
-        attributes.data(event);
-    }
-    attributes.0
+/// Whether a text can be one of few words, and is no sentence.
+fn is_word(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    !text.is_empty() && text.len() <= MAX_WORD_BYTES && text.chars().all(is_plain)
+}
+
+/// What a report of progress says besides its count.
+pub(super) fn progress(message: Option<&str>, data: &EventData, content: &ContentPolicy) -> Vec<KeyValue> {
+    let mut attributes = Attributes { list: Vec::new(), content };
+    attributes.text(names::PROGRESS_MESSAGE, message);
+    attributes.data(data);
+    attributes.list
 }
 
 /// The span event that a system event becomes.
-pub(super) fn system(event: &Event) -> (Cow<'static, str>, Vec<KeyValue>) {
-    let mut attributes = Attributes(Vec::new());
-    attributes.text(names::SYSTEM_EVENT_TYPE, Some(event.event_type.as_str()));
+pub(super) fn system(event: &Event, content: &ContentPolicy) -> (Cow<'static, str>, Vec<KeyValue>) {
+    let mut attributes = Attributes { list: Vec::new(), content };
+    attributes.word(names::SYSTEM_EVENT_TYPE, event.event_type.as_str());
     attributes.text(names::SYSTEM_MESSAGE, event.message.as_deref());
     attributes.text(names::TOOL_NAME, event.data.tool_name());
     attributes.int(names::EVENT_OFFSET, event.offset);
-    attributes.data(event);
-    (format!("{}{}", names::EVENT_SYSTEM_PREFIX, event.component_name()).into(), attributes.0)
+    attributes.data(&event.data);
+    let name = format!("{}{}", names::EVENT_SYSTEM_PREFIX, content.text(event.component_name()));
+    (name.into(), attributes.list)
 }
 
-fn workflow(event: &Event, attributes: &mut Attributes) -> (String, SpanKind) {
+fn workflow(event: &Event, attributes: &mut Attributes<'_>) -> (String, SpanKind) {
     let name = workflow_name(event);
-    attributes.text(names::OPERATION_NAME, Some("invoke_workflow"));
+    attributes.word(names::OPERATION_NAME, "invoke_workflow");
     attributes.text(names::WORKFLOW_NAME, name);
-    (span_name("invoke_workflow", name), SpanKind::Internal)
+    (attributes.span_name("invoke_workflow", name), SpanKind::Internal)
 }
 
-fn step(event: &Event, attributes: &mut Attributes) -> (String, SpanKind) {
+fn step(event: &Event, attributes: &mut Attributes<'_>) -> (String, SpanKind) {
     let name = event.data.step_name();
     attributes.text(names::STEP_NAME, name);
-    attributes.text(names::STEP_TYPE, event.data.step_type().map(|step_type| step_type.as_str()));
+    if let Some(step_type) = event.data.step_type() {
+        attributes.word(names::STEP_TYPE, step_type.as_str());
+    }
     attributes.int(names::STEP_INDEX, event.component_index());
-    (span_name("workflow_step", name), SpanKind::Internal)
+    (attributes.span_name("workflow_step", name), SpanKind::Internal)
 }
 
-fn agent(event: &Event, attributes: &mut Attributes) -> (String, SpanKind) {
+fn agent(event: &Event, attributes: &mut Attributes<'_>) -> (String, SpanKind) {
     let name = event.component_name();
-    attributes.text(names::OPERATION_NAME, Some("invoke_agent"));
+    attributes.word(names::OPERATION_NAME, "invoke_agent");
     attributes.text(names::AGENT_NAME, Some(name));
     attributes.text(names::AGENT_DESCRIPTION, event.data.description());
     attributes.text(names::REQUEST_MODEL, event.data.model());
-    (span_name("invoke_agent", Some(name)), SpanKind::Internal)
+    (attributes.span_name("invoke_agent", Some(name)), SpanKind::Internal)
 }
 
-fn llm_request(event: &Event, attributes: &mut Attributes) -> (String, SpanKind) {
+fn llm_request(event: &Event, attributes: &mut Attributes<'_>) -> (String, SpanKind) {
     let data = &event.data;
-    attributes.text(names::OPERATION_NAME, Some(CHAT));
+    attributes.word(names::OPERATION_NAME, CHAT);
     attributes.text(names::PROVIDER_NAME, Some(provider(event)));
     attributes.text(names::REQUEST_MODEL, data.model());
     attributes.text(names::SERVER_ADDRESS, data.server_address());
     attributes.int(names::SERVER_PORT, data.server_address().and(data.server_port()).map(u64::from));
     if data.stream() == Some(true) {
-        attributes.0.push(KeyValue::new(names::REQUEST_STREAM, true));
+        attributes.list.push(KeyValue::new(names::REQUEST_STREAM, true));
     }
     attributes.double(names::REQUEST_TEMPERATURE, data.temperature());
     attributes.double(names::REQUEST_TOP_P, data.top_p());
@@ -211,61 +241,71 @@ fn llm_request(event: &Event, attributes: &mut Attributes) -> (String, SpanKind)
     // Outside of the conventions' table for this span, but one backend's agent timeline cannot do without it.
     attributes.text(names::AGENT_NAME, Some(event.component_name()));
     attributes.int(names::LLM_INDEX, event.component_index());
-    (span_name("chat", data.model()), SpanKind::Client)
+    (attributes.span_name("chat", data.model()), SpanKind::Client)
 }
 
-fn tool(event: &Event, attributes: &mut Attributes) -> (String, SpanKind) {
+fn tool(event: &Event, attributes: &mut Attributes<'_>) -> (String, SpanKind) {
     let name = tool_name(event);
-    attributes.text(names::OPERATION_NAME, Some("execute_tool"));
+    attributes.word(names::OPERATION_NAME, "execute_tool");
     attributes.text(names::TOOL_NAME, Some(name));
-    attributes.text(names::TOOL_TYPE, Some(TOOL_TYPE));
+    attributes.word(names::TOOL_TYPE, TOOL_TYPE);
     attributes.text(names::TOOL_DESCRIPTION, event.data.description());
     attributes.text(names::TOOL_CALL_ID, event.data.tool_call_id());
     attributes.text(names::AGENT_NAME, event.data.agent());
-    (span_name("execute_tool", Some(name)), SpanKind::Internal)
+    (attributes.span_name("execute_tool", Some(name)), SpanKind::Internal)
 }
 
-fn span_name(operation: &str, of: Option<&str>) -> String {
-    of.map_or_else(|| operation.to_owned(), |name| format!("{operation} {name}"))
+/// Collects attributes, leaving out what is not known and what may not leave the process.
+struct Attributes<'a> {
+    list: Vec<KeyValue>,
+    content: &'a ContentPolicy,
 }
 
-/// Collects attributes, leaving out what is not known.
-struct Attributes(Vec<KeyValue>);
+impl Attributes<'_> {
+    /// Adds a word of the bridge's own.
+    fn word(&mut self, key: &'static str, word: &'static str) {
+        self.list.push(KeyValue::new(key, word));
+    }
 
-impl Attributes {
     fn text(&mut self, key: &'static str, value: Option<&str>) {
-        self.0.extend(value.map(|value| KeyValue::new(key, value.to_owned())));
+        self.list.extend(value.map(|value| KeyValue::new(key, self.content.text(value).into_owned())));
+    }
+
+    fn span_name(&self, operation: &str, of: Option<&str>) -> String {
+        of.map_or_else(|| operation.to_owned(), |name| format!("{operation} {}", self.content.text(name)))
     }
 
     fn int(&mut self, key: &'static str, value: Option<u64>) {
-        self.0.extend(value.map(|value| KeyValue::new(key, i64::try_from(value).unwrap_or(i64::MAX))));
+        self.list.extend(value.map(|value| KeyValue::new(key, i64::try_from(value).unwrap_or(i64::MAX))));
     }
 
     fn double(&mut self, key: &'static str, value: Option<f64>) {
-        self.0.extend(value.map(|value| KeyValue::new(key, value)));
+        self.list.extend(value.map(|value| KeyValue::new(key, value)));
     }
 
-    /// The reason in the conventions' word, where providers have another for it.
     fn finish_reason(&mut self, reason: Option<&str>) {
-        let reason = reason.map(|reason| match reason {
-            "tool_calls" | "function_call" => "tool_call",
-            other => other,
-        });
-        let list = |reason: &str| Value::Array(Array::String(vec![StringValue::from(reason.to_owned())]));
-        self.0.extend(reason.map(|reason| KeyValue::new(names::RESPONSE_FINISH_REASONS, list(reason))));
+        let list = |reason: &str| {
+            let reason = self.content.text(content::finish_reason(reason)).into_owned();
+            Value::Array(Array::String(vec![StringValue::from(reason)]))
+        };
+        self.list.extend(reason.map(|reason| KeyValue::new(names::RESPONSE_FINISH_REASONS, list(reason))));
     }
 
-    /// The numbers and booleans of the event's data: measures are for telemetry, words may be content.
-    fn data(&mut self, event: &Event) {
-        let fields = event.data.as_object().into_iter().flatten();
-        let measures = fields.filter(|(key, _)| !CONTENT_FIELDS.contains(&key.as_str())).filter_map(|(key, value)| {
+    /// The numbers and booleans of an event's data: measures are for telemetry, words may be content.
+    fn data(&mut self, data: &EventData) {
+        let fields = data.as_object().into_iter().flatten();
+        let is_measure = |field: &str| is_word(field) && !CONTENT_FIELDS.contains(&field);
+        let measures = fields.filter(|(field, _)| is_measure(field)).filter_map(|(field, value)| {
             let value = match value {
                 JsonValue::Bool(value) => Value::from(*value),
-                JsonValue::Number(value) => value.as_i64().map(Value::from).or(value.as_f64().map(Value::from))?,
+                JsonValue::Number(value) => match self.content.redacted_number(field, value) {
+                    Some(redacted) => Value::from(redacted),
+                    None => value.as_i64().map(Value::from).or(value.as_f64().map(Value::from))?,
+                },
                 JsonValue::Null | JsonValue::String(_) | JsonValue::Array(_) | JsonValue::Object(_) => return None,
             };
-            Some(KeyValue::new(format!("{}{key}", names::DATA_PREFIX), value))
+            Some(KeyValue::new(format!("{}{field}", names::DATA_PREFIX), value))
         });
-        self.0.extend(measures.take(MAX_DATA_ATTRIBUTES));
+        self.list.extend(measures.take(MAX_DATA_ATTRIBUTES));
     }
 }

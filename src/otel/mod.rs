@@ -30,15 +30,44 @@
 //! | an end without a start | a span without length, `agent_runtime.unmatched` |
 //! | a start without an end | at shutdown, by age or number: status error, `error.type` `interrupted`, `agent_runtime.interrupted` |
 //!
-//! What was asked and answered (messages, chunks, arguments, results) is in none of them.
+//! # Content
+//!
+//! What was asked and answered (messages, chunks, arguments, results) is in none of them, unless the user
+//! [captures](TelemetryBuilder::with_content_capture) it, by the builder or by
+//! `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`. Without it an error's message goes without what it quotes,
+//! because errors quote what they cannot read.
+//!
+//! | content | on spans, as JSON strings | in log events, as structured values |
+//! | --- | --- | --- |
+//! | chat history; input of a workflow or an agent | `gen_ai.input.messages` | `gen_ai.input.messages`, of requests |
+//! | answer, also a part of one; output of a workflow or an agent | `gen_ai.output.messages` | `gen_ai.output.messages`, of requests |
+//! | the tools that a model may call | `gen_ai.tool.definitions` | `gen_ai.tool.definitions` |
+//! | arguments and result of a tool | `gen_ai.tool.call.arguments`, `gen_ai.tool.call.result` | |
+//! | input and output of a step | `agent_runtime.step.input`, `agent_runtime.step.output` | |
+//!
+//! The log events are `gen_ai.client.inference.operation.details`, one for each request, with all attributes of its span,
+//! and `gen_ai.client.operation.exception`, one for each request that failed; see [`LogEmitter`]. System messages stay in
+//! the history, in their place, so there is no `gen_ai.system_instructions`. The pieces of a streamed answer are not
+//! exported one by one, since a redactor could not know half of a key.
+//!
+//! An attribute with content that is longer than [`DEFAULT_MAX_CONTENT_BYTES`] is cut, to valid JSON of the same schema:
+//! the longest texts first, each with the marker `… [truncated]`. The span then has `agent_runtime.content.truncated`
+//! and, as `agent_runtime.content.input_offset` or `.output_offset`, the offset of the event that has the whole, for
+//! [`EventStream::get_events`](crate::event::EventStream::get_events) or a store. Content of a trace that is not sampled
+//! is neither serialized nor exported.
+//!
+//! Every text of an event, content or not, passes the [`Redactor`], if one is set, before a span or a log event gets it.
 
 #[cfg(feature = "otlp")]
 mod builder;
 mod coalesce;
+mod content;
 #[cfg(feature = "otlp")]
 mod delivery;
 mod ids;
 mod layer;
+#[cfg(feature = "otlp")]
+mod log_export;
 mod logs;
 mod mapper;
 mod mapping;
@@ -58,6 +87,12 @@ mod transport;
 #[cfg(feature = "otlp")]
 pub use builder::{DEFAULT_QUEUE_SIZE, TelemetryBuilder};
 pub use coalesce::DEFAULT_MAX_PROGRESS_EVENTS;
+#[cfg(feature = "redaction")]
+pub use content::PatternRedactor;
+pub use content::{
+    CAPTURE_VARIABLE, ContentCapture, ContentPolicy, DEFAULT_MAX_CONTENT_BYTES, LogEmitter, MAX_TEXT_BYTES,
+    MIN_CONTENT_BYTES, Redactor, UnknownContentCapture,
+};
 #[cfg(feature = "otlp")]
 pub use delivery::Delivery;
 pub use ids::EventIdGenerator;
@@ -74,3 +109,5 @@ pub use otlp_json::to_otlp_json;
 pub use propagation::extract_context;
 #[cfg(feature = "otlp")]
 pub use telemetry::{DEFAULT_SHUTDOWN_TIMEOUT, Telemetry, TelemetryError};
+
+use content::PartialAnswer;

@@ -1,4 +1,4 @@
-//! The names of spans, attributes and span events.
+//! The names of spans, attributes, span events and log events.
 //!
 //! `gen_ai.*` and `error.type` follow the OpenTelemetry GenAI semantic conventions, repository
 //! `open-telemetry/semantic-conventions-genai` at `fe5608e` (2026-08-03), status Development; what they do not cover is
@@ -56,12 +56,26 @@ pub(super) const TOOL_TYPE: &str = "gen_ai.tool.type";
 pub(super) const TOOL_DESCRIPTION: &str = "gen_ai.tool.description";
 /// string
 pub(super) const TOOL_CALL_ID: &str = "gen_ai.tool.call.id";
+/// JSON: a list of messages
+pub(super) const INPUT_MESSAGES: &str = "gen_ai.input.messages";
+/// JSON: a list of messages, one for each choice
+pub(super) const OUTPUT_MESSAGES: &str = "gen_ai.output.messages";
+/// JSON: a list of tools
+pub(super) const TOOL_DEFINITIONS: &str = "gen_ai.tool.definitions";
+/// JSON: an object
+pub(super) const TOOL_CALL_ARGUMENTS: &str = "gen_ai.tool.call.arguments";
+/// JSON: an object
+pub(super) const TOOL_CALL_RESULT: &str = "gen_ai.tool.call.result";
 /// string
 pub(super) const SERVER_ADDRESS: &str = "server.address";
 /// int
 pub(super) const SERVER_PORT: &str = "server.port";
 /// string, of few values
 pub(super) const ERROR_TYPE: &str = "error.type";
+/// string, of few values
+pub(super) const EXCEPTION_TYPE: &str = "exception.type";
+/// string
+pub(super) const EXCEPTION_MESSAGE: &str = "exception.message";
 
 /// string
 pub(super) const WORKFLOW_ID: &str = "agent_runtime.workflow.id";
@@ -75,6 +89,16 @@ pub(crate) const EVENT_OFFSET: &str = "agent_runtime.event.offset";
 pub(super) const STEP_NAME: &str = "agent_runtime.step.name";
 /// string
 pub(super) const STEP_TYPE: &str = "agent_runtime.step.type";
+/// JSON
+pub(super) const STEP_INPUT: &str = "agent_runtime.step.input";
+/// JSON
+pub(super) const STEP_OUTPUT: &str = "agent_runtime.step.output";
+/// boolean, only ever `true`: an attribute with content was cut to size
+pub(super) const CONTENT_TRUNCATED: &str = "agent_runtime.content.truncated";
+/// int, offset of the event that has the whole of what was asked, if that was cut
+pub(super) const CONTENT_INPUT_OFFSET: &str = "agent_runtime.content.input_offset";
+/// int, offset of the event that has the whole of what was answered, if that was cut
+pub(super) const CONTENT_OUTPUT_OFFSET: &str = "agent_runtime.content.output_offset";
 /// int, from 0
 pub(super) const STEP_INDEX: &str = "agent_runtime.step.index";
 /// int
@@ -140,3 +164,7 @@ pub(super) const EVENT_TYPE: &str = "agent_runtime.event.type";
 pub(super) const SYSTEM_SUBSYSTEM: &str = "agent_runtime.system.subsystem";
 /// Metrics only: string, the name of an attribute
 pub(super) const METRIC_LABEL: &str = "agent_runtime.metrics.label";
+/// Log event: a request to a model, with what was asked and answered.
+pub(super) const LOG_INFERENCE_DETAILS: &str = "gen_ai.client.inference.operation.details";
+/// Log event: a request to a model failed.
+pub(super) const LOG_OPERATION_EXCEPTION: &str = "gen_ai.client.operation.exception";

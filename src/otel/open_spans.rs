@@ -9,6 +9,7 @@ use opentelemetry::{
 };
 
 use super::{
+    PartialAnswer,
     coalesce::Coalescer,
     open_components::{Open, OpenComponents},
     scope::Logs,
@@ -29,6 +30,8 @@ pub(super) struct OpenSpan {
     pub(super) context: Context,
     pub(super) trace: TraceContext,
     pub(super) progress: Coalescer,
+    /// Only gathered for content on the span.
+    pub(super) answer: PartialAnswer,
     pub(super) system_events: u32,
     pub(super) logs: Logs,
 }

@@ -76,17 +76,19 @@ pub(super) fn mark(context: &Context, event: &Event) -> (Context, Logs) {
 /// Adds a `tracing` event of the user's to the span of the component around it, if that is the innermost span there: in
 /// a span of the user's own it is for the layer that made that one.
 pub(super) fn add_log(name: &'static str, attributes: impl FnOnce() -> Vec<KeyValue>) {
-    Context::map_current(|current| {
-        let Some(inside) = current.get::<Inside>() else { return };
+    let with_room = Context::map_current(|current| {
+        let inside = current.get::<Inside>()?;
         let span = current.span();
         let is_innermost = span.span_context().span_id() == inside.span_id;
         if !is_innermost || !span.is_recording() || current.is_telemetry_suppressed() {
-            return;
+            return None;
         }
-        if inside.logs.0.fetch_add(1, Ordering::Relaxed) < MAX_LOGS {
-            span.add_event(name, attributes());
-        }
+        (inside.logs.0.fetch_add(1, Ordering::Relaxed) < MAX_LOGS).then(|| current.clone())
     });
+    // The attributes pass the user's redactor, for which the current context must not be borrowed.
+    if let Some(context) = with_room {
+        context.span().add_event(name, attributes());
+    }
 }
 
 /// The current context, if it lies inside the workflow that the event's component belongs into.

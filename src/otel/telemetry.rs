@@ -1,9 +1,14 @@
 //! The one set-up call: exporter, provider, layer, and the guard that sees everything out.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use opentelemetry_sdk::{
     error::OTelSdkError,
+    logs::SdkLoggerProvider,
     metrics::SdkMeterProvider,
     trace::{SdkTracer, SdkTracerProvider},
 };
@@ -12,8 +17,9 @@ use tokio::runtime::Runtime;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::{
-    Delivery, MetricsRecorder, OtelLayer, SpanMapper, TelemetryBuilder,
+    Delivery, MetricsRecorder, OtelLayer, SpanMapper, TelemetryBuilder, UnknownContentCapture,
     delivery::Counts,
+    log_export::Logs,
     metrics::{Finishing, MetricsExport},
 };
 
@@ -35,6 +41,8 @@ pub struct Telemetry {
     pub(super) is_shut_down: bool,
     /// Carries the gRPC connections, which need a runtime that outlives the user's.
     pub(super) runtime: Option<Runtime>,
+    pub(super) logs: Option<Logs>,
+    pub(super) unknown_capture: Option<UnknownContentCapture>,
 }
 
 /// The export could not be set up, or not be brought to a good end.
@@ -96,6 +104,21 @@ pub enum TelemetryError {
     /// The provider, which belongs to the user, did not flush.
     #[error("the spans could not be flushed")]
     Flush(#[source] OTelSdkError),
+    /// Not every log event has arrived.
+    #[error(
+        "{} of {} log events did not arrive ({} refused or unreachable, {} not sent)",
+        .delivery.failed + .delivery.unsent(), .delivery.ended, .delivery.failed, .delivery.unsent()
+    )]
+    IncompleteLogs {
+        /// What became of the log events.
+        delivery: Delivery,
+        /// What the SDK says.
+        #[source]
+        source: Option<OTelSdkError>,
+    },
+    /// The logger provider, which belongs to the user, did not flush.
+    #[error("the log events could not be flushed")]
+    FlushLogs(#[source] OTelSdkError),
 }
 
 impl Telemetry {
@@ -104,21 +127,26 @@ impl Telemetry {
         TelemetryBuilder::new(service_name.into())
     }
 
-    /// Exports over OTLP as the `OTEL_*` variables say, by default to `http://localhost:4318` over HTTP/protobuf.
+    /// Exports over OTLP as the `OTEL_*` variables say, by default to `http://localhost:4318` over HTTP/protobuf and
+    /// without content.
     ///
     /// # Errors
     ///
     /// Those of [`TelemetryBuilder::with_otlp_from_env`].
     pub fn from_env(service_name: impl Into<String>) -> Result<Self, TelemetryError> {
-        Ok(Self::builder(service_name).with_otlp_from_env()?.build())
+        Ok(Self::builder(service_name).with_content_capture_from_env().with_otlp_from_env()?.build())
     }
 
     /// The layer for a `tracing` registry of the user's.
     #[must_use]
     pub fn layer(&self) -> OtelLayer {
         let layer = OtelLayer::new(Arc::clone(&self.mapper));
-        match self.metrics() {
+        let layer = match self.metrics() {
             Some(metrics) => layer.with_metrics(Arc::clone(metrics)),
+            None => layer,
+        };
+        match &self.logs {
+            Some(logs) => layer.with_log_events(Arc::clone(&logs.emitter)),
             None => layer,
         }
     }
@@ -154,6 +182,24 @@ impl Telemetry {
         self.counts.read()
     }
 
+    /// The provider of the log events, if there are any.
+    #[must_use]
+    pub fn logger_provider(&self) -> Option<&SdkLoggerProvider> {
+        self.logs.as_ref().map(|logs| &logs.provider)
+    }
+
+    /// What became of the log events so far; always zero with a provider of the user's.
+    #[must_use]
+    pub fn log_delivery(&self) -> Delivery {
+        self.logs.as_ref().map(Logs::delivery).unwrap_or_default()
+    }
+
+    /// The value in the environment for which no content is captured, though it may have been meant to.
+    #[must_use]
+    pub const fn unknown_capture(&self) -> Option<&UnknownContentCapture> {
+        self.unknown_capture.as_ref()
+    }
+
     /// Installs a `tracing` subscriber for the process that consists of the layer alone.
     ///
     /// # Errors
@@ -172,20 +218,27 @@ impl Telemetry {
     /// # Errors
     ///
     /// - [`TelemetryError::Incomplete`] if spans were lost, now or earlier; it counts them.
-    /// - [`TelemetryError::Flush`] if a tracer provider of the user's does not flush.
-    /// - [`TelemetryError::Metrics`] if all went well but for the last metrics.
+    /// - [`TelemetryError::Metrics`] if all spans arrived and the last metrics did not.
+    /// - [`TelemetryError::IncompleteLogs`] if all of these arrived and log events were lost.
+    /// - [`TelemetryError::Flush`] or [`TelemetryError::FlushLogs`] if a provider of the user's does not flush.
     pub fn shutdown(mut self) -> Result<Delivery, TelemetryError> {
         self.finish()
     }
 
     fn finish(&mut self) -> Result<Delivery, TelemetryError> {
         self.is_shut_down = true;
+        let begun = Instant::now();
         self.mapper.close();
         let metrics = self.metrics.take().map(|metrics| metrics.finish(self.shutdown_timeout));
         let spans = self.finish_spans();
         let metrics = metrics.map_or(Ok(()), Finishing::wait);
-        let in_time = !matches!(&spans, Err(TelemetryError::Incomplete { source: Some(OTelSdkError::Timeout(_)), .. }))
-            && !matches!(&metrics, Err(OTelSdkError::Timeout(_)));
+        let left = self.shutdown_timeout.saturating_sub(begun.elapsed());
+        let logs = self.logs.as_ref().map_or(Ok(()), |logs| logs.finish(left));
+        let spans_in_time =
+            !matches!(&spans, Err(TelemetryError::Incomplete { source: Some(OTelSdkError::Timeout(_)), .. }));
+        let logs_in_time =
+            !matches!(&logs, Err(TelemetryError::IncompleteLogs { source: Some(OTelSdkError::Timeout(_)), .. }));
+        let in_time = spans_in_time && logs_in_time && !matches!(&metrics, Err(OTelSdkError::Timeout(_)));
         match self.runtime.take() {
             Some(runtime) if in_time => runtime.shutdown_background(),
             // An exporter's thread still uses it, and would panic without.
@@ -193,12 +246,12 @@ impl Telemetry {
             None => {}
         }
         match (spans, metrics) {
-            (spans, Ok(())) => spans,
+            (Ok(delivery), Ok(())) => logs.map(|()| delivery),
             (Ok(delivery), Err(source)) => Err(TelemetryError::Metrics { delivery, source }),
             (Err(TelemetryError::Incomplete { delivery, source, .. }), Err(metrics)) => {
                 Err(TelemetryError::Incomplete { delivery, source, metrics: Some(metrics) })
             }
-            (Err(spans), Err(_)) => Err(spans),
+            (Err(spans), _) => Err(spans),
         }
     }
 

@@ -57,7 +57,11 @@ impl Agent {
 
     pub(super) fn validate(&self) -> Result<(), EventError> {
         executor::check_id(EventScope::Agent, &self.0.name)?;
-        self.0.tools.iter().try_for_each(|tool| executor::check_id(EventScope::Tool, tool.name()))
+        executor::check_numbered(EventScope::LlmRequest, &format!("{}:llm", self.0.name))?;
+        self.0.tools.iter().try_for_each(|tool| {
+            executor::check_id(EventScope::Tool, tool.name())?;
+            executor::check_numbered(EventScope::Tool, tool.name())
+        })
     }
 }
 

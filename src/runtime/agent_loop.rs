@@ -113,6 +113,7 @@ async fn converse(
 async fn request(agent: &Definition, messages: &[ChatMessage], run: &Arc<Run>) -> Result<ChatResponse, RunError> {
     let model = &*agent.model;
     let server = model.server();
+    let tools: Vec<_> = agent.tools.iter().map(|tool| definition(&**tool)).collect();
     let started = LlmStarted {
         messages: messages.iter().map(ChatMessage::to_json).collect(),
         model: model.model().to_owned(),
@@ -123,12 +124,13 @@ async fn request(agent: &Definition, messages: &[ChatMessage], run: &Arc<Run>) -
         temperature: agent.options.temperature,
         top_p: agent.options.top_p,
         max_tokens: agent.options.max_tokens,
+        tools: tools.iter().map(ToolDefinition::to_json).collect(),
     };
     let id = run.numbered(&format!("{}:llm", agent.name));
     let component = Component::start(run, EventScope::LlmRequest, id, started)?;
     let request = ChatRequest {
         messages: messages.to_vec(),
-        tools: agent.tools.iter().map(|tool| definition(&**tool)).collect(),
+        tools,
         options: agent.options.clone(),
         trace_headers: component.headers(),
     };

@@ -133,6 +133,11 @@ pub(super) fn check_id(scope: EventScope, id: &str) -> Result<(), EventError> {
     Event::unstamped(scope, EventType::Started, id, None, JsonValue::Null).validate()
 }
 
+/// Checks that a name also leaves room for the number that is put behind it, however high that gets.
+pub(super) fn check_numbered(scope: EventScope, name: &str) -> Result<(), EventError> {
+    check_id(scope, &format!("{name}:{}", u64::MAX))
+}
+
 /// Makes a stream whose events a task moves into a channel.
 pub(super) fn stream_into(events: mpsc::Sender<Event>) -> Result<EventStream, RunError> {
     let tokio = Handle::try_current().map_err(|_| RunError::NoTokioRuntime)?;

@@ -37,7 +37,7 @@ pub(super) async fn run(
 ) -> Result<Result<JsonValue, ToolError>, RunError> {
     let tool = agent.tools.iter().find(|tool| tool.name() == call.name);
     let arguments = parse_arguments(&call.arguments);
-    let is_valid = executor::check_id(EventScope::Tool, &format!("{}:0", call.name)).is_ok();
+    let is_valid = executor::check_numbered(EventScope::Tool, &call.name).is_ok();
     let component = Component::start(
         run,
         EventScope::Tool,

@@ -69,7 +69,10 @@ impl Workflow {
     /// Checks that every component's name can be an id.
     pub(super) fn validate(&self) -> Result<(), EventError> {
         executor::check_id(EventScope::Workflow, &self.name)?;
-        self.steps.iter().try_for_each(Step::validate)
+        self.steps.iter().enumerate().try_for_each(|(index, step)| {
+            executor::check_id(EventScope::WorkflowStep, &self.step_id(index))?;
+            step.validate()
+        })
     }
 
     /// Runs the steps as one component.
@@ -97,9 +100,13 @@ impl Workflow {
     async fn run_steps(&self, input: JsonValue, run: &Arc<Run>) -> Result<JsonValue, RunError> {
         let mut value = input;
         for (index, step) in self.steps.iter().enumerate() {
-            value = step.run(&format!("{}:step:{index}", self.name), value, run).await?;
+            value = step.run(&self.step_id(index), value, run).await?;
         }
         Ok(value)
+    }
+
+    fn step_id(&self, index: usize) -> String {
+        format!("{}:step:{index}", self.name)
     }
 }
 

@@ -1,11 +1,17 @@
 //! Records what a run says and the spans it becomes.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
 use chrono::{DateTime, Utc};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracer, SdkTracerProvider, SpanData};
-use tracing::subscriber::DefaultGuard;
+use tracing::{
+    Dispatch,
+    subscriber::{DefaultGuard, NoSubscriber},
+};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::tree::span_tree;
@@ -17,6 +23,12 @@ use crate::{
 
 /// When the clock of every recorder starts: 2026-01-01 at midnight UTC, in seconds since the Unix epoch.
 const EPOCH_SECONDS: i64 = 1_767_225_600;
+
+/// `tracing` caches for each callsite whether anybody wants it. While one subscriber is alive in the process it asks only
+/// that of the thread at hand, which may be a test without a recorder, and remembers its "never" for all. Two that want
+/// nothing, kept alive, make it ask all there are.
+static IDLE: LazyLock<[Dispatch; 2]> =
+    LazyLock::new(|| [NoSubscriber::default(), NoSubscriber::default()].map(Dispatch::new));
 
 /// A runtime whose runs repeat exactly, and what they left behind.
 ///
@@ -69,6 +81,7 @@ impl Recorder {
             .build();
         let mapper = Arc::new(SpanMapper::new(provider.tracer("agent_runtime")));
         let registry = tracing_subscriber::registry().with(OtelLayer::new(Arc::clone(&mapper)));
+        LazyLock::force(&IDLE);
         Self {
             runtime: Runtime::with_event_stream(stream),
             provider,

@@ -1,9 +1,15 @@
-//! How the crate behaves, seen from outside.
+//! How the crate behaves, seen from outside; what is global to a process has a binary of its own beside this one.
 
+mod content;
 mod context;
+mod event;
 mod golden;
+mod guide;
 mod llm;
+mod metrics;
+mod otel;
+mod runtime;
 mod sampling;
-#[cfg(feature = "openai")]
+#[path = "../support/mod.rs"]
 mod support;
 mod tidy;

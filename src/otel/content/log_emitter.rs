@@ -1,0 +1,173 @@
+//! The state machine from events to the conventions' log events.
+
+use std::{collections::HashMap, fmt};
+
+use chrono::{DateTime, Utc};
+use opentelemetry::{
+    Key, SpanId as OtelSpanId, TraceFlags, TraceId as OtelTraceId,
+    logs::{AnyValue, LogRecord as _, Logger as _, Severity},
+};
+use opentelemetry_sdk::logs::{SdkLogRecord, SdkLogger};
+use parking_lot::Mutex;
+
+use super::{
+    ContentPolicy, PartialAnswer,
+    any_value::of_attribute,
+    fields::{input, interrupted, output},
+};
+use crate::{
+    event::{Event, EventScope, EventType, SpanId, TraceContext},
+    otel::{DEFAULT_MAX_OPEN_SPANS, mapping, names},
+};
+
+/// Turns the events of requests to models into the conventions' log events, with the events' own times:
+///
+/// | log event | when | severity | attributes |
+/// | --- | --- | --- | --- |
+/// | `gen_ai.client.inference.operation.details` | a request has ended, however it did | debug | those of its span, and what was asked and answered as structured values |
+/// | `gen_ai.client.operation.exception` | a request has failed | warn | `exception.type`, `exception.message` |
+///
+/// Like [`SpanMapper`](super::super::SpanMapper) it knows neither `tracing` nor an exporter. It emits nothing unless the
+/// policy's [capture](super::ContentCapture::is_in_events) asks for events, and nothing for a trace that is not sampled.
+pub struct LogEmitter {
+    logger: SdkLogger,
+    content: ContentPolicy,
+    open: Mutex<OpenRequests>,
+}
+
+/// The requests whose end has not come yet, by their spans.
+#[derive(Default)]
+struct OpenRequests {
+    next: u64,
+    requests: HashMap<SpanId, OpenRequest>,
+}
+
+struct OpenRequest {
+    number: u64,
+    trace: TraceContext,
+    started: Event,
+    chunks: u64,
+    first_chunk: Option<DateTime<Utc>>,
+    answer: PartialAnswer,
+}
+
+impl LogEmitter {
+    /// Makes an emitter that gives its log events to a logger.
+    #[must_use]
+    pub fn new(logger: SdkLogger, content: ContentPolicy) -> Self {
+        Self { logger, content, open: Mutex::default() }
+    }
+
+    /// Takes in an event and the span of its component, as [`SpanMapper::observe`](super::super::SpanMapper::observe)
+    /// gives it.
+    pub fn observe(&self, event: &Event, trace: TraceContext) {
+        if event.scope != EventScope::LlmRequest || !trace.sampled || !self.content.capture().is_in_events() {
+            return;
+        }
+        match event.event_type {
+            EventType::Started => self.open.lock().start(event, trace),
+            EventType::Progress => {
+                if let Some(request) = self.open.lock().requests.get_mut(&trace.span_id) {
+                    request.chunks += 1;
+                    request.first_chunk.get_or_insert(event.timestamp);
+                    request.answer.add(event, self.content.max_partial_bytes());
+                }
+            }
+            EventType::Completed | EventType::Failed | EventType::Canceled => self.end(event, trace),
+        }
+    }
+
+    /// Tells of every request whose end has not come that it was interrupted.
+    pub fn close(&self) {
+        let requests = std::mem::take(&mut self.open.lock().requests);
+        let mut requests: Vec<_> = requests.into_values().collect();
+        requests.sort_unstable_by_key(|request| request.number);
+        for OpenRequest { trace, started, answer, .. } in requests {
+            let mut record = self.record(names::LOG_INFERENCE_DETAILS, Severity::Debug, Utc::now(), trace);
+            let start = mapping::start(&started, &self.content).map(|start| start.attributes).unwrap_or_default();
+            record.add_attributes(start.into_iter().map(of_attribute));
+            record.add_attribute(names::INTERRUPTED, true);
+            record.add_attribute(names::ERROR_TYPE, "interrupted");
+            record.add_attributes(self.content.log_attributes(input(&started)));
+            if let Some(partial) = answer.text() {
+                record.add_attributes(self.content.log_attributes(interrupted(partial)));
+            }
+            self.logger.emit(record);
+        }
+    }
+
+    fn end(&self, event: &Event, trace: TraceContext) {
+        let request = self.open.lock().requests.remove(&trace.span_id);
+        let started = request.as_ref().map_or(event, |request| &request.started);
+        let mut record = self.record(names::LOG_INFERENCE_DETAILS, Severity::Debug, event.timestamp, trace);
+        let start = mapping::start(started, &self.content).map(|start| start.attributes).unwrap_or_default();
+        record.add_attributes(start.into_iter().map(of_attribute));
+        let (chunks, first_chunk) = request.as_ref().map_or((0, None), |request| (request.chunks, request.first_chunk));
+        let stream = mapping::stream(event, started.timestamp, chunks, first_chunk);
+        record.add_attributes(stream.into_iter().map(of_attribute));
+        record.add_attributes(mapping::end(event, &self.content).into_iter().map(of_attribute));
+        record.add_attributes(self.content(started, event, request.as_ref()));
+        self.logger.emit(record);
+        if event.event_type == EventType::Failed {
+            self.exception(event, trace);
+        }
+    }
+
+    /// What was asked and answered; the two may both say that they were cut.
+    fn content(&self, started: &Event, end: &Event, request: Option<&OpenRequest>) -> HashMap<Key, AnyValue> {
+        let partial = request.and_then(|request| request.answer.text());
+        let asked = self.content.log_attributes(input(started));
+        let answered = self.content.log_attributes(output(end, partial));
+        asked.chain(answered).collect()
+    }
+
+    fn exception(&self, event: &Event, trace: TraceContext) {
+        let mut record = self.record(names::LOG_OPERATION_EXCEPTION, Severity::Warn, event.timestamp, trace);
+        record.add_attribute(names::EXCEPTION_TYPE, self.content.text(&mapping::error_type(event)).into_owned());
+        if let Some(message) = &event.message {
+            record.add_attribute(names::EXCEPTION_MESSAGE, self.content.text(message).into_owned());
+        }
+        self.logger.emit(record);
+    }
+
+    fn record(&self, name: &'static str, severity: Severity, at: DateTime<Utc>, trace: TraceContext) -> SdkLogRecord {
+        let mut record = self.logger.create_log_record();
+        record.set_event_name(name);
+        record.set_severity_number(severity);
+        record.set_severity_text(severity.name());
+        record.set_timestamp(at.into());
+        let trace_id = OtelTraceId::from_bytes(trace.trace_id.to_bytes());
+        let span_id = OtelSpanId::from_bytes(trace.span_id.to_bytes());
+        record.set_trace_context(trace_id, span_id, Some(TraceFlags::SAMPLED));
+        record
+    }
+}
+
+impl OpenRequests {
+    /// Remembers a request. At the limit the older half is given up; their spans were, too, or will be.
+    fn start(&mut self, event: &Event, trace: TraceContext) {
+        if self.requests.len() >= DEFAULT_MAX_OPEN_SPANS {
+            let mut numbers: Vec<_> = self.requests.values().map(|request| request.number).collect();
+            let middle = numbers.len() / 2;
+            let (_, oldest_kept, _) = numbers.select_nth_unstable(middle);
+            let oldest_kept = *oldest_kept;
+            self.requests.retain(|_, request| request.number >= oldest_kept);
+        }
+        let request = OpenRequest {
+            number: self.next,
+            trace,
+            started: event.clone(),
+            chunks: 0,
+            first_chunk: None,
+            answer: PartialAnswer::default(),
+        };
+        self.next += 1;
+        self.requests.insert(trace.span_id, request);
+    }
+}
+
+impl fmt::Debug for LogEmitter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogEmitter").field("content", &self.content).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,32 @@
+//! Content capture: what was asked and answered, on spans and as log events, by the user's choice.
+//!
+//! In flow the same events that make the spans; out flow the attributes of the conventions' JSON schema for messages,
+//! arguments and results, and, through [`LogEmitter`], the conventions' log events. [`ContentPolicy`] is the choice: what
+//! is captured ([`ContentCapture`], by default nothing), how long an attribute may be, and the [`Redactor`] that every
+//! text passes before it leaves the process.
+
+mod any_value;
+mod capture;
+mod fields;
+mod log_emitter;
+mod messages;
+mod partial;
+#[cfg(feature = "redaction")]
+mod patterns;
+mod policy;
+mod quotes;
+mod redact;
+mod scrub;
+mod shape;
+mod truncate;
+
+pub use capture::{CAPTURE_VARIABLE, ContentCapture, UnknownContentCapture};
+pub use log_emitter::LogEmitter;
+#[cfg(feature = "redaction")]
+pub use patterns::PatternRedactor;
+pub use policy::{ContentPolicy, DEFAULT_MAX_CONTENT_BYTES, MAX_TEXT_BYTES, MIN_CONTENT_BYTES};
+pub use redact::Redactor;
+
+pub(super) use fields::{input, interrupted, output};
+pub(super) use messages::finish_reason;
+pub(super) use partial::PartialAnswer;

@@ -1,0 +1,201 @@
+//! Cuts content to a size: the longest texts first, then long lists and deep nesting, and always to valid JSON of the
+//! same shape.
+
+use std::cmp::Reverse;
+
+use serde_json::Value as JsonValue;
+
+use super::shape::Shape;
+
+/// Stands where something was cut off.
+pub(super) const MARKER: &str = "… [truncated]";
+
+/// A text in JSON is not cut to less than this many bytes; lists are shortened instead.
+const MIN_TEXT_BYTES: usize = 64;
+
+/// How long the name of a field may be once lists have to be shortened.
+const MAX_FIELD_NAME_BYTES: usize = 64;
+
+/// How much longer than the limit a text may be when it is redacted, since redaction may make it shorter.
+const REDACTION_ALLOWANCE: usize = 4;
+
+/// How far back from a cut a space is looked for, so that no word is cut in two before it is redacted.
+const MAX_WORD_BYTES: usize = 4 * 1024;
+
+/// What content is pruned to, step by step until it fits: the elements of a list, and the depth of nesting.
+const PRUNING: [(usize, usize); 6] = [(64, 32), (16, 16), (8, 8), (4, 6), (2, 4), (1, 2)];
+
+/// How much of a text is kept for redaction if its limit is this.
+pub(super) const fn kept_before_redaction(max_bytes: usize) -> usize {
+    max_bytes.saturating_mul(REDACTION_ALLOWANCE)
+}
+
+/// The part of a very long text that is worth redacting.
+///
+/// It ends between two words, so that no half of a key slips through that the redactor would know as a whole.
+pub(super) fn before_redaction(text: &str, max_bytes: usize) -> &str {
+    let kept = kept_before_redaction(max_bytes);
+    if text.len() <= kept {
+        return text;
+    }
+    let start = &text[..text.floor_char_boundary(kept)];
+    let last_word = start.floor_char_boundary(start.len().saturating_sub(MAX_WORD_BYTES.min(max_bytes)));
+    let end = start[last_word..].rfind(|c: char| c.is_ascii_whitespace());
+    &start[..last_word + end.unwrap_or(0)]
+}
+
+/// The beginning of a text and a marker, together no longer than the limit.
+pub(super) fn cut_text(text: &str, max_bytes: usize) -> String {
+    let text = text.strip_suffix(MARKER).unwrap_or(text);
+    let end = text.floor_char_boundary(max_bytes.saturating_sub(MARKER.len()));
+    [&text[..end], MARKER].concat()
+}
+
+/// Cuts a value so that its JSON is no longer than the limit; says whether it had to.
+pub(super) fn to_fit(value: &mut JsonValue, shape: Shape, max_bytes: usize) -> bool {
+    let excess = json_len(value).saturating_sub(max_bytes);
+    if excess == 0 {
+        return false;
+    }
+    if shorten_texts(value, excess) {
+        return true;
+    }
+    for (max_elements, max_depth) in PRUNING {
+        prune(value, shape, max_elements, max_depth);
+        let excess = json_len(value).saturating_sub(max_bytes);
+        if excess == 0 || shorten_texts(value, excess) {
+            return true;
+        }
+    }
+    *value = shape.marker_for(value);
+    true
+}
+
+/// How many bytes the value's JSON has.
+fn json_len(value: &JsonValue) -> usize {
+    match value {
+        JsonValue::Null => 4,
+        JsonValue::Bool(value) => 5 - usize::from(*value),
+        JsonValue::Number(number) => number.to_string().len(),
+        JsonValue::String(text) => 2 + escaped_len(text),
+        JsonValue::Array(elements) => {
+            2 + elements.len().saturating_sub(1) + elements.iter().map(json_len).sum::<usize>()
+        }
+        JsonValue::Object(fields) => {
+            let field = |(name, value): (&String, &JsonValue)| 3 + escaped_len(name) + json_len(value);
+            2 + fields.len().saturating_sub(1) + fields.iter().map(field).sum::<usize>()
+        }
+    }
+}
+
+/// How many bytes a text has between the quotes of JSON.
+fn escaped_len(text: &str) -> usize {
+    text.len() + text.bytes().map(|byte| escaped_byte_len(byte) - 1).sum::<usize>()
+}
+
+const fn escaped_byte_len(byte: u8) -> usize {
+    match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0..0x20 => 6,
+        _ => 1,
+    }
+}
+
+/// Takes `excess` bytes off the longest texts, all of them to one length; does nothing if they would get too short.
+fn shorten_texts(value: &mut JsonValue, excess: usize) -> bool {
+    let mut lengths = Vec::new();
+    text_lengths(value, &mut lengths);
+    lengths.sort_unstable_by_key(|length| Reverse(*length));
+    let mut sum = 0;
+    for (index, length) in lengths.iter().enumerate() {
+        sum += length;
+        let next = lengths.get(index + 1).copied().unwrap_or(0);
+        // The length that the longest ones are cut to, if the next one stays whole.
+        let Some(cap) = sum.checked_sub(excess).map(|left| left / (index + 1)) else { continue };
+        if cap >= next {
+            if cap >= MIN_TEXT_BYTES {
+                cut_texts(value, cap);
+            }
+            return cap >= MIN_TEXT_BYTES;
+        }
+    }
+    false
+}
+
+fn text_lengths(value: &JsonValue, lengths: &mut Vec<usize>) {
+    match value {
+        JsonValue::Null | JsonValue::Bool(_) | JsonValue::Number(_) => {}
+        JsonValue::String(text) => lengths.push(escaped_len(text)),
+        JsonValue::Array(elements) => elements.iter().for_each(|element| text_lengths(element, lengths)),
+        JsonValue::Object(fields) => fields.values().for_each(|value| text_lengths(value, lengths)),
+    }
+}
+
+fn cut_texts(value: &mut JsonValue, cap: usize) {
+    match value {
+        JsonValue::Null | JsonValue::Bool(_) | JsonValue::Number(_) => {}
+        JsonValue::String(text) => {
+            if escaped_len(text) > cap {
+                text.truncate(escaped_boundary(text, cap - MARKER.len()));
+                text.push_str(MARKER);
+            }
+        }
+        JsonValue::Array(elements) => elements.iter_mut().for_each(|element| cut_texts(element, cap)),
+        JsonValue::Object(fields) => fields.values_mut().for_each(|value| cut_texts(value, cap)),
+    }
+}
+
+/// The end of the longest beginning whose escaped form is no longer than the limit.
+fn escaped_boundary(text: &str, max_escaped: usize) -> usize {
+    let mut escaped = 0;
+    let beyond = text.bytes().position(|byte| {
+        escaped += escaped_byte_len(byte);
+        escaped > max_escaped
+    });
+    text.floor_char_boundary(beyond.unwrap_or(text.len()))
+}
+
+/// Shortens lists and content of many fields, and flattens deep nesting.
+fn prune(value: &mut JsonValue, shape: Shape, max_elements: usize, max_depth: usize) {
+    let is_nested = |value: &JsonValue| value.is_array() || value.is_object();
+    match value {
+        JsonValue::Array(elements) => {
+            if elements.len() > max_elements && shape != Shape::Answer {
+                // The first message has the instructions, the last ones have what it is about now.
+                let (head, tail) = (max_elements / 2, max_elements.div_ceil(2));
+                let marker = shape.marker_element();
+                elements.splice(head..elements.len() - tail, [marker]);
+            }
+            let is_free = shape.of_elements() == Shape::Free;
+            for element in elements {
+                if is_free && max_depth == 0 && is_nested(element) {
+                    *element = JsonValue::from(MARKER);
+                }
+                prune(element, shape.of_elements(), max_elements, max_depth.saturating_sub(usize::from(is_free)));
+            }
+        }
+        JsonValue::Object(fields) => {
+            if !shape.has_fixed_fields() {
+                let is_many = fields.len() > max_elements;
+                let kept = std::mem::take(fields).into_iter().take(max_elements);
+                *fields = kept.map(|(name, value)| (short_name(name), value)).collect();
+                if is_many {
+                    fields.insert(MARKER.to_owned(), JsonValue::from(MARKER));
+                }
+            }
+            for (name, value) in fields {
+                let shape = shape.of_field(name);
+                let is_free = shape == Shape::Free;
+                if is_free && max_depth == 0 && is_nested(value) {
+                    *value = JsonValue::from(MARKER);
+                }
+                prune(value, shape, max_elements, max_depth.saturating_sub(usize::from(is_free)));
+            }
+        }
+        JsonValue::Null | JsonValue::Bool(_) | JsonValue::Number(_) | JsonValue::String(_) => {}
+    }
+}
+
+fn short_name(name: String) -> String {
+    if name.len() > MAX_FIELD_NAME_BYTES { cut_text(&name, MAX_FIELD_NAME_BYTES) } else { name }
+}

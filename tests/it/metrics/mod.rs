@@ -1,0 +1,14 @@
+//! Metrics: what is measured, under which names and labels, and how it leaves the process.
+
+mod cardinality;
+mod conformance;
+#[cfg(feature = "otlp")]
+mod export;
+mod harness;
+mod lifecycle;
+mod money;
+mod progress;
+mod scenario;
+#[cfg(feature = "otlp")]
+mod sink;
+mod sums;

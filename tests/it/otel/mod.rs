@@ -1,0 +1,1 @@
+//! Events onto spans: the mapping, the layer, and what is exported.

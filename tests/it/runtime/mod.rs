@@ -1,0 +1,8 @@
+//! Workflows, agents and tools: what they do and which events tell of it.
+
+mod agents;
+mod channel;
+mod endings;
+mod ids;
+mod order;
+mod tools;

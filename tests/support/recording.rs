@@ -1,0 +1,79 @@
+//! The bridge with spans kept in memory, in place of a collector.
+
+use std::sync::{Arc, LazyLock};
+
+use agent_runtime::{
+    otel::{EventIdGenerator, OtelLayer, SpanMapper},
+    prelude::*,
+};
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::trace::{
+    IdGenerator, InMemorySpanExporter, SdkTracer, SdkTracerProvider, SimpleSpanProcessor, SpanLimits,
+};
+use tracing::{Dispatch, Subscriber, subscriber::NoSubscriber};
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use super::Spans;
+
+/// Two subscribers that live as long as the process.
+///
+/// While only one is alive, `tracing` asks the current thread's whether anybody wants the events of a callsite that is
+/// reached for the first time. Another test's thread has none, so "nobody" would be kept for the one that does.
+static OTHERS: LazyLock<[Dispatch; 2]> = LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::new())));
+
+/// Makes a subscriber of a test's own, which others at the same time do not disturb.
+pub(crate) fn dispatch_of(subscriber: impl Subscriber + Send + Sync) -> Dispatch {
+    LazyLock::force(&OTHERS);
+    Dispatch::new(subscriber)
+}
+
+/// A provider, a mapper and where their spans end up.
+#[derive(Clone, Debug)]
+pub(crate) struct Recording {
+    pub(crate) provider: SdkTracerProvider,
+    pub(crate) mapper: Arc<SpanMapper<SdkTracer>>,
+    exporter: InMemorySpanExporter,
+}
+
+impl Recording {
+    pub(crate) fn new() -> Self {
+        Self::with(EventIdGenerator::default(), |mapper| mapper)
+    }
+
+    /// With another id generator, and a mapper of other limits.
+    pub(crate) fn with(
+        ids: impl IdGenerator + 'static,
+        set_up: impl FnOnce(SpanMapper<SdkTracer>) -> SpanMapper<SdkTracer>,
+    ) -> Self {
+        let exporter = InMemorySpanExporter::default();
+        let provider = SdkTracerProvider::builder()
+            .with_span_processor(SimpleSpanProcessor::new(exporter.clone()))
+            .with_id_generator(ids)
+            .with_span_limits(SpanLimits::default())
+            .build();
+        let mapper = Arc::new(set_up(SpanMapper::new(provider.tracer("test"))));
+        Self { provider, mapper, exporter }
+    }
+
+    pub(crate) fn layer(&self) -> OtelLayer {
+        OtelLayer::new(Arc::clone(&self.mapper))
+    }
+
+    /// A subscriber of the layer alone.
+    pub(crate) fn dispatch(&self) -> Dispatch {
+        dispatch_of(tracing_subscriber::registry().with(self.layer()))
+    }
+
+    /// The finished spans so far.
+    pub(crate) fn spans(&self) -> Spans {
+        Spans::of(self.exporter.get_finished_spans().expect("the exporter is not poisoned"))
+    }
+
+    /// Gives stored events to the mapper.
+    pub(crate) fn replay(&self, events: &[Event]) -> Spans {
+        for event in events {
+            self.mapper.observe(event);
+        }
+        self.spans()
+    }
+}

@@ -1,0 +1,182 @@
+//! Workflows that several tests run.
+
+use std::{sync::Arc, time::Duration};
+
+use agent_runtime::{
+    llm::{ChatRequest, ChatStream, ModelError, Role},
+    prelude::*,
+};
+use futures_util::StreamExt as _;
+use tracing::instrument::WithSubscriber as _;
+
+use super::{Recording, Spans, assert_balanced, balance::listing};
+
+/// What a workflow's run gave.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) result: Result<RunOutput, RunError>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) spans: Spans,
+    pub(crate) recording: Recording,
+}
+
+/// Runs a workflow under a recording of its own and checks what holds of every run.
+pub(crate) async fn run(workflow: &Workflow, input: impl Into<JsonValue>) -> Ran {
+    let recording = Recording::new();
+    let runtime = Runtime::new();
+    let result = runtime.execute(workflow, input).with_subscriber(recording.dispatch()).await;
+    let events = history(&runtime).await;
+    let spans = check_over(&recording, &events);
+    Ran { result, events, spans, recording }
+}
+
+/// Checks that the events balance, that no span is open and that each start has become one span; gives the spans.
+#[track_caller]
+pub(crate) fn check_over(recording: &Recording, events: &[Event]) -> Spans {
+    assert_balanced(events);
+    assert_eq!(recording.mapper.open_spans(), 0, "spans are open after\n{}", listing(events));
+    let spans = recording.spans();
+    spans.assert_well_formed();
+    let is_start = |event: &&Event| event.event_type == EventType::Started && event.scope != EventScope::System;
+    let started = events.iter().filter(is_start).count();
+    assert_eq!(spans.0.len(), started, "{}\nfrom\n{}", spans.tree(), listing(events));
+    spans
+}
+
+/// A model that lets others go first before each piece of its answer, so that a run takes many polls.
+#[derive(Debug)]
+pub(crate) struct Yielding(pub(crate) Arc<dyn ChatModel>);
+
+#[async_trait]
+impl ChatModel for Yielding {
+    fn provider(&self) -> &str {
+        self.0.provider()
+    }
+
+    fn model(&self) -> &str {
+        self.0.model()
+    }
+
+    async fn stream(&self, request: ChatRequest) -> Result<ChatStream, ModelError> {
+        tokio::task::yield_now().await;
+        let stream = self.0.stream(request).await?;
+        let pause = |item| async {
+            tokio::task::yield_now().await;
+            item
+        };
+        Ok(stream.then(pause).boxed())
+    }
+}
+
+/// A model that first asks for the given calls and, once it has their results, answers with a text.
+pub(crate) fn calling(calls: Vec<(&'static str, JsonValue)>, answer: &'static str) -> Arc<dyn ChatModel> {
+    Arc::new(ScriptedModel::answering(move |request| {
+        let has_results = request.messages.last().is_some_and(|message| message.role == Role::Tool);
+        if has_results { ScriptedReply::text(answer) } else { ScriptedReply::tool_calls(calls.clone()) }
+    }))
+}
+
+/// A model that gives one reply after the other.
+pub(crate) fn replies(replies: impl IntoIterator<Item = ScriptedReply>) -> Arc<dyn ChatModel> {
+    Arc::new(replies.into_iter().fold(ScriptedModel::new("scripted"), ScriptedModel::with_reply))
+}
+
+/// A tool of an async function of its arguments.
+pub(crate) fn tool<F, Fut>(name: &str, function: F) -> FnTool
+where
+    F: Fn(JsonValue, ProgressCallback) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<JsonValue, ToolError>> + Send + 'static,
+{
+    FnTool::new(name, "A tool of the tests.", json!({"type": "object"}), function)
+}
+
+/// A step that gives back its input.
+pub(crate) fn pass() -> TransformStep {
+    TransformStep::new("pass", |input| async move { Ok::<_, ToolError>(input) })
+}
+
+/// An agent of the name `agent` as the only step of a workflow of the name `flow`.
+pub(crate) fn agent_flow(model: Arc<dyn ChatModel>, tools: impl IntoIterator<Item = FnTool>) -> Workflow {
+    let agent = tools.into_iter().fold(Agent::builder("agent", model), |agent, tool| agent.with_tool(tool));
+    Workflow::new("flow").add_step(AgentStep::new(agent.build())).build()
+}
+
+/// A workflow with everything in it: a transform, an agent with two tools at once that report progress, a nested
+/// workflow with an agent, and a last agent.
+pub(crate) fn full_flow() -> Workflow {
+    let slow = tool("slow", |args, progress| async move {
+        for part in 1..=3 {
+            tokio::task::yield_now().await;
+            progress(format!("part {part}"), Some(part));
+        }
+        Ok(json!({"got": args}))
+    });
+    let quick = tool("quick", |_args, progress| async move {
+        progress("at once".to_owned(), None);
+        Ok(json!("done"))
+    });
+    let calls = vec![("slow", json!({"n": 1})), ("quick", json!({})), ("slow", json!({"n": 2}))];
+    let worker = Agent::builder("worker", Arc::new(Yielding(calling(calls, "All three are done."))))
+        .with_description("Has things done")
+        .with_system_prompt("Have things done.")
+        .with_tool(slow)
+        .with_tool(quick)
+        .build();
+    let checker = Agent::builder("checker", replies_for_ever("It is right.")).build();
+    let writer = Agent::builder("writer", replies_for_ever("Here is what was done.")).build();
+    let check = Workflow::new("check").add_step(pass()).add_step(AgentStep::new(checker)).build();
+    Workflow::new("full")
+        .add_step(pass())
+        .add_step(AgentStep::new(worker))
+        .add_step(SubWorkflowStep::new(check))
+        .add_step(AgentStep::new(writer).with_name("write"))
+        .build()
+}
+
+/// A model that gives the same answer to every request.
+pub(crate) fn replies_for_ever(answer: &'static str) -> Arc<dyn ChatModel> {
+    Arc::new(ScriptedModel::answering(move |_| ScriptedReply::text(answer)))
+}
+
+/// The tree of the spans of [`full_flow`].
+pub(crate) const FULL_TREE: &str = "\
+invoke_workflow full
+  workflow_step pass
+  workflow_step worker
+    invoke_agent worker
+      chat scripted
+      execute_tool slow
+      execute_tool quick
+      execute_tool slow
+      chat scripted
+  workflow_step check
+    invoke_workflow check
+      workflow_step pass
+      workflow_step checker
+        invoke_agent checker
+          chat scripted
+  workflow_step write
+    invoke_agent writer
+      chat scripted
+";
+
+/// All events of a runtime's stream so far.
+pub(crate) async fn history(runtime: &Runtime) -> Vec<Event> {
+    runtime.event_stream().get_events(0).await
+}
+
+/// The events, each as `type component`.
+pub(crate) fn story(events: &[Event]) -> Vec<String> {
+    events.iter().map(|event| format!("{} {}", event.event_type, event.component_id)).collect()
+}
+
+/// Waits until a condition holds, and fails if it does not within half a minute.
+pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..3_000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{what} did not come about");
+}

@@ -1,0 +1,172 @@
+//! Spans in the form in which they are exported, with the questions that tests ask of them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
+
+use opentelemetry_proto::tonic::{
+    collector::trace::v1::ExportTraceServiceRequest,
+    common::v1::{AnyValue, KeyValue, any_value::Value},
+    trace::v1::{Span, span::Event, status::StatusCode},
+};
+use opentelemetry_sdk::trace::SpanData;
+use serde_json::{Value as JsonValue, json};
+
+/// Finished spans.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Spans(pub(crate) Vec<Span>);
+
+impl Spans {
+    pub(crate) fn of(spans: Vec<SpanData>) -> Self {
+        Self(spans.into_iter().map(Span::from).collect())
+    }
+
+    pub(crate) fn of_request(request: ExportTraceServiceRequest) -> Self {
+        let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
+        Self(scopes.flat_map(|scope| scope.spans).collect())
+    }
+
+    /// The one span of a name.
+    #[track_caller]
+    pub(crate) fn one(&self, name: &str) -> &Span {
+        let found = self.all(name);
+        assert_eq!(found.len(), 1, "spans named {name:?} in\n{}", self.tree());
+        found[0]
+    }
+
+    pub(crate) fn all(&self, name: &str) -> Vec<&Span> {
+        self.0.iter().filter(|span| span.name == name).collect()
+    }
+
+    pub(crate) fn parent_of(&self, span: &Span) -> Option<&Span> {
+        self.0.iter().find(|other| other.span_id == span.parent_span_id && other.trace_id == span.trace_id)
+    }
+
+    pub(crate) fn roots(&self) -> Vec<&Span> {
+        self.0.iter().filter(|span| span.parent_span_id.is_empty()).collect()
+    }
+
+    pub(crate) fn trace_ids(&self) -> BTreeSet<Vec<u8>> {
+        self.0.iter().map(|span| span.trace_id.clone()).collect()
+    }
+
+    pub(crate) fn trace(&self, id: &[u8]) -> Self {
+        Self(self.0.iter().filter(|span| span.trace_id == id).cloned().collect())
+    }
+
+    /// The names, indented by depth; siblings by their start, those that start at once by their offset.
+    pub(crate) fn tree(&self) -> String {
+        self.tree_with(|_| String::new())
+    }
+
+    /// The tree with something behind each name.
+    pub(crate) fn tree_with(&self, note: impl Fn(&Span) -> String) -> String {
+        let mut text = String::new();
+        let is_root = |span: &&Span| self.parent_of(span).is_none();
+        for root in in_order(self.0.iter().filter(is_root)) {
+            let orphaned = if root.parent_span_id.is_empty() { "" } else { " (its parent is missing)" };
+            writeln!(text, "{}{}{orphaned}", root.name, note(root)).expect("a string takes everything");
+            self.add_children(root, 1, &mut text, &note);
+        }
+        text
+    }
+
+    fn add_children(&self, parent: &Span, depth: usize, text: &mut String, note: &dyn Fn(&Span) -> String) {
+        let is_child = |span: &&Span| span.parent_span_id == parent.span_id && span.trace_id == parent.trace_id;
+        for child in in_order(self.0.iter().filter(is_child)) {
+            writeln!(text, "{}{}{}", "  ".repeat(depth), child.name, note(child)).expect("a string takes everything");
+            self.add_children(child, depth + 1, text, note);
+        }
+    }
+
+    /// Panics unless every span has ended, has a place under a span of its trace or is a root, and fits into its parent.
+    #[track_caller]
+    pub(crate) fn assert_well_formed(&self) {
+        let mut ids = BTreeSet::new();
+        for span in &self.0 {
+            assert!(ids.insert((&span.trace_id, &span.span_id)), "two spans of one id: {}", span.name);
+            assert_eq!((span.trace_id.len(), span.span_id.len()), (16, 8), "{}", span.name);
+            assert!(span.end_time_unix_nano >= span.start_time_unix_nano, "{} ends before it starts", span.name);
+            if span.parent_span_id.is_empty() {
+                continue;
+            }
+            let Some(parent) = self.parent_of(span) else {
+                panic!("{} lies under a span that was not exported:\n{}", span.name, self.tree())
+            };
+            assert!(span.start_time_unix_nano >= parent.start_time_unix_nano, "{} in {}", span.name, parent.name);
+        }
+    }
+
+    /// All that is said anywhere in the spans, as one text.
+    pub(crate) fn text(&self) -> String {
+        format!("{:?}", self.0)
+    }
+}
+
+fn in_order<'a>(spans: impl Iterator<Item = &'a Span>) -> Vec<&'a Span> {
+    let mut spans: Vec<_> = spans.collect();
+    let offset = |span: &Span| attribute(span, "agent_runtime.event.offset").as_i64().unwrap_or(i64::MAX);
+    spans.sort_by_key(|span| (span.start_time_unix_nano, offset(span), span.name.clone()));
+    spans
+}
+
+/// The value of an attribute, null if there is none.
+pub(crate) fn attribute(span: &Span, key: &str) -> JsonValue {
+    value_of(&span.attributes, key)
+}
+
+/// All attributes.
+pub(crate) fn attributes(span: &Span) -> BTreeMap<String, JsonValue> {
+    span.attributes.iter().map(|attribute| (attribute.key.clone(), json_of(attribute.value.as_ref()))).collect()
+}
+
+/// The value of a span event's attribute, null if there is none.
+pub(crate) fn event_attribute(event: &Event, key: &str) -> JsonValue {
+    value_of(&event.attributes, key)
+}
+
+/// The events of a span of one name.
+pub(crate) fn events<'a>(span: &'a Span, name: &str) -> Vec<&'a Event> {
+    span.events.iter().filter(|event| event.name == name).collect()
+}
+
+/// The number of chunks that a chat span says it had, and the sum over its events.
+pub(crate) fn chunk_counts(span: &Span) -> (i64, i64) {
+    const COUNT: &str = "agent_runtime.llm.chunk_count";
+    let merged = events(span, "agent_runtime.llm.chunk");
+    let sum =
+        merged.iter().map(|event| event_attribute(event, COUNT).as_i64().expect("each event has its count")).sum();
+    (attribute(span, COUNT).as_i64().unwrap_or_default(), sum)
+}
+
+/// The status, in a word, with the failure's kind and message: `unset` or `error(code): message`.
+pub(crate) fn outcome(span: &Span) -> String {
+    let status = span.status.clone().unwrap_or_default();
+    match status.code() {
+        StatusCode::Unset => "unset".to_owned(),
+        StatusCode::Ok => "ok".to_owned(),
+        StatusCode::Error => {
+            format!("error({}): {}", attribute(span, "error.type").as_str().unwrap_or("none"), status.message)
+        }
+    }
+}
+
+fn value_of(attributes: &[KeyValue], key: &str) -> JsonValue {
+    attributes
+        .iter()
+        .find(|attribute| attribute.key == key)
+        .map_or(JsonValue::Null, |attribute| json_of(attribute.value.as_ref()))
+}
+
+fn json_of(value: Option<&AnyValue>) -> JsonValue {
+    match value.and_then(|value| value.value.as_ref()) {
+        None => JsonValue::Null,
+        Some(Value::StringValue(text)) => json!(text),
+        Some(Value::BoolValue(value)) => json!(value),
+        Some(Value::IntValue(value)) => json!(value),
+        Some(Value::DoubleValue(value)) => json!(value),
+        Some(Value::ArrayValue(list)) => list.values.iter().map(|value| json_of(Some(value))).collect(),
+        Some(other) => panic!("no attribute of ours is a {other:?}"),
+    }
+}
