@@ -71,7 +71,7 @@ fn two_processes_of_one_service_add_up() {
     let paths = files.each_ref().map(|file| file.to_str().expect("the path is text"));
     let running =
         paths.map(|path| example::start("load", &["--workflows", "50", "--events", path], &stack.otlp("grpc")));
-    running.map(example::Running::finish);
+    running.into_iter().for_each(|running| drop(running.finish()));
     let events: usize = files.iter().map(|file| Native::read(file).events().len()).sum();
     let prometheus = Prometheus::of(&stack);
     let metric = "agent_runtime_events_total{job=\"load\"}";
