@@ -2,7 +2,7 @@
 
 use std::{env, fmt, sync::Arc, time::Duration};
 
-use opentelemetry::{InstrumentationScope, Key, trace::TracerProvider as _};
+use opentelemetry::{InstrumentationScope, Key, KeyValue, trace::TracerProvider as _};
 use opentelemetry_otlp::{
     OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, Protocol, SpanExporter as OtlpExporter, WithExportConfig as _,
 };
@@ -12,6 +12,7 @@ use opentelemetry_sdk::{
         BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanExporter, SpanProcessor, TracerProviderBuilder,
     },
 };
+use rand::{RngExt as _, rngs::StdRng};
 use tokio::runtime::Handle;
 
 use super::{
@@ -189,7 +190,8 @@ impl TelemetryBuilder {
     /// Starts the export.
     pub fn build(self) -> Telemetry {
         let owns_provider = self.provider.is_none();
-        let resource = || resource(&self.service_name);
+        let resource = resource(&self.service_name);
+        let resource = || resource.clone();
         let provider = self.provider.unwrap_or_else(|| {
             self.processors.with_id_generator(EventIdGenerator::default()).with_resource(resource()).build()
         });
@@ -238,14 +240,23 @@ fn progress_limit(default: u32) -> u32 {
     limit.map_or(default, |limit| default.min(limit / 4 * 3))
 }
 
+/// What the environment says of this process, with a name and an id where it says none.
+///
+/// Without the id, two processes of one service send the same series, and a backend keeps one of them.
 fn resource(service_name: &str) -> Resource {
     let detected = Resource::builder().build();
     let named = detected.get(&Key::from_static_str("service.name"));
-    if named.is_some_and(|name| !name.as_str().starts_with("unknown_service")) {
-        detected
-    } else {
-        Resource::builder().with_service_name(service_name.to_owned()).build()
+    let is_named = named.is_some_and(|name| !name.as_str().starts_with("unknown_service"));
+    let has_id = detected.get(&Key::from_static_str(names::SERVICE_INSTANCE_ID)).is_some();
+    let mut resource = Resource::builder();
+    if !is_named {
+        resource = resource.with_service_name(service_name.to_owned());
     }
+    if !has_id {
+        let id = uuid::Builder::from_random_bytes(rand::make_rng::<StdRng>().random()).into_uuid();
+        resource = resource.with_attribute(KeyValue::new(names::SERVICE_INSTANCE_ID, id.to_string()));
+    }
+    resource.build()
 }
 
 impl fmt::Debug for TelemetryBuilder {

@@ -123,6 +123,9 @@ pub enum TelemetryError {
 
 impl Telemetry {
     /// Sets up the export under a service name, which `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` override.
+    ///
+    /// Each call also gives a random `service.instance.id`, unless `OTEL_RESOURCE_ATTRIBUTES` has one, so that the metrics
+    /// of several processes of one service add up.
     pub fn builder(service_name: impl Into<String>) -> TelemetryBuilder {
         TelemetryBuilder::new(service_name.into())
     }
