@@ -268,7 +268,6 @@ impl Shared {
         writer.followers = Some(Vec::new());
         drop(writer);
         let Dispatched { event, scope } = emission::dispatch(event);
-        let event = Arc::new(event);
         let mut writer = self.writer.lock();
         let followers = writer.followers.take().unwrap_or_default();
         // Still with the writer's lock, so that no later number gets in between.
