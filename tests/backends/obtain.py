@@ -65,6 +65,21 @@ def model() -> Path:
     return cached(f"model-{key}", install)
 
 
+def kafka() -> Path:
+    """The directory of Kafka's jar files."""
+    project = HERE / "kafka/pom.xml"
+
+    def download(directory: Path) -> None:
+        if not (shutil.which("java") and shutil.which("mvn")):
+            raise Missing("there is no `java` or no `mvn` on PATH: install Java 17 or later and Maven")
+        maven = ["mvn", "--batch-mode", "--quiet", "--file", str(project), "dependency:copy-dependencies"]
+        done = run([*maven, f"-DoutputDirectory={directory}"], HERE)
+        if done.returncode != 0:
+            raise Missing(f"mvn cannot download Kafka: it needs Maven Central\n{done.stdout[-500:]}\n{tail(done)}")
+
+    return cached(f"kafka-{digest(project)}", download)
+
+
 def go_program(name: str, package: str) -> Path:
     """Builds a package of the Go module in the directory `name`; a change of the module gives a new build."""
     source = HERE / name

@@ -1,7 +1,10 @@
 """Starts and stops the backends, each a process of its own, all on free loopback ports and the files of deploy/.
 
+With `kafka` among them, the collector and Jaeger run as in docker-compose.kafka.yml: the first sends to Kafka through a
+queue on disk, `consumer` takes it from there, and Jaeger keeps its traces on disk.
+
 A state directory holds what is known of them: `env` (KEY=value lines: ports, addresses, process ids), a log for each
-part and Prometheus's data. Linux only, as it asks /proc whether a process is still the one that was started.
+part and the data of Prometheus, Kafka, Jaeger and the collector's queue. Linux only, as it asks /proc whether a process is still the one that was started.
 """
 
 import json
@@ -38,7 +41,16 @@ PORTS = [
     "JAEGER_HEALTH_PORT",
     "PROMETHEUS_PORT",
     "MODEL_PORT",
+    "KAFKA_PORT",
+    "KAFKA_CONTROLLER_PORT",
+    "CONSUMER_HEALTH_PORT",
+    "CONSUMER_TELEMETRY_PORT",
 ]
+# What is started only by name.
+OPTIONAL = ["kafka", "consumer", "model"]
+# Sixteen bytes in base64, as Kafka wants them.
+KAFKA_CLUSTER = "YWdlbnQtcnVudGltZS1rYQ"
+DATA = ["prometheus", "kafka", "jaeger", "collector-queue"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,8 @@ class State:
         self.save(
             JAEGER_OTLP_ENDPOINT=f"127.0.0.1:{ports['JAEGER_OTLP_PORT']}",
             PROMETHEUS_ENDPOINT=f"http://127.0.0.1:{ports['PROMETHEUS_PORT']}",
+            COLLECTOR_QUEUE=self.directory / "collector-queue",
+            JAEGER_DATA=self.directory / "jaeger",
         )
         if assets := os.environ.get("JAEGER_UI_ASSETS"):
             self.save(JAEGER_UI_ASSETS=Path(assets).resolve())
@@ -146,7 +160,8 @@ class State:
             return
         for part in PARTS.values():
             self.stop(part)
-        shutil.rmtree(self.directory / "prometheus", ignore_errors=True)
+        for name in DATA:
+            shutil.rmtree(self.directory / name, ignore_errors=True)
         self.file.unlink()
 
     def log(self, part: Part) -> Path:
@@ -204,16 +219,53 @@ def fetch(url: str) -> bytes | None:
         return None
 
 
-def collector_command(program: Path, _: State) -> list:
-    return [program, "--config", DEPLOY / "otel-collector.yaml"]
+def kafka_command(jars: Path, state: State) -> list:
+    directory = state.directory / "kafka"
+    java = ["java", "-Xmx512m", "-cp", f"{jars}/*"]
+    config = directory / "server.properties"
+    if not directory.exists():
+        directory.mkdir()
+        settings = (obtain.HERE / "kafka/server.properties").read_text()
+        places = {"BROKER_PORT": "KAFKA_PORT", "CONTROLLER_PORT": "KAFKA_CONTROLLER_PORT"}
+        for place, port in places.items():
+            settings = settings.replace(place, state.env[port])
+        config.write_text(settings.replace("LOG_DIRECTORY", str(directory / "data")))
+        storage = [*java, "kafka.tools.StorageTool", "format", "-t", KAFKA_CLUSTER, "-c", config]
+        subprocess.run(storage, cwd=directory, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return [*java, "kafka.Kafka", config]
+
+
+def kafka_is_ready(state: State) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", int(state.env["KAFKA_PORT"])), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def consumer_command(program: Path, _: State) -> list:
+    return [program, "--config", DEPLOY / "otel-collector-from-kafka.yaml"]
+
+
+def consumer_is_ready(state: State) -> bool:
+    return fetch(state.url("CONSUMER_HEALTH_PORT")) is not None
+
+
+def collector_command(program: Path, state: State) -> list:
+    return with_overlay([program, "--config", DEPLOY / "otel-collector.yaml"], "otel-collector-kafka.yaml", state)
+
+
+def with_overlay(command: list, overlay: str, state: State) -> list:
+    """The command as docker-compose.kafka.yml has it, if there is a Kafka."""
+    return [*command, "--config", DEPLOY / overlay] if "KAFKA_BROKERS" in state.env else command
 
 
 def collector_is_ready(state: State) -> bool:
     return fetch(state.url("COLLECTOR_HEALTH_PORT")) is not None
 
 
-def jaeger_command(program: Path, _: State) -> list:
-    return [program, "--config", DEPLOY / "jaeger.yaml"]
+def jaeger_command(program: Path, state: State) -> list:
+    return with_overlay([program, "--config", DEPLOY / "jaeger.yaml"], "jaeger-badger.yaml", state)
 
 
 def jaeger_is_ready(state: State) -> bool:
@@ -258,10 +310,11 @@ def model_is_ready(state: State) -> bool:
     return fetch(state.url("MODEL_PORT", "/health")) is not None
 
 
-# In the order in which they start: Jaeger before the collector that sends to it, the collector before Prometheus.
+# In the order in which they start: Kafka before who finds its address, Jaeger before the collector that sends to it, the collector before Prometheus.
 PARTS = {
     part.name: part
     for part in [
+        Part("kafka", obtain.kafka, kafka_command, kafka_is_ready, {"KAFKA_BROKERS": "127.0.0.1:{KAFKA_PORT}"}),
         Part(
             "jaeger",
             obtain.jaeger,
@@ -276,6 +329,7 @@ PARTS = {
             collector_is_ready,
             {"OTLP_GRPC": "http://127.0.0.1:{OTLP_GRPC_PORT}", "OTLP_HTTP": "http://127.0.0.1:{OTLP_HTTP_PORT}"},
         ),
+        Part("consumer", obtain.collector, consumer_command, consumer_is_ready, {}),
         Part(
             "prometheus",
             obtain.prometheus,

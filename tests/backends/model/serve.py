@@ -23,6 +23,11 @@ params.model_alias = {"smollm2"}
 params.hostnames = ["127.0.0.1"]
 params.port = args.port
 params.n_ctx = 4096
+# Left alone it goes on for minutes.
+params.n_predict = 32
+# Two threads that wait for each other are slower than one where the cores are busy with tests.
+params.cpuparams.n_threads = 1
+params.cpuparams_batch.n_threads = 1
 params.warmup = False
 params.use_jinja = True
 

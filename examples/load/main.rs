@@ -1,0 +1,147 @@
+//! Run `cargo run --example load`: a hundred workflows, many at once, with the failures and cancellations of production; you
+//! see the spans arrive, then how the runs ended and what became of the spans.
+//!
+//! With `OTEL_EXPORTER_OTLP_ENDPOINT` set they are exported there, which fills Grafana's dashboard. Options, each with a value:
+//! `--workflows N`, `--at-once N`, `--pause-ms N` before each workflow starts, `--events FILE` for the native events as JSON
+//! lines. The models are scripts.
+#![expect(clippy::print_stdout, reason = "this example is about what it prints")]
+
+mod scenario;
+
+use std::{
+    env,
+    error::Error,
+    fs::File,
+    io::{BufWriter, Write as _},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use agent_runtime::{
+    otel::{Delivery, Telemetry, TelemetryError},
+    prelude::*,
+};
+use tokio::{sync::Semaphore, task::JoinSet};
+
+/// More events than any run of this example makes before its reader has read them.
+const EVENT_CAPACITY: usize = 1 << 20;
+const REPORT_INTERVAL: Duration = Duration::from_millis(100);
+
+struct Options {
+    workflows: usize,
+    at_once: usize,
+    pause: Duration,
+    events: Option<PathBuf>,
+}
+
+/// How the runs ended.
+#[derive(Default)]
+struct Ends {
+    completed: usize,
+    failed: usize,
+    canceled: usize,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::from_args()?;
+    let mut telemetry = Telemetry::builder("load").with_prices(scenario::prices()?);
+    let exports = env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|value| !value.is_empty());
+    if exports {
+        telemetry = telemetry.with_otlp_from_env()?;
+    }
+    let telemetry = telemetry.build();
+    telemetry.install()?;
+
+    let runtime = Runtime::with_event_stream(EventStream::builder().with_capacity(EVENT_CAPACITY).build());
+    let events = runtime.event_stream().subscribe();
+    let writer = options.events.clone().map(|path| tokio::spawn(write(events, path)));
+    let ends = run_all(&runtime, &options, &telemetry).await?;
+    drop(runtime);
+    if let Some(writer) = writer {
+        writer.await?.map_err(|error| -> Box<dyn Error> { error })?;
+    }
+    println!("{} workflows completed, {} failed, {} canceled", ends.completed, ends.failed, ends.canceled);
+
+    let shutdown = tokio::task::spawn_blocking(|| telemetry.shutdown()).await?;
+    match shutdown {
+        Ok(_) if !exports => println!("Set OTEL_EXPORTER_OTLP_ENDPOINT to export the traces, to Jaeger for example."),
+        Ok(delivery) => println!("all spans arrived: {}", describe(delivery)),
+        Err(TelemetryError::Incomplete { delivery, .. }) => println!("spans were lost: {}", describe(delivery)),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+async fn run_all(runtime: &Runtime, options: &Options, telemetry: &Telemetry) -> Result<Ends, Box<dyn Error>> {
+    let slots = Arc::new(Semaphore::new(options.at_once));
+    let cases = scenario::cases(runtime);
+    let mut runs = JoinSet::new();
+    let mut ends = Ends::default();
+    let mut report = tokio::time::interval(REPORT_INTERVAL);
+    let mut started = 0;
+    while started < options.workflows || !runs.is_empty() {
+        tokio::select! {
+            slot = Arc::clone(&slots).acquire_owned(), if started < options.workflows => {
+                let (slot, case, runtime) = (slot?, cases[started % cases.len()].clone(), runtime.clone());
+                runs.spawn(async move {
+                    let end = case.run(&runtime).await;
+                    drop(slot);
+                    end
+                });
+                started += 1;
+                tokio::time::sleep(options.pause).await;
+            }
+            Some(end) = runs.join_next() => ends.add(end?),
+            _ = report.tick() => println!("{started} started: {}", describe(telemetry.delivery())),
+        }
+    }
+    Ok(ends)
+}
+
+fn describe(delivery: Delivery) -> String {
+    let Delivery { ended, exported, failed, .. } = delivery;
+    format!("ended {ended}, exported {exported}, failed {failed}, unsent {}", delivery.unsent())
+}
+
+/// Writes the native events, one a line.
+async fn write(mut events: Subscription, path: PathBuf) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut file = BufWriter::new(File::create(path)?);
+    loop {
+        match events.recv_shared().await {
+            Ok(event) => writeln!(file, "{}", serde_json::to_string(&*event)?)?,
+            Err(RecvError::Closed) => return Ok(file.flush()?),
+            Err(lagged) => return Err(lagged.into()),
+        }
+    }
+}
+
+impl Ends {
+    fn add(&mut self, end: EventType) {
+        match end {
+            EventType::Completed => self.completed += 1,
+            EventType::Canceled => self.canceled += 1,
+            EventType::Started | EventType::Progress | EventType::Failed => self.failed += 1,
+        }
+    }
+}
+
+impl Options {
+    fn from_args() -> Result<Self, String> {
+        let mut options = Self { workflows: 100, at_once: 20, pause: Duration::ZERO, events: None };
+        let mut args = env::args().skip(1);
+        while let Some(flag) = args.next() {
+            let value = args.next().ok_or_else(|| format!("{flag} needs a value"))?;
+            let number = || value.parse::<u32>().map_err(|error| format!("{flag} {value}: {error}"));
+            match flag.as_str() {
+                "--workflows" => options.workflows = number()? as usize,
+                "--at-once" => options.at_once = number()?.max(1) as usize,
+                "--pause-ms" => options.pause = Duration::from_millis(number()?.into()),
+                "--events" => options.events = Some(value.into()),
+                _ => return Err(format!("unknown option {flag}")),
+            }
+        }
+        Ok(options)
+    }
+}
