@@ -26,6 +26,12 @@ pub trait SpanScope: Send + Sync + fmt::Debug {
 
     /// Gives the headers that carry the context into another process, by name and value.
     fn headers(&self) -> Vec<(String, String)>;
+
+    /// Gives the context that is current now if that is one inside of this, such as that of a span of the user's own in
+    /// the component. Work that is handed to another task is polled in it. By default, there is none.
+    fn nearer(&self) -> Option<Arc<dyn SpanScope>> {
+        None
+    }
 }
 
 /// The native event behind the `tracing` event that is being dispatched on this thread.

@@ -13,7 +13,7 @@ use opentelemetry_sdk::{
         BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanExporter, SpanProcessor, TracerProviderBuilder,
     },
 };
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 
 use super::{
     ContentCapture, ContentPolicy, DEFAULT_MAX_PROGRESS_EVENTS, DEFAULT_SHUTDOWN_TIMEOUT, EventIdGenerator, Redactor,
@@ -22,7 +22,7 @@ use super::{
     log_export::{self, LogsBuilder},
     metrics::{MetricsExport, MetricsSetup},
     names,
-    transport::{export_runtime, exports_over_otlp, protocol_from_env},
+    transport::{ExportRuntime, exports_over_otlp, protocol_from_env},
 };
 
 /// How many ended spans wait for their export by default; one that finds the queue full is dropped and counted.
@@ -44,7 +44,7 @@ pub struct TelemetryBuilder {
     queue_size: Option<usize>,
     max_progress_events: u32,
     shutdown_timeout: Duration,
-    runtime: Option<Runtime>,
+    runtime: Option<ExportRuntime>,
     content: ContentPolicy,
     unknown_capture: Option<UnknownContentCapture>,
     logs: LogsBuilder,
@@ -158,7 +158,7 @@ impl TelemetryBuilder {
     /// Sends every log event to an exporter as well, through a queue of its own. There are none unless
     /// [content](Self::with_content_capture) is captured in events.
     pub fn with_log_exporter(mut self, exporter: impl LogExporter + 'static) -> Self {
-        let runtime = self.runtime.as_ref().map(|runtime| runtime.handle().clone());
+        let runtime = self.runtime.as_ref().map(ExportRuntime::handle);
         self.logs = self.logs.add_exporter(exporter, runtime, &self.content);
         self
     }
@@ -247,14 +247,16 @@ impl TelemetryBuilder {
     pub(super) fn grpc_runtime(&mut self) -> Result<Handle, TelemetryError> {
         let runtime = match self.runtime.take() {
             Some(runtime) => runtime,
-            None => export_runtime()?,
+            None => ExportRuntime::start()?,
         };
-        Ok(self.runtime.insert(runtime).handle().clone())
+        let handle = runtime.handle();
+        self.runtime = Some(runtime);
+        Ok(handle)
     }
 
     /// That runtime, if there is one by now.
     pub(super) fn runtime_handle(&self) -> Option<Handle> {
-        self.runtime.as_ref().map(|runtime| runtime.handle().clone())
+        self.runtime.as_ref().map(ExportRuntime::handle)
     }
 }
 

@@ -7,7 +7,8 @@ use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 use uuid::Uuid;
 
 thread_local! {
-    static PENDING: Cell<Option<Uuid>> = const { Cell::new(None) };
+    static PENDING_TRACE: Cell<Option<Uuid>> = const { Cell::new(None) };
+    static PENDING_SPAN: Cell<Option<Uuid>> = const { Cell::new(None) };
 }
 
 /// An SDK [`IdGenerator`] that derives the ids of our spans from their events and draws all others at random.
@@ -19,27 +20,31 @@ pub struct EventIdGenerator {
     random: RandomIdGenerator,
 }
 
-/// Calls `start` so that the span started in it gets the ids of an event.
-pub(super) fn with_ids_of<R>(event_id: Uuid, start: impl FnOnce() -> R) -> R {
-    /// Takes the id back also when `start` unwinds, so that it cannot reach a span that is not ours.
+/// Calls `start` so that the span started in it gets the ids of an event, a root also its trace id.
+///
+/// Each id is given once: samplers and processors, which `start` calls, may start spans that are not ours.
+pub(super) fn with_ids_of<R>(event_id: Uuid, is_root: bool, start: impl FnOnce() -> R) -> R {
+    /// Takes the ids back also when `start` unwinds, so that they cannot reach a later span.
     struct Reset;
     impl Drop for Reset {
         fn drop(&mut self) {
-            PENDING.set(None);
+            PENDING_TRACE.set(None);
+            PENDING_SPAN.set(None);
         }
     }
     let _reset = Reset;
-    PENDING.set(Some(event_id));
+    PENDING_TRACE.set(is_root.then_some(event_id));
+    PENDING_SPAN.set(Some(event_id));
     start()
 }
 
 impl IdGenerator for EventIdGenerator {
     fn new_trace_id(&self) -> TraceId {
-        PENDING.get().map_or_else(|| self.random.new_trace_id(), trace_id_of)
+        PENDING_TRACE.take().map_or_else(|| self.random.new_trace_id(), trace_id_of)
     }
 
     fn new_span_id(&self) -> SpanId {
-        PENDING.get().map_or_else(|| self.random.new_span_id(), span_id_of)
+        PENDING_SPAN.take().map_or_else(|| self.random.new_span_id(), span_id_of)
     }
 }
 
@@ -68,14 +73,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_a_function_of_the_event_and_only_while_it_is_pending() {
+    fn ids_are_a_function_of_the_event_and_given_once() {
         let generator = EventIdGenerator::default();
         let event_id = Uuid::now_v7();
         let ids = || (generator.new_trace_id(), generator.new_span_id());
-        let first = with_ids_of(event_id, ids);
-        assert_eq!(with_ids_of(event_id, ids), first);
-        assert_ne!(ids(), first);
-        assert_ne!(with_ids_of(Uuid::now_v7(), ids), first);
+        let (first, second) = with_ids_of(event_id, true, || (ids(), ids()));
+        assert_eq!(with_ids_of(event_id, true, ids), first);
+        let others = [second, ids(), with_ids_of(Uuid::now_v7(), true, ids)];
+        assert!(others.iter().all(|(trace, span)| *trace != first.0 && *span != first.1));
+        let (trace, span) = with_ids_of(event_id, false, ids);
+        assert!(trace != first.0 && span == first.1);
     }
 
     #[test]

@@ -22,7 +22,9 @@ use parking_lot::Mutex;
 use super::{
     ContentPolicy, PartialAnswer,
     coalesce::{Coalescer, DEFAULT_MAX_PROGRESS_EVENTS, ProgressEvent},
-    content, ids, mapping, names,
+    content, ids,
+    mapping::{self, SpanStart},
+    names,
     open_spans::{OpenSpan, OpenSpans},
     scope::{self, OtelScope},
 };
@@ -146,17 +148,15 @@ where
 
     fn start(&self, event: &Event) -> Option<Observed> {
         let start = mapping::start(event, &self.content)?;
-        let mut open = self.open.lock();
-        let overdue = open.take_overdue(self.max_open_spans, self.max_span_age, event.timestamp);
-        let parent = parent_context(&open, event);
-        let builder = SpanBuilder::from_name(start.name)
-            .with_kind(start.kind)
-            .with_start_time(event.timestamp)
-            .with_attributes(start.attributes)
-            .with_links(links(&open, event));
-        let span = ids::with_ids_of(event.event_id, || self.tracer.build_with_context(builder, &parent));
+        let (parent, links) = {
+            let open = self.open.lock();
+            (parent_context(&open, event), links(&open, event))
+        };
+        let span = self.start_span(start, links, event, &parent)?;
         let trace = trace_context(span.span_context(), &parent);
         let (context, logs) = scope::mark(&parent.with_span(span), event);
+        let mut open = self.open.lock();
+        let overdue = open.take_overdue(self.max_open_spans, self.max_span_age, event.timestamp);
         open.insert(OpenSpan {
             scope: event.scope,
             component_id: event.component_id.clone(),
@@ -164,6 +164,7 @@ where
             started: event.timestamp,
             context: context.clone(),
             trace,
+            recorded: event.trace.map(|trace| trace.span_id),
             progress: Coalescer::new(event.scope, self.max_progress_events),
             answer: PartialAnswer::default(),
             system_events: 0,
@@ -175,6 +176,20 @@ where
         }
         overdue.into_iter().for_each(|span| self.interrupt(span, event.timestamp));
         Some(Observed { trace, scope: Some(Arc::new(OtelScope::new(context))) })
+    }
+
+    /// Starts a span at the event's time. Gives none if the tracer gives none, after the provider's shutdown for one.
+    ///
+    /// No lock may be held: samplers and processors of the user's run in here, and may make spans themselves.
+    fn start_span(&self, start: SpanStart, links: Vec<Link>, event: &Event, parent: &Context) -> Option<T::Span> {
+        let builder = SpanBuilder::from_name(start.name)
+            .with_kind(start.kind)
+            .with_start_time(event.timestamp)
+            .with_attributes(start.attributes)
+            .with_links(links);
+        let is_root = !parent.span().span_context().is_valid();
+        let span = ids::with_ids_of(event.event_id, is_root, || self.tracer.build_with_context(builder, parent));
+        span.span_context().is_valid().then_some(span)
     }
 
     fn progress(&self, event: &Event) -> Option<Observed> {
@@ -192,7 +207,7 @@ where
 
     fn end(&self, event: &Event) -> Option<Observed> {
         let taken = self.open.lock().take(event);
-        let Some(mut span) = taken else { return Some(self.end_without_start(event)) };
+        let Some(mut span) = taken else { return self.end_without_start(event) };
         self.finish_progress(&mut span, event);
         let current = span.context.span();
         current.set_attributes(mapping::end(event, &self.content));
@@ -205,21 +220,19 @@ where
     }
 
     /// An end whose start was never seen gives a span of no length, marked as such.
-    fn end_without_start(&self, event: &Event) -> Observed {
-        let start = mapping::start(event, &self.content);
-        let (name, mut attributes) = start.map(|start| (start.name, start.attributes)).unwrap_or_default();
-        attributes.extend(mapping::end(event, &self.content));
-        attributes.push(KeyValue::new(names::UNMATCHED, true));
-        let builder = SpanBuilder::from_name(name).with_start_time(event.timestamp).with_attributes(attributes);
+    fn end_without_start(&self, event: &Event) -> Option<Observed> {
+        let mut start = mapping::start(event, &self.content)?;
+        start.attributes.extend(mapping::end(event, &self.content));
+        start.attributes.push(KeyValue::new(names::UNMATCHED, true));
         let parent = parent_context(&self.open.lock(), event);
-        let mut span = ids::with_ids_of(event.event_id, || self.tracer.build_with_context(builder, &parent));
+        let mut span = self.start_span(start, Vec::new(), event, &parent)?;
         if self.content.capture().is_on_spans() && span.is_recording() {
             span.set_attributes(self.content.span_attributes(content::output(event, None)));
         }
         span.set_status(mapping::status(event, &self.content));
         span.end_with_timestamp(event.timestamp.into());
         let trace = trace_context(span.span_context(), &parent);
-        Observed { trace, scope: None }
+        Some(Observed { trace, scope: None })
     }
 
     fn system(&self, event: &Event) -> Option<Observed> {
@@ -296,12 +309,28 @@ fn span_context(trace: &TraceContext) -> SpanContext {
     )
 }
 
-/// Where a component's span belongs: in the context around it if that lies in its workflow, else where the ids say, else,
-/// as a root, under whatever span of the caller is active.
+/// Where a component's span belongs: where it was when the event was recorded, else in the context around it if that lies
+/// in its workflow, else where the ids say, else, as a root, under whatever span of the caller is active.
 fn parent_context(open: &OpenSpans, event: &Event) -> Context {
-    scope::ambient_for(event)
+    recorded_parent(open, event)
+        .or_else(|| scope::ambient_for(event))
         .or_else(|| open.parent_of(event).map(|parent| parent.context.clone()))
         .unwrap_or_else(Context::current)
+}
+
+/// The parent that the span of a stored event had. Where that was a span of the user's, only its id is known.
+fn recorded_parent(open: &OpenSpans, event: &Event) -> Option<Context> {
+    let recorded = event.trace?;
+    let parent_id = recorded.parent_span_id?;
+    if let Some(parent) = open.recorded(event, parent_id) {
+        return Some(parent.context.clone());
+    }
+    // With another id generator than at the recording the trace is another one now, and the id leads nowhere.
+    let is_same_trace = |parent: &OpenSpan| parent.trace.trace_id == recorded.trace_id;
+    open.parent_of(event).is_none_or(is_same_trace).then(|| {
+        let parent = TraceContext { span_id: parent_id, ..recorded };
+        Context::new().with_remote_span_context(span_context(&parent))
+    })
 }
 
 fn trace_context(span: &SpanContext, parent: &Context) -> TraceContext {

@@ -12,9 +12,9 @@ use super::{
     PartialAnswer,
     coalesce::Coalescer,
     open_components::{Open, OpenComponents},
-    scope::Logs,
+    scope::{Inside, Logs},
 };
-use crate::event::{Event, EventScope, TraceContext};
+use crate::event::{Event, EventScope, SpanId, TraceContext};
 
 /// How many ended workflows are remembered.
 const MAX_ENDED: usize = 1_024;
@@ -29,6 +29,8 @@ pub(super) struct OpenSpan {
     /// Holds the span.
     pub(super) context: Context,
     pub(super) trace: TraceContext,
+    /// The span that the component had when its events were recorded, if they come from a store.
+    pub(super) recorded: Option<SpanId>,
     pub(super) progress: Coalescer,
     /// Only gathered for content on the span.
     pub(super) answer: PartialAnswer,
@@ -89,10 +91,31 @@ impl OpenSpans {
         Some(span.clone())
     }
 
-    /// The span that a system event concerns: the one named by its span id, else the newest of its workflow.
-    pub(super) fn concerned(&mut self, event: &Event, ambient: Option<opentelemetry::SpanId>) -> Option<&mut OpenSpan> {
-        let is_ambient = |span: &OpenSpan| Some(span.context.span().span_context().span_id()) == ambient;
-        self.open.first_or_newest(&event.workflow_id, is_ambient)
+    /// The span that had a given id when the event was recorded, in the event's workflow or the one around it.
+    pub(super) fn recorded(&self, event: &Event, span_id: SpanId) -> Option<&OpenSpan> {
+        let mut around = self.open.newest(&event.workflow_id).chain(self.open.newest(&event.parent_workflow_id));
+        around.find_map(|(_, span)| (span.recorded == Some(span_id)).then_some(span))
+    }
+
+    /// The span that a system event concerns: the one that it was recorded with, else the one that it was said in, else
+    /// the newest of its workflow.
+    pub(super) fn concerned(&mut self, event: &Event, ambient: Option<Inside>) -> Option<&mut OpenSpan> {
+        let recorded = event.trace.map(|trace| trace.span_id);
+        let said_in = ambient.filter(|inside| {
+            event.workflow_id.is_none() || event.workflow_id.as_deref() == inside.workflow_id.as_deref()
+        });
+        let workflow_id = match &said_in {
+            Some(inside) => &inside.workflow_id.as_deref().map(str::to_owned),
+            None => &event.workflow_id,
+        };
+        let said_in = said_in.map(|inside| SpanId::from_bytes(inside.span_id.to_bytes()));
+        let find = |is_it: &dyn Fn(&OpenSpan) -> bool| {
+            self.open.newest(workflow_id).find_map(|(number, span)| is_it(span).then_some(number))
+        };
+        let number = find(&|span| recorded.is_some() && span.recorded == recorded)
+            .or_else(|| find(&|span| Some(span.trace.span_id) == said_in))
+            .or_else(|| find(&|_| true))?;
+        self.open.get_mut(number)
     }
 
     fn remember(&mut self, span: &OpenSpan) {

@@ -20,9 +20,9 @@ pub(super) struct OtelScope(Context);
 /// Without it the bridge could not tell a user's span inside of a component, under which new components belong, from one
 /// around hand-made events, which nest by their ids.
 #[derive(Clone, Debug)]
-struct Inside {
-    workflow_id: Option<Arc<str>>,
-    span_id: SpanId,
+pub(super) struct Inside {
+    pub(super) workflow_id: Option<Arc<str>>,
+    pub(super) span_id: SpanId,
     logs: Logs,
 }
 
@@ -35,8 +35,11 @@ impl OtelScope {
         Self(context)
     }
 
-    fn span_id(&self) -> SpanId {
-        self.0.span().span_context().span_id()
+    /// The current context if it lies in the same component.
+    fn nearer_context(&self) -> Option<Context> {
+        let component = |context: &Context| context.get::<Inside>().map(|inside| inside.span_id);
+        let own = component(&self.0);
+        Context::map_current(|current| (own.is_some() && component(current) == own).then(|| current.clone()))
     }
 }
 
@@ -48,10 +51,11 @@ impl SpanScope for OtelScope {
 
     fn headers(&self) -> Vec<(String, String)> {
         // A span of the user's own inside of the component is nearer than the component's.
-        let is_inside =
-            |current: &Context| current.get::<Inside>().map(|inside| inside.span_id) == Some(self.span_id());
-        let nearer = Context::map_current(|current| is_inside(current).then(|| current.clone()));
-        propagation::headers(nearer.as_ref().unwrap_or(&self.0))
+        propagation::headers(self.nearer_context().as_ref().unwrap_or(&self.0))
+    }
+
+    fn nearer(&self) -> Option<Arc<dyn SpanScope>> {
+        self.nearer_context().map(|context| Arc::new(Self(context)) as _)
     }
 }
 
@@ -102,7 +106,7 @@ pub(super) fn ambient_for(event: &Event) -> Option<Context> {
     Context::map_current(|current| current.get::<Inside>().is_some_and(belongs).then(|| current.clone()))
 }
 
-/// The span of the component that the current context lies in.
-pub(super) fn current_component() -> Option<SpanId> {
-    Context::map_current(|current| current.get::<Inside>().map(|inside| inside.span_id))
+/// The component that the current context lies in.
+pub(super) fn current_component() -> Option<Inside> {
+    Context::map_current(|current| current.get::<Inside>().cloned())
 }

@@ -31,6 +31,13 @@ impl Current {
         CURRENT.try_with(Clone::clone).ok()
     }
 
+    /// What is handed to another task: the component, and the nearest context inside of it.
+    fn for_another_task() -> Option<Self> {
+        let current = Self::get()?;
+        let nearer = current.span.as_ref().and_then(|span| span.nearer());
+        Some(Self { span: nearer.or(current.span), ..current })
+    }
+
     /// Polls a future inside this component, always.
     pub(super) async fn run<F: Future>(self, future: F) -> F::Output {
         let mut future = pin!(future);
@@ -65,7 +72,8 @@ pub fn trace_headers() -> Vec<(String, String)> {
     Current::get().and_then(|current| current.span).map(|span| span.headers()).unwrap_or_default()
 }
 
-/// Spawns a task whose spans and workflows nest under the component that calls this.
+/// Spawns a task whose spans and workflows nest under the component that calls this, in it under whatever span of the
+/// user's own is active.
 ///
 /// A bare [`tokio::spawn`] starts a trace of its own. Called outside of a component it is the same as that.
 ///
@@ -77,13 +85,13 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    match Current::get() {
+    match Current::for_another_task() {
         Some(current) => tokio::spawn(current.run(future)),
         None => tokio::spawn(future),
     }
 }
 
-/// Runs blocking work on Tokio's pool for it; its spans nest under the component that calls this.
+/// Runs blocking work on Tokio's pool for it; its spans nest where those of [`spawn`] do.
 ///
 /// # Panics
 ///
@@ -93,7 +101,7 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    match Current::get() {
+    match Current::for_another_task() {
         Some(current) => tokio::task::spawn_blocking(move || current.enter(work)),
         None => tokio::task::spawn_blocking(work),
     }

@@ -4,7 +4,6 @@ pub(crate) mod balance;
 pub(crate) mod recording;
 pub(crate) mod scenes;
 mod scripted_server;
-pub(crate) mod sink;
 pub(crate) mod spans;
 
 pub(crate) use balance::{assert_balanced, balance_faults};

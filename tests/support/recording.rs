@@ -40,8 +40,17 @@ impl Recording {
         Self::with(EventIdGenerator::default(), |mapper| mapper)
     }
 
-    /// With another id generator, and a mapper of other limits.
-    pub(crate) fn with(
+    /// With another id generator.
+    pub(crate) fn with_ids(ids: impl IdGenerator + 'static) -> Self {
+        Self::with(ids, |mapper| mapper)
+    }
+
+    /// With other limits.
+    pub(crate) fn limited(set_up: impl FnOnce(SpanMapper<SdkTracer>) -> SpanMapper<SdkTracer>) -> Self {
+        Self::with(EventIdGenerator::default(), set_up)
+    }
+
+    fn with(
         ids: impl IdGenerator + 'static,
         set_up: impl FnOnce(SpanMapper<SdkTracer>) -> SpanMapper<SdkTracer>,
     ) -> Self {

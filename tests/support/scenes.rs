@@ -17,7 +17,6 @@ pub(crate) struct Ran {
     pub(crate) result: Result<RunOutput, RunError>,
     pub(crate) events: Vec<Event>,
     pub(crate) spans: Spans,
-    pub(crate) recording: Recording,
 }
 
 /// Runs a workflow under a recording of its own and checks what holds of every run.
@@ -27,7 +26,7 @@ pub(crate) async fn run(workflow: &Workflow, input: impl Into<JsonValue>) -> Ran
     let result = runtime.execute(workflow, input).with_subscriber(recording.dispatch()).await;
     let events = history(&runtime).await;
     let spans = check_over(&recording, &events);
-    Ran { result, events, spans, recording }
+    Ran { result, events, spans }
 }
 
 /// Checks that the events balance, that no span is open and that each start has become one span; gives the spans.

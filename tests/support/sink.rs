@@ -15,7 +15,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use parking_lot::Mutex;
 use prost::Message as _;
 
-use super::Spans;
+use crate::support::Spans;
 
 /// What a collector does with a request.
 #[derive(Clone, Copy, Debug)]
@@ -107,7 +107,7 @@ impl Sink {
 
     /// All spans that have arrived.
     pub(crate) fn spans(&self) -> Spans {
-        Spans(self.requests().into_iter().flat_map(|request| Spans::of_request(request).0).collect())
+        spans_of(self.requests())
     }
 
     fn at(listener: &TcpListener, answers: impl IntoIterator<Item = Answer>) -> Self {
@@ -115,6 +115,12 @@ impl Sink {
         let state = Arc::new(State { requests: Mutex::default(), answers });
         Self { address: listener.local_addr().expect("it is bound"), state }
     }
+}
+
+/// The spans of requests, whatever resource and scope they are grouped under.
+pub(crate) fn spans_of(requests: impl IntoIterator<Item = ExportTraceServiceRequest>) -> Spans {
+    let resources = requests.into_iter().flat_map(|request| request.resource_spans);
+    Spans(resources.flat_map(|resource| resource.scope_spans).flat_map(|scope| scope.spans).collect())
 }
 
 struct Grpc(Arc<State>);

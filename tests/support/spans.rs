@@ -6,7 +6,6 @@ use std::{
 };
 
 use opentelemetry_proto::tonic::{
-    collector::trace::v1::ExportTraceServiceRequest,
     common::v1::{AnyValue, KeyValue, any_value::Value},
     trace::v1::{Span, span::Event, status::StatusCode},
 };
@@ -20,11 +19,6 @@ pub(crate) struct Spans(pub(crate) Vec<Span>);
 impl Spans {
     pub(crate) fn of(spans: Vec<SpanData>) -> Self {
         Self(spans.into_iter().map(Span::from).collect())
-    }
-
-    pub(crate) fn of_request(request: ExportTraceServiceRequest) -> Self {
-        let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
-        Self(scopes.flat_map(|scope| scope.spans).collect())
     }
 
     /// The one span of a name.
@@ -94,7 +88,11 @@ impl Spans {
             let Some(parent) = self.parent_of(span) else {
                 panic!("{} lies under a span that was not exported:\n{}", span.name, self.tree())
             };
-            assert!(span.start_time_unix_nano >= parent.start_time_unix_nano, "{} in {}", span.name, parent.name);
+            // The user's spans go by the wall clock, ours by one that never goes back.
+            let is_ours = |span| !attribute(span, "agent_runtime.component.id").is_null();
+            if is_ours(span) && is_ours(parent) {
+                assert!(span.start_time_unix_nano >= parent.start_time_unix_nano, "{} in {}", span.name, parent.name);
+            }
         }
     }
 

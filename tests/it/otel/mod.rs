@@ -1,1 +1,8 @@
 //! Events onto spans: the mapping, the layer, and what is exported.
+
+mod hand_made;
+mod layer;
+mod mapping;
+mod progress;
+mod replay;
+mod telemetry;

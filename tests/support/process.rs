@@ -1,0 +1,70 @@
+//! Processes with an environment of their own.
+
+use std::{
+    env,
+    io::Read,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// After this a process counts as hanging.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// What a process left behind.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) success: bool,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs an ignored test of this binary in a process of its own.
+#[track_caller]
+pub(crate) fn run_child(test: &str, variables: &[(&str, &str)]) -> Finished {
+    let mut command = Command::new(env::current_exe().expect("this binary has a path"));
+    command.args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"]);
+    let finished = finish(command, variables);
+    assert!(finished.stdout.contains("1 passed"), "{test} with {variables:?}: {finished:#?}");
+    finished
+}
+
+/// Runs a command without the `OTEL_*` and `OPENAI_*` variables of this process; panics if it hangs.
+#[track_caller]
+pub(crate) fn finish(mut command: Command, variables: &[(&str, &str)]) -> Finished {
+    for (name, _) in env::vars_os() {
+        if ["OTEL_", "OPENAI_", "AGENT_RUNTIME_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
+    command.env("RUST_BACKTRACE", "0").envs(variables.iter().copied());
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let stdout = read(child.stdout.take());
+    let stderr = read(child.stderr.take());
+    let started = Instant::now();
+    let mut hangs = false;
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("it is our child") {
+            break status;
+        }
+        if started.elapsed() > DEADLINE && !hangs {
+            hangs = true;
+            child.kill().expect("it is our child");
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    let text = |reader: thread::JoinHandle<String>| reader.join().expect("the output is read");
+    let finished = Finished { success: status.success(), stdout: text(stdout), stderr: text(stderr) };
+    assert!(!hangs, "{command:?} hangs: {finished:#?}");
+    finished
+}
+
+fn read(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
+    let mut pipe = pipe.expect("it is piped");
+    thread::spawn(move || {
+        let mut text = Vec::new();
+        pipe.read_to_end(&mut text).expect("a pipe can be read");
+        String::from_utf8_lossy(&text).into_owned()
+    })
+}
