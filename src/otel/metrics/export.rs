@@ -58,7 +58,7 @@ pub(in crate::otel) struct Finishing {
     deadline: Instant,
 }
 
-/// Polls an exporter inside the runtime that its connections need, with `tracing` off.
+/// Polls an exporter inside the runtime of its connections, as the reader's thread is in none, and with `tracing` off.
 struct InRuntime<E> {
     inner: E,
     runtime: Option<Handle>,
