@@ -13,7 +13,6 @@ use opentelemetry_sdk::{
         BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanExporter, SpanProcessor, TracerProviderBuilder,
     },
 };
-use tokio::runtime::{Handle, Runtime};
 
 use super::{
     ContentCapture, ContentPolicy, DEFAULT_MAX_PROGRESS_EVENTS, DEFAULT_SHUTDOWN_TIMEOUT, EventIdGenerator, Redactor,
@@ -22,7 +21,7 @@ use super::{
     log_export::{self, LogsBuilder},
     metrics::{MetricsExport, MetricsSetup},
     names,
-    transport::{export_runtime, exports_over_otlp, protocol_from_env},
+    transport::{ExportRuntime, exports_over_otlp, protocol_from_env},
 };
 
 /// How many ended spans wait for their export by default; one that finds the queue full is dropped and counted.
@@ -44,7 +43,7 @@ pub struct TelemetryBuilder {
     queue_size: Option<usize>,
     max_progress_events: u32,
     shutdown_timeout: Duration,
-    runtime: Option<Runtime>,
+    pub(super) runtime: Option<ExportRuntime>,
     content: ContentPolicy,
     unknown_capture: Option<UnknownContentCapture>,
     logs: LogsBuilder,
@@ -140,7 +139,7 @@ impl TelemetryBuilder {
         if self.content.capture().is_in_events() && exports_over_otlp("OTEL_LOGS_EXPORTER")? {
             let protocol = log_export::protocol()?;
             let runtime = (protocol == Protocol::Grpc).then(|| self.grpc_runtime()).transpose()?;
-            let inside = runtime.as_ref().map(Handle::enter);
+            let inside = runtime.as_ref().map(ExportRuntime::enter);
             let exporter = log_export::otlp_exporter(protocol)?;
             drop(inside);
             self = self.with_log_exporter(exporter);
@@ -158,8 +157,7 @@ impl TelemetryBuilder {
     /// Sends every log event to an exporter as well, through a queue of its own. There are none unless
     /// [content](Self::with_content_capture) is captured in events.
     pub fn with_log_exporter(mut self, exporter: impl LogExporter + 'static) -> Self {
-        let runtime = self.runtime.as_ref().map(|runtime| runtime.handle().clone());
-        self.logs = self.logs.add_exporter(exporter, runtime, &self.content);
+        self.logs = self.logs.add_exporter(exporter, self.runtime.clone(), &self.content);
         self
     }
 
@@ -182,7 +180,7 @@ impl TelemetryBuilder {
         let from_env = env::var("OTEL_BSP_MAX_QUEUE_SIZE").ok().and_then(|size| size.parse().ok());
         let queue_size = self.queue_size.or(from_env).unwrap_or(DEFAULT_QUEUE_SIZE);
         let queue = Arc::new(Queue::new(queue_size, Arc::clone(&self.counts)));
-        let exporter = CountingExporter { inner: exporter, queue: Arc::clone(&queue), runtime: self.runtime_handle() };
+        let exporter = CountingExporter { inner: exporter, queue: Arc::clone(&queue), runtime: self.runtime.clone() };
         let mut config = BatchConfigBuilder::default().with_max_queue_size(queue_size);
         if self.content.capture().is_on_spans() && env::var_os("OTEL_BSP_MAX_EXPORT_BATCH_SIZE").is_none() {
             config = config.with_max_export_batch_size(self.content.batch_size());
@@ -237,24 +235,18 @@ impl TelemetryBuilder {
             owns_provider,
             shutdown_timeout: self.shutdown_timeout,
             is_shut_down: false,
-            runtime: self.runtime,
             logs,
             unknown_capture: self.unknown_capture,
         }
     }
 
     /// The runtime of the gRPC connections of all signals.
-    pub(super) fn grpc_runtime(&mut self) -> Result<Handle, TelemetryError> {
+    pub(super) fn grpc_runtime(&mut self) -> Result<ExportRuntime, TelemetryError> {
         let runtime = match self.runtime.take() {
             Some(runtime) => runtime,
-            None => export_runtime()?,
+            None => ExportRuntime::start()?,
         };
-        Ok(self.runtime.insert(runtime).handle().clone())
-    }
-
-    /// That runtime, if there is one by now.
-    pub(super) fn runtime_handle(&self) -> Option<Handle> {
-        self.runtime.as_ref().map(|runtime| runtime.handle().clone())
+        Ok(self.runtime.insert(runtime).clone())
     }
 }
 

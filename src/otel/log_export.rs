@@ -20,12 +20,12 @@ use opentelemetry_sdk::{
         SdkLogRecord, SdkLoggerProvider,
     },
 };
-use tokio::runtime::Handle;
+use tracing::subscriber::NoSubscriber;
 
 use super::{
     ContentPolicy, DEFAULT_QUEUE_SIZE, Delivery, LogEmitter, TelemetryError,
     delivery::{Counts, Queue},
-    transport::protocol_from_env,
+    transport::{ExportRuntime, protocol_from_env},
 };
 
 /// Whether the environment wants gRPC for log events.
@@ -77,7 +77,7 @@ impl LogsBuilder {
     pub(super) fn add_exporter(
         self,
         exporter: impl LogExporter + 'static,
-        runtime: Option<Handle>,
+        runtime: Option<ExportRuntime>,
         content: &ContentPolicy,
     ) -> Self {
         let from_env = env::var("OTEL_BLRP_MAX_QUEUE_SIZE").ok().and_then(|size| size.parse().ok());
@@ -161,12 +161,13 @@ impl LogProcessor for CountingLogProcessor {
     }
 }
 
-/// Counts the log events that come out of the queue, and polls the exporter inside of its runtime if it needs one.
+/// Counts the log events that come out of the queue, and polls the exporter inside of its runtime if it needs one, with
+/// `tracing` off.
 #[derive(Debug)]
 struct CountingLogExporter<E> {
     inner: E,
     queue: Arc<Queue>,
-    runtime: Option<Handle>,
+    runtime: Option<ExportRuntime>,
 }
 
 impl<E: LogExporter> LogExporter for CountingLogExporter<E> {
@@ -174,7 +175,8 @@ impl<E: LogExporter> LogExporter for CountingLogExporter<E> {
         let records = batch.iter().count();
         let mut export = pin!(self.inner.export(batch));
         let result = poll_fn(|cx| {
-            let _runtime = self.runtime.as_ref().map(Handle::enter);
+            let _runtime = self.runtime.as_ref().map(ExportRuntime::enter);
+            let _quiet = tracing::subscriber::set_default(NoSubscriber::default());
             export.as_mut().poll(cx)
         })
         .await;

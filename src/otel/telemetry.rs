@@ -13,7 +13,6 @@ use opentelemetry_sdk::{
     trace::{SdkTracer, SdkTracerProvider},
 };
 use thiserror::Error;
-use tokio::runtime::Runtime;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::{
@@ -39,8 +38,6 @@ pub struct Telemetry {
     pub(super) owns_provider: bool,
     pub(super) shutdown_timeout: Duration,
     pub(super) is_shut_down: bool,
-    /// Carries the gRPC connections, which need a runtime that outlives the user's.
-    pub(super) runtime: Option<Runtime>,
     pub(super) logs: Option<Logs>,
     pub(super) unknown_capture: Option<UnknownContentCapture>,
 }
@@ -234,17 +231,6 @@ impl Telemetry {
         let metrics = metrics.map_or(Ok(()), Finishing::wait);
         let left = self.shutdown_timeout.saturating_sub(begun.elapsed());
         let logs = self.logs.as_ref().map_or(Ok(()), |logs| logs.finish(left));
-        let spans_in_time =
-            !matches!(&spans, Err(TelemetryError::Incomplete { source: Some(OTelSdkError::Timeout(_)), .. }));
-        let logs_in_time =
-            !matches!(&logs, Err(TelemetryError::IncompleteLogs { source: Some(OTelSdkError::Timeout(_)), .. }));
-        let in_time = spans_in_time && logs_in_time && !matches!(&metrics, Err(OTelSdkError::Timeout(_)));
-        match self.runtime.take() {
-            Some(runtime) if in_time => runtime.shutdown_background(),
-            // An exporter's thread still uses it, and would panic without.
-            Some(runtime) => std::mem::forget(runtime),
-            None => {}
-        }
         match (spans, metrics) {
             (Ok(delivery), Ok(())) => logs.map(|()| delivery),
             (Ok(delivery), Err(source)) => Err(TelemetryError::Metrics { delivery, source }),
