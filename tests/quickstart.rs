@@ -55,9 +55,9 @@ fn quickstart(arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
     finish(command, variables)
 }
 
-/// The variables that send the trace to a collector.
-fn variables<'a>(protocol: &'a str, url: &'a str) -> [(&'a str, &'a str); 2] {
-    [("OTEL_EXPORTER_OTLP_PROTOCOL", protocol), ("OTEL_EXPORTER_OTLP_ENDPOINT", url)]
+/// The variables that send the trace to a collector, which takes no metrics.
+fn variables<'a>(protocol: &'a str, url: &'a str) -> [(&'a str, &'a str); 3] {
+    [("OTEL_EXPORTER_OTLP_PROTOCOL", protocol), ("OTEL_EXPORTER_OTLP_ENDPOINT", url), ("OTEL_METRICS_EXPORTER", "none")]
 }
 
 fn collectors() -> [(&'static str, Sink); 2] {

@@ -192,6 +192,7 @@ fn word(text: Option<&str>) -> Option<&str> {
 mod tests {
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "the rows are literals")]
     fn check(given: JsonValue, expected: JsonValue) {
         assert_eq!(message(&given), expected, "{given}");
     }

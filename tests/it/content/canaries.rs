@@ -57,12 +57,13 @@ async fn run_all(export: &Export) {
         Ok(json!(0))
     });
     let agent = |server: &ScriptedServer| {
-        let model = OpenAiClient::builder("m").with_base_url(server.base_url()).with_api_key(KEY).build().unwrap();
+        let model =
+            OpenAiClient::builder("m").with_base_url(server.base_url()).with_api_key(KEY).build().expect("a client");
         let agent = Agent::builder("helper", Arc::new(model)).with_system_prompt(system);
         AgentStep::new(agent.with_tool(lookup.clone()).with_tool(count.clone()).build())
     };
     let workflow = Workflow::new("flow").add_step(agent(&server)).build();
-    export.runtime().execute(&workflow, prompt).await.unwrap();
+    export.runtime().execute(&workflow, prompt).await.expect("the run succeeds");
 
     // Servers that send back what they were asked, or half an answer, and a run that is given up amid the answer.
     let echo = json!({"detail": [{"loc": ["body"], "input": {"messages": [refused]}, "key": KEY}]});
@@ -70,7 +71,7 @@ async fn run_all(export: &Export) {
     for reply in [HttpReply::json(422, &echo), HttpReply::events().then(broken)] {
         let server = ScriptedServer::start([reply]).await;
         let workflow = Workflow::new("refused").add_step(agent(&server)).build();
-        export.runtime().execute(&workflow, refused).await.unwrap_err();
+        export.runtime().execute(&workflow, refused).await.expect_err("the model refuses");
     }
     let delta = format!("data: {{\"choices\": [{{\"delta\": {{\"content\": \"{answer}\"}}}}]}}\n\n");
     let server = ScriptedServer::start([HttpReply::events().then(delta).then_hang()]).await;
@@ -80,7 +81,7 @@ async fn run_all(export: &Export) {
     let run = runtime.execute(&workflow, prompt);
     tokio::select! {
         _ = run => panic!("the server hangs"),
-        _ = async { chunks.recv().await.unwrap() } => {}
+        _ = async { chunks.recv().await.expect("a chunk") } => {}
         () = tokio::time::sleep(Duration::from_secs(30)) => panic!("no chunk came"),
     }
 }

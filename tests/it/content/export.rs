@@ -22,10 +22,13 @@ use super::content_events;
 /// Says that the process is the one that the test started, and what it is to capture.
 const CHILD: &str = "AGENT_RUNTIME_TEST_CAPTURE";
 
+/// A path and what was posted to it.
+type Post = (String, Vec<u8>);
+
 /// An OTLP/HTTP server: what was posted, by path.
 struct Sink {
     port: u16,
-    posts: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    posts: Arc<Mutex<Vec<Post>>>,
 }
 
 impl Sink {
