@@ -13,7 +13,6 @@ use opentelemetry_sdk::{
     },
 };
 use rand::{RngExt as _, rngs::StdRng};
-use tokio::runtime::Handle;
 
 use super::{
     ContentCapture, ContentPolicy, DEFAULT_MAX_PROGRESS_EVENTS, DEFAULT_SHUTDOWN_TIMEOUT, EventIdGenerator, Redactor,
@@ -44,7 +43,7 @@ pub struct TelemetryBuilder {
     queue_size: Option<usize>,
     max_progress_events: u32,
     shutdown_timeout: Duration,
-    runtime: Option<ExportRuntime>,
+    pub(super) runtime: Option<ExportRuntime>,
     content: ContentPolicy,
     unknown_capture: Option<UnknownContentCapture>,
     pub(super) logs: LogsSetup,
@@ -155,7 +154,7 @@ impl TelemetryBuilder {
         let from_env = env::var("OTEL_BSP_MAX_QUEUE_SIZE").ok().and_then(|size| size.parse().ok());
         let queue_size = self.queue_size.or(from_env).unwrap_or(DEFAULT_QUEUE_SIZE);
         let queue = Arc::new(Queue::new(queue_size, Arc::clone(&self.counts)));
-        let exporter = CountingExporter { inner: exporter, queue: Arc::clone(&queue), runtime: self.runtime_handle() };
+        let exporter = CountingExporter { inner: exporter, queue: Arc::clone(&queue), runtime: self.runtime.clone() };
         let mut config = BatchConfigBuilder::default().with_max_queue_size(queue_size);
         if self.content.capture().is_on_spans() && env::var_os("OTEL_BSP_MAX_EXPORT_BATCH_SIZE").is_none() {
             config = config.with_max_export_batch_size(self.content.batch_size());
@@ -211,26 +210,18 @@ impl TelemetryBuilder {
             owns_provider,
             shutdown_timeout: self.shutdown_timeout,
             is_shut_down: false,
-            runtime: self.runtime,
             logs,
             unknown_capture: self.unknown_capture,
         }
     }
 
     /// The runtime of the gRPC connections of all signals.
-    pub(super) fn grpc_runtime(&mut self) -> Result<Handle, TelemetryError> {
+    pub(super) fn grpc_runtime(&mut self) -> Result<ExportRuntime, TelemetryError> {
         let runtime = match self.runtime.take() {
             Some(runtime) => runtime,
             None => ExportRuntime::start()?,
         };
-        let handle = runtime.handle();
-        self.runtime = Some(runtime);
-        Ok(handle)
-    }
-
-    /// That runtime, if there is one by now.
-    pub(super) fn runtime_handle(&self) -> Option<Handle> {
-        self.runtime.as_ref().map(ExportRuntime::handle)
+        Ok(self.runtime.insert(runtime).clone())
     }
 }
 
