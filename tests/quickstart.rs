@@ -55,9 +55,9 @@ fn quickstart(arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
     finish(command, variables)
 }
 
-/// The variables that send the trace to a collector.
-fn variables<'a>(protocol: &'a str, url: &'a str) -> [(&'a str, &'a str); 2] {
-    [("OTEL_EXPORTER_OTLP_PROTOCOL", protocol), ("OTEL_EXPORTER_OTLP_ENDPOINT", url)]
+/// The variables that send the trace to a collector, which takes no metrics.
+fn variables<'a>(protocol: &'a str, url: &'a str) -> [(&'a str, &'a str); 3] {
+    [("OTEL_EXPORTER_OTLP_PROTOCOL", protocol), ("OTEL_EXPORTER_OTLP_ENDPOINT", url), ("OTEL_METRICS_EXPORTER", "none")]
 }
 
 fn collectors() -> [(&'static str, Sink); 2] {
@@ -195,16 +195,16 @@ fn with_a_dead_collector_the_run_is_shown_and_the_loss_told() {
 #[test]
 fn bad_arguments_and_variables_are_refused_with_what_would_be_right() {
     let usage = "usage: quickstart [--trace-out FILE]";
-    let cases: [(&[&str], &[(&str, &str)], &str); 7] = [
-        (&["--trace-out"], &[], usage),
-        (&["--help"], &[], usage),
-        (&["trace.json"], &[], usage),
-        (&["--trace-out", "a", "b"], &[], usage),
-        (&[], &variables("http/json", "http://127.0.0.1:4318"), "OTEL_EXPORTER_OTLP_PROTOCOL"),
-        (&[], &[("OTEL_EXPORTER_OTLP_ENDPOINT", "not a URL")], "OTEL_EXPORTER_OTLP"),
-        (&[], &variables("grpc", "not a URL"), "OTEL_EXPORTER_OTLP"),
+    let cases = [
+        (vec!["--trace-out"], vec![], usage),
+        (vec!["--help"], vec![], usage),
+        (vec!["trace.json"], vec![], usage),
+        (vec!["--trace-out", "a", "b"], vec![], usage),
+        (vec![], variables("http/json", "http://127.0.0.1:4318").to_vec(), "OTEL_EXPORTER_OTLP_PROTOCOL"),
+        (vec![], vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "not a URL")], "OTEL_EXPORTER_OTLP"),
+        (vec![], variables("grpc", "not a URL").to_vec(), "OTEL_EXPORTER_OTLP"),
     ];
-    for (arguments, variables, expected) in cases {
+    for (arguments, variables, expected) in &cases {
         let finished = quickstart(arguments, variables);
         assert!(!finished.success, "{arguments:?} {variables:?}: {finished:#?}");
         assert!(finished.stderr.contains(expected), "{arguments:?} {variables:?}: {}", finished.stderr);

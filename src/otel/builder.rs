@@ -12,7 +12,7 @@ use opentelemetry_sdk::{
         BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanExporter, SpanProcessor, TracerProviderBuilder,
     },
 };
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 
 use super::{
     ContentCapture, ContentPolicy, DEFAULT_MAX_PROGRESS_EVENTS, DEFAULT_SHUTDOWN_TIMEOUT, EventIdGenerator, Redactor,
@@ -21,7 +21,7 @@ use super::{
     log_export::{LogsExport, LogsSetup},
     metrics::{MetricsExport, MetricsSetup},
     names,
-    transport::{export_runtime, exports_over_otlp, protocol_from_env},
+    transport::{ExportRuntime, exports_over_otlp, protocol_from_env},
 };
 
 /// How many ended spans wait for their export by default; one that finds the queue full is dropped and counted.
@@ -43,7 +43,7 @@ pub struct TelemetryBuilder {
     queue_size: Option<usize>,
     max_progress_events: u32,
     shutdown_timeout: Duration,
-    runtime: Option<Runtime>,
+    runtime: Option<ExportRuntime>,
     content: ContentPolicy,
     unknown_capture: Option<UnknownContentCapture>,
     pub(super) logs: LogsSetup,
@@ -219,14 +219,16 @@ impl TelemetryBuilder {
     pub(super) fn grpc_runtime(&mut self) -> Result<Handle, TelemetryError> {
         let runtime = match self.runtime.take() {
             Some(runtime) => runtime,
-            None => export_runtime()?,
+            None => ExportRuntime::start()?,
         };
-        Ok(self.runtime.insert(runtime).handle().clone())
+        let handle = runtime.handle();
+        self.runtime = Some(runtime);
+        Ok(handle)
     }
 
     /// That runtime, if there is one by now.
     pub(super) fn runtime_handle(&self) -> Option<Handle> {
-        self.runtime.as_ref().map(|runtime| runtime.handle().clone())
+        self.runtime.as_ref().map(ExportRuntime::handle)
     }
 }
 

@@ -73,15 +73,14 @@ impl<C: Open> OpenComponents<C> {
         self.components.get_mut(&number)
     }
 
-    /// The first of a workflow's components that is so, else the one opened last.
-    pub(super) fn first_or_newest(
-        &mut self,
-        workflow_id: &Option<String>,
-        is_so: impl Fn(&C) -> bool,
-    ) -> Option<&mut C> {
-        let numbers = self.by_workflow.get(workflow_id)?;
-        let is_so = |number: &&u64| self.components.get(*number).is_some_and(&is_so);
-        let number = *numbers.iter().find(is_so).or(numbers.last())?;
+    /// The components of a workflow, the one opened last first.
+    pub(super) fn newest(&self, workflow_id: &Option<String>) -> impl Iterator<Item = (u64, &C)> {
+        let numbers = self.by_workflow.get(workflow_id).map(Vec::as_slice).unwrap_or_default();
+        numbers.iter().rev().filter_map(|number| Some((*number, self.components.get(number)?)))
+    }
+
+    /// The component that [`newest`](Self::newest) gave with a number, to be changed.
+    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut C> {
         self.components.get_mut(&number)
     }
 
@@ -114,12 +113,6 @@ impl<C: Open> OpenComponents<C> {
                 .or_else(|| newest(Workflow)),
             System => None,
         }
-    }
-
-    /// A workflow's components, the one opened last first.
-    pub(super) fn newest(&self, workflow_id: &Option<String>) -> impl Iterator<Item = (u64, &C)> {
-        let numbers = self.by_workflow.get(workflow_id).map(Vec::as_slice).unwrap_or_default();
-        numbers.iter().rev().filter_map(|number| Some((*number, self.components.get(number)?)))
     }
 
     fn number_of(&self, event: &Event) -> Option<u64> {

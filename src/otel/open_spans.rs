@@ -84,6 +84,13 @@ impl OpenSpans {
         self.open.parent_of(event)
     }
 
+    /// The span of the workflow that the event's is nested in, if that one is over.
+    pub(super) fn ended_parent_of(&self, event: &Event) -> Option<SpanContext> {
+        let parent = event.parent_workflow_id.as_ref()?;
+        let (_, span) = self.ended.iter().rev().find(|(workflow_id, _)| workflow_id == parent)?;
+        Some(span.clone())
+    }
+
     /// The span that had a given id when the event was recorded, in the event's workflow or the one around it.
     pub(super) fn recorded(&self, event: &Event, span_id: SpanId) -> Option<&OpenSpan> {
         let mut around = self.open.newest(&event.workflow_id).chain(self.open.newest(&event.parent_workflow_id));
@@ -93,6 +100,7 @@ impl OpenSpans {
     /// The span that a system event concerns: the one that it was recorded with, else the one that it was said in, else
     /// the newest of its workflow.
     pub(super) fn concerned(&mut self, event: &Event, ambient: Option<Inside>) -> Option<&mut OpenSpan> {
+        let recorded = event.trace.map(|trace| trace.span_id);
         let said_in = ambient.filter(|inside| {
             event.workflow_id.is_none() || event.workflow_id.as_deref() == inside.workflow_id.as_deref()
         });
@@ -100,19 +108,14 @@ impl OpenSpans {
             Some(inside) => &inside.workflow_id.as_deref().map(str::to_owned),
             None => &event.workflow_id,
         };
-        let recorded = event.trace.map(|trace| trace.span_id);
-        let was_recorded = |span: &OpenSpan| recorded.is_some() && span.recorded == recorded;
         let said_in = said_in.map(|inside| SpanId::from_bytes(inside.span_id.to_bytes()));
-        let is_around = |span: &OpenSpan| Some(span.trace.span_id) == said_in;
-        let by_record = self.open.newest(workflow_id).any(|(_, span)| was_recorded(span));
-        self.open.first_or_newest(workflow_id, |span| if by_record { was_recorded(span) } else { is_around(span) })
-    }
-
-    /// The span of the workflow that the event's is nested in, if that one is over.
-    pub(super) fn ended_parent_of(&self, event: &Event) -> Option<SpanContext> {
-        let parent = event.parent_workflow_id.as_ref()?;
-        let (_, span) = self.ended.iter().rev().find(|(workflow_id, _)| workflow_id == parent)?;
-        Some(span.clone())
+        let find = |is_it: &dyn Fn(&OpenSpan) -> bool| {
+            self.open.newest(workflow_id).find_map(|(number, span)| is_it(span).then_some(number))
+        };
+        let number = find(&|span| recorded.is_some() && span.recorded == recorded)
+            .or_else(|| find(&|span| Some(span.trace.span_id) == said_in))
+            .or_else(|| find(&|_| true))?;
+        self.open.get_mut(number)
     }
 
     fn remember(&mut self, span: &OpenSpan) {

@@ -13,7 +13,6 @@ use opentelemetry_sdk::{
     trace::{SdkTracer, SdkTracerProvider},
 };
 use thiserror::Error;
-use tokio::runtime::Runtime;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::{
@@ -21,6 +20,7 @@ use super::{
     delivery::Counts,
     log_export::LogsExport,
     metrics::{Finishing, MetricsExport},
+    transport::ExportRuntime,
 };
 
 /// How long a shutdown waits for the backend by default.
@@ -40,7 +40,7 @@ pub struct Telemetry {
     pub(super) shutdown_timeout: Duration,
     pub(super) is_shut_down: bool,
     /// Carries the gRPC connections, which need a runtime that outlives the user's.
-    pub(super) runtime: Option<Runtime>,
+    pub(super) runtime: Option<ExportRuntime>,
     pub(super) logs: Option<LogsExport>,
     pub(super) unknown_capture: Option<UnknownContentCapture>,
 }
@@ -240,10 +240,8 @@ impl Telemetry {
             !matches!(&logs, Err(TelemetryError::IncompleteLogs { source: Some(OTelSdkError::Timeout(_)), .. }));
         let in_time = spans_in_time && logs_in_time && !matches!(&metrics, Err(OTelSdkError::Timeout(_)));
         match self.runtime.take() {
-            Some(runtime) if in_time => runtime.shutdown_background(),
-            // An exporter's thread still uses it, and would panic without.
-            Some(runtime) => std::mem::forget(runtime),
-            None => {}
+            Some(runtime) if !in_time => runtime.abandon(),
+            ended => drop(ended),
         }
         match (spans, metrics) {
             (Ok(delivery), Ok(())) => logs.map(|()| delivery),

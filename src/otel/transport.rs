@@ -3,7 +3,7 @@
 use std::env;
 
 use opentelemetry_otlp::{OTEL_EXPORTER_OTLP_PROTOCOL, Protocol};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tracing::subscriber::NoSubscriber;
 
 use super::TelemetryError;
@@ -32,16 +32,44 @@ pub(super) fn exports_over_otlp(variable: &'static str) -> Result<bool, Telemetr
     }
 }
 
-/// One thread for the exporter's connections, on which `tracing` is off, so that the bridge never observes itself.
-pub(super) fn export_runtime() -> Result<Runtime, TelemetryError> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .thread_name("agent-runtime-otlp")
-        .enable_all()
-        .on_thread_start(|| {
-            // Kept for the life of the thread, which does nothing else.
-            std::mem::forget(tracing::subscriber::set_default(NoSubscriber::default()));
-        })
-        .build()
-        .map_err(TelemetryError::Thread)
+/// One thread for the exporters' connections, on which `tracing` is off, so that the bridge never observes itself.
+///
+/// Its drop does not wait, which inside of the user's runtime would panic.
+#[derive(Debug)]
+pub(super) struct ExportRuntime {
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
+
+impl ExportRuntime {
+    pub(super) fn start() -> Result<Self, TelemetryError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("agent-runtime-otlp")
+            .enable_all()
+            .on_thread_start(|| {
+                // Kept for the life of the thread, which does nothing else.
+                std::mem::forget(tracing::subscriber::set_default(NoSubscriber::default()));
+            })
+            .build();
+        let runtime = runtime.map_err(TelemetryError::Thread)?;
+        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
+    }
+
+    pub(super) fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Leaves the thread to an exporter that still uses it and would panic without.
+    pub(super) fn abandon(mut self) {
+        std::mem::forget(self.runtime.take());
+    }
+}
+
+impl Drop for ExportRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }

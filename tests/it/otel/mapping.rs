@@ -51,6 +51,7 @@ fn described_flow() -> Workflow {
         completion_tokens: 7,
         total_tokens: 18,
         cached_tokens: Some(4),
+        cache_write_tokens: Some(3),
         reasoning_tokens: Some(2),
         ..Usage::default()
     };
@@ -161,6 +162,7 @@ async fn names_kinds_and_attributes_are_those_of_the_table() {
                 "gen_ai.usage.input_tokens": 11,
                 "gen_ai.usage.output_tokens": 7,
                 "gen_ai.usage.cache_read.input_tokens": 4,
+                "gen_ai.usage.cache_write.input_tokens": 3,
                 "gen_ai.usage.reasoning.output_tokens": 2,
                 "agent_runtime.llm.chunk_count": 3,
             })),
