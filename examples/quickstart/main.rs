@@ -64,11 +64,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn set_up_telemetry(spans: &InMemorySpanExporter) -> Result<Telemetry, Box<dyn Error>> {
-    let mut telemetry = Telemetry::builder("quickstart").with_span_processor(SimpleSpanProcessor::new(spans.clone()));
+    let mut telemetry = Telemetry::builder("quickstart")
+        .with_content_capture_from_env()
+        .with_span_processor(SimpleSpanProcessor::new(spans.clone()));
     if is_set("OTEL_EXPORTER_OTLP_ENDPOINT") {
         telemetry = telemetry.with_otlp_from_env()?;
     }
-    Ok(telemetry.build())
+    let telemetry = telemetry.build();
+    if let Some(unknown) = telemetry.unknown_capture() {
+        println!("{unknown}");
+    }
+    Ok(telemetry)
 }
 
 fn choose_model() -> Result<Arc<dyn ChatModel>, Box<dyn Error>> {

@@ -16,9 +16,11 @@ use opentelemetry_sdk::{
     error::OTelSdkResult,
     trace::{BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor},
 };
-use tokio::runtime::Handle;
+use tracing::subscriber::NoSubscriber;
 
-/// What became of the spans of a process so far.
+use super::transport::ExportRuntime;
+
+/// What became of the spans, or of the log events, of a process so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivery {
@@ -33,7 +35,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Spans that are still in the queue or did not fit into it; after a shutdown, those that were not sent.
+    /// Those that are still in the queue or did not fit into it; after a shutdown, those that were not sent.
     #[must_use]
     pub const fn unsent(&self) -> u64 {
         self.ended.saturating_sub(self.exported + self.failed)
@@ -48,7 +50,7 @@ pub(super) struct Counts {
     dropped: AtomicU64,
 }
 
-/// The room for spans, or log events, between a processor and its exporter.
+/// The room for spans, or for log events, between a processor and its exporter.
 ///
 /// The SDK drops what does not fit and tells nobody how much it was, so what is on its way is counted here, and a span
 /// for which there is no room does not get as far as the SDK's own queue, which is as large and so never full.
@@ -125,12 +127,13 @@ impl SpanProcessor for CountingProcessor {
     }
 }
 
-/// Counts the spans that come out of the queue, and polls the exporter inside its runtime if it needs one.
+/// Counts the spans that come out of the queue, and polls the exporter inside its runtime if it needs one, with `tracing`
+/// off.
 #[derive(Debug)]
 pub(super) struct CountingExporter<E> {
     pub(super) inner: E,
     pub(super) queue: Arc<Queue>,
-    pub(super) runtime: Option<Handle>,
+    pub(super) runtime: Option<ExportRuntime>,
 }
 
 impl<E: SpanExporter> SpanExporter for CountingExporter<E> {
@@ -138,7 +141,8 @@ impl<E: SpanExporter> SpanExporter for CountingExporter<E> {
         let spans = batch.len();
         let mut export = pin!(self.inner.export(batch));
         let result = poll_fn(|cx| {
-            let _runtime = self.runtime.as_ref().map(Handle::enter);
+            let _runtime = self.runtime.as_ref().map(ExportRuntime::enter);
+            let _quiet = tracing::subscriber::set_default(NoSubscriber::default());
             export.as_mut().poll(cx)
         })
         .await;

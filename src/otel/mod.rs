@@ -98,7 +98,8 @@
 //! [`EventStream::get_events`](crate::event::EventStream::get_events) or a store. Content of a trace that is not sampled
 //! is neither serialized nor exported.
 //!
-//! Every text of an event, content or not, passes the [`Redactor`], if one is set, before a span or a log event gets it.
+//! Every text of an event, content or not, passes the [`Redactor`], if one is set, before a span, a log event or a metric
+//! gets it. [`PatternRedactor`] is a ready one.
 
 #[cfg(feature = "otlp")]
 mod builder;
@@ -139,6 +140,8 @@ pub use content::{
 pub use delivery::Delivery;
 pub use ids::EventIdGenerator;
 pub use layer::OtelLayer;
+#[cfg(feature = "otlp")]
+pub use log_export::DEFAULT_LOG_QUEUE_SIZE;
 pub use mapper::{DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, Observed, SpanMapper};
 pub use metrics::{
     DEFAULT_MAX_COMPONENT_AGE, DEFAULT_MAX_LABEL_VALUES, DEFAULT_MAX_OPEN_COMPONENTS, MetricsRecorder, Price,

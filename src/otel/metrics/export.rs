@@ -22,11 +22,14 @@ use opentelemetry_sdk::{
     },
     trace::SdkTracer,
 };
-use tokio::runtime::Handle;
 use tracing::subscriber::NoSubscriber;
 
 use super::{MetricsRecorder, PriceTable, process};
-use crate::otel::{SpanMapper, TelemetryBuilder, TelemetryError, delivery::Counts, transport::protocol_from_env};
+use crate::otel::{
+    ContentPolicy, SpanMapper, TelemetryBuilder, TelemetryError,
+    delivery::Counts,
+    transport::{ExportRuntime, protocol_from_env},
+};
 
 /// What the builder is told about metrics.
 #[derive(Default)]
@@ -59,7 +62,7 @@ pub(in crate::otel) struct Finishing {
 /// Polls an exporter inside the runtime of its connections, as the reader's thread is in none, and with `tracing` off.
 struct InRuntime<E> {
     inner: E,
-    runtime: Option<Handle>,
+    runtime: Option<ExportRuntime>,
 }
 
 /// How metrics are exported.
@@ -67,7 +70,7 @@ impl TelemetryBuilder {
     /// Sends all metrics to an exporter as well, every [`with_metric_interval`](Self::with_metric_interval) and at the
     /// end.
     pub fn with_metric_exporter(mut self, exporter: impl PushMetricExporter) -> Self {
-        let exporter = InRuntime { inner: exporter, runtime: self.runtime_handle() };
+        let exporter = InRuntime { inner: exporter, runtime: self.runtime.clone() };
         let interval = self.metrics.interval;
         self.metrics.readers.push(Box::new(move |provider| {
             // Zero keeps the default.
@@ -133,6 +136,7 @@ impl MetricsExport {
         setup: MetricsSetup,
         resource: impl FnOnce() -> Resource,
         scope: InstrumentationScope,
+        content: ContentPolicy,
         counts: &Arc<Counts>,
         mapper: &Arc<SpanMapper<SdkTracer>>,
     ) -> Option<Self> {
@@ -146,7 +150,7 @@ impl MetricsExport {
         });
         let meter = provider.meter_with_scope(scope);
         process::observe_spans(&meter, counts, mapper);
-        let mut recorder = MetricsRecorder::new(meter).with_legacy_metrics(setup.legacy);
+        let mut recorder = MetricsRecorder::new(meter).with_legacy_metrics(setup.legacy).with_content(content);
         if let Some(prices) = setup.prices {
             recorder = recorder.with_prices(prices);
         }
@@ -198,7 +202,7 @@ impl<E: PushMetricExporter> PushMetricExporter for InRuntime<E> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         let mut export = pin!(self.inner.export(metrics));
         poll_fn(|cx| {
-            let _runtime = self.runtime.as_ref().map(Handle::enter);
+            let _runtime = self.runtime.as_ref().map(ExportRuntime::enter);
             let _quiet = tracing::subscriber::set_default(NoSubscriber::default());
             export.as_mut().poll(cx)
         })

@@ -18,7 +18,9 @@ use super::{
 };
 use crate::{
     event::{Event, EventData, EventScope, EventType},
-    otel::{DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, mapping, names, open_components::OpenComponents},
+    otel::{
+        ContentPolicy, DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, mapping, names, open_components::OpenComponents,
+    },
 };
 
 /// How many components may be open at once by default; beyond it the oldest counts as interrupted.
@@ -90,6 +92,13 @@ impl MetricsRecorder {
     #[must_use]
     pub fn with_max_label_values(mut self, values: usize) -> Self {
         self.guard.set_max_values(values);
+        self
+    }
+
+    /// Sets what names pass before they leave the process: the policy's redactor. By default, nothing is redacted.
+    #[must_use]
+    pub fn with_content(mut self, content: ContentPolicy) -> Self {
+        self.guard.set_content(content);
         self
     }
 
