@@ -57,7 +57,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             }
         }
         Ok(_) => println!("\nSet OTEL_EXPORTER_OTLP_ENDPOINT to export this trace, to Jaeger for example."),
-        Err(error) => println!("\nThe trace was not exported in full: {error}"),
+        Err(error) => println!("\nNot everything was exported: {error}"),
     }
     result?;
     Ok(())

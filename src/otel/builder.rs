@@ -2,7 +2,7 @@
 
 use std::{env, fmt, sync::Arc, time::Duration};
 
-use opentelemetry::{InstrumentationScope, Key, trace::TracerProvider as _};
+use opentelemetry::{InstrumentationScope, Key, KeyValue, trace::TracerProvider as _};
 use opentelemetry_otlp::{
     OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, Protocol, SpanExporter as OtlpExporter, WithExportConfig as _,
 };
@@ -12,7 +12,7 @@ use opentelemetry_sdk::{
         BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanExporter, SpanProcessor, TracerProviderBuilder,
     },
 };
-use tokio::runtime::Handle;
+use rand::{RngExt as _, rngs::StdRng};
 
 use super::{
     ContentCapture, ContentPolicy, DEFAULT_MAX_PROGRESS_EVENTS, DEFAULT_SHUTDOWN_TIMEOUT, EventIdGenerator, Redactor,
@@ -43,7 +43,7 @@ pub struct TelemetryBuilder {
     queue_size: Option<usize>,
     max_progress_events: u32,
     shutdown_timeout: Duration,
-    runtime: Option<ExportRuntime>,
+    pub(super) runtime: Option<ExportRuntime>,
     content: ContentPolicy,
     unknown_capture: Option<UnknownContentCapture>,
     pub(super) logs: LogsSetup,
@@ -154,7 +154,7 @@ impl TelemetryBuilder {
         let from_env = env::var("OTEL_BSP_MAX_QUEUE_SIZE").ok().and_then(|size| size.parse().ok());
         let queue_size = self.queue_size.or(from_env).unwrap_or(DEFAULT_QUEUE_SIZE);
         let queue = Arc::new(Queue::new(queue_size, Arc::clone(&self.counts)));
-        let exporter = CountingExporter { inner: exporter, queue: Arc::clone(&queue), runtime: self.runtime_handle() };
+        let exporter = CountingExporter { inner: exporter, queue: Arc::clone(&queue), runtime: self.runtime.clone() };
         let mut config = BatchConfigBuilder::default().with_max_queue_size(queue_size);
         if self.content.capture().is_on_spans() && env::var_os("OTEL_BSP_MAX_EXPORT_BATCH_SIZE").is_none() {
             config = config.with_max_export_batch_size(self.content.batch_size());
@@ -189,7 +189,8 @@ impl TelemetryBuilder {
     /// Starts the export.
     pub fn build(self) -> Telemetry {
         let owns_provider = self.provider.is_none();
-        let resource = || resource(&self.service_name);
+        let resource = resource(&self.service_name);
+        let resource = || resource.clone();
         let provider = self.provider.unwrap_or_else(|| {
             self.processors.with_id_generator(EventIdGenerator::default()).with_resource(resource()).build()
         });
@@ -209,26 +210,18 @@ impl TelemetryBuilder {
             owns_provider,
             shutdown_timeout: self.shutdown_timeout,
             is_shut_down: false,
-            runtime: self.runtime,
             logs,
             unknown_capture: self.unknown_capture,
         }
     }
 
     /// The runtime of the gRPC connections of all signals.
-    pub(super) fn grpc_runtime(&mut self) -> Result<Handle, TelemetryError> {
+    pub(super) fn grpc_runtime(&mut self) -> Result<ExportRuntime, TelemetryError> {
         let runtime = match self.runtime.take() {
             Some(runtime) => runtime,
             None => ExportRuntime::start()?,
         };
-        let handle = runtime.handle();
-        self.runtime = Some(runtime);
-        Ok(handle)
-    }
-
-    /// That runtime, if there is one by now.
-    pub(super) fn runtime_handle(&self) -> Option<Handle> {
-        self.runtime.as_ref().map(ExportRuntime::handle)
+        Ok(self.runtime.insert(runtime).clone())
     }
 }
 
@@ -238,14 +231,23 @@ fn progress_limit(default: u32) -> u32 {
     limit.map_or(default, |limit| default.min(limit / 4 * 3))
 }
 
+/// What the environment says of this process, with a name and an id where it says none.
+///
+/// Without the id, two processes of one service send the same series, and a backend keeps one of them.
 fn resource(service_name: &str) -> Resource {
     let detected = Resource::builder().build();
     let named = detected.get(&Key::from_static_str("service.name"));
-    if named.is_some_and(|name| !name.as_str().starts_with("unknown_service")) {
-        detected
-    } else {
-        Resource::builder().with_service_name(service_name.to_owned()).build()
+    let is_named = named.is_some_and(|name| !name.as_str().starts_with("unknown_service"));
+    let has_id = detected.get(&Key::from_static_str(names::SERVICE_INSTANCE_ID)).is_some();
+    let mut resource = Resource::builder();
+    if !is_named {
+        resource = resource.with_service_name(service_name.to_owned());
     }
+    if !has_id {
+        let id = uuid::Builder::from_random_bytes(rand::make_rng::<StdRng>().random()).into_uuid();
+        resource = resource.with_attribute(KeyValue::new(names::SERVICE_INSTANCE_ID, id.to_string()));
+    }
+    resource.build()
 }
 
 impl fmt::Debug for TelemetryBuilder {

@@ -16,7 +16,9 @@ use opentelemetry_sdk::{
     error::OTelSdkResult,
     trace::{BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor},
 };
-use tokio::runtime::Handle;
+use tracing::subscriber::NoSubscriber;
+
+use super::transport::ExportRuntime;
 
 /// What became of the spans, or of the log events, of a process so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,12 +127,13 @@ impl SpanProcessor for CountingProcessor {
     }
 }
 
-/// Counts the spans that come out of the queue, and polls the exporter inside its runtime if it needs one.
+/// Counts the spans that come out of the queue, and polls the exporter inside its runtime if it needs one, with `tracing`
+/// off.
 #[derive(Debug)]
 pub(super) struct CountingExporter<E> {
     pub(super) inner: E,
     pub(super) queue: Arc<Queue>,
-    pub(super) runtime: Option<Handle>,
+    pub(super) runtime: Option<ExportRuntime>,
 }
 
 impl<E: SpanExporter> SpanExporter for CountingExporter<E> {
@@ -138,7 +141,8 @@ impl<E: SpanExporter> SpanExporter for CountingExporter<E> {
         let spans = batch.len();
         let mut export = pin!(self.inner.export(batch));
         let result = poll_fn(|cx| {
-            let _runtime = self.runtime.as_ref().map(Handle::enter);
+            let _runtime = self.runtime.as_ref().map(ExportRuntime::enter);
+            let _quiet = tracing::subscriber::set_default(NoSubscriber::default());
             export.as_mut().poll(cx)
         })
         .await;

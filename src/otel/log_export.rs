@@ -20,13 +20,12 @@ use opentelemetry_sdk::{
         SdkLogRecord, SdkLoggerProvider,
     },
 };
-use tokio::runtime::Handle;
 use tracing::subscriber::NoSubscriber;
 
 use super::{
     ContentPolicy, Delivery, LogEmitter, TelemetryBuilder, TelemetryError,
     delivery::{Counts, Queue},
-    transport::protocol_from_env,
+    transport::{ExportRuntime, protocol_from_env},
 };
 
 /// How many log events wait for their export by default; one that finds the queue full is dropped and counted.
@@ -66,7 +65,7 @@ struct CountingProcessor {
 struct CountingExporter<E> {
     inner: E,
     queue: Arc<Queue>,
-    runtime: Option<Handle>,
+    runtime: Option<ExportRuntime>,
 }
 
 /// How log events are exported. There are none unless [content](Self::with_content_capture) is captured in events.
@@ -82,7 +81,7 @@ impl TelemetryBuilder {
 
     /// Sends every log event to an exporter as well, through a queue of its own.
     pub fn with_log_exporter(mut self, exporter: impl LogExporter + 'static) -> Self {
-        let (counts, runtime) = (Arc::clone(&self.logs.counts), self.runtime_handle());
+        let (counts, runtime) = (Arc::clone(&self.logs.counts), self.runtime.clone());
         self.logs.processors.push(Box::new(move |provider, content| {
             let from_env = env::var("OTEL_BLRP_MAX_QUEUE_SIZE").ok().and_then(|size| size.parse().ok());
             let queue_size = from_env.unwrap_or(DEFAULT_LOG_QUEUE_SIZE);
@@ -189,7 +188,7 @@ impl<E: LogExporter> LogExporter for CountingExporter<E> {
         let records = batch.iter().count();
         let mut export = pin!(self.inner.export(batch));
         let result = poll_fn(|cx| {
-            let _runtime = self.runtime.as_ref().map(Handle::enter);
+            let _runtime = self.runtime.as_ref().map(ExportRuntime::enter);
             let _quiet = tracing::subscriber::set_default(NoSubscriber::default());
             export.as_mut().poll(cx)
         })

@@ -20,7 +20,6 @@ use super::{
     delivery::Counts,
     log_export::LogsExport,
     metrics::{Finishing, MetricsExport},
-    transport::ExportRuntime,
 };
 
 /// How long a shutdown waits for the backend by default.
@@ -39,8 +38,6 @@ pub struct Telemetry {
     pub(super) owns_provider: bool,
     pub(super) shutdown_timeout: Duration,
     pub(super) is_shut_down: bool,
-    /// Carries the gRPC connections, which need a runtime that outlives the user's.
-    pub(super) runtime: Option<ExportRuntime>,
     pub(super) logs: Option<LogsExport>,
     pub(super) unknown_capture: Option<UnknownContentCapture>,
 }
@@ -123,6 +120,9 @@ pub enum TelemetryError {
 
 impl Telemetry {
     /// Sets up the export under a service name, which `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` override.
+    ///
+    /// Each call also gives a random `service.instance.id`, unless `OTEL_RESOURCE_ATTRIBUTES` has one, so that the metrics
+    /// of several processes of one service add up.
     pub fn builder(service_name: impl Into<String>) -> TelemetryBuilder {
         TelemetryBuilder::new(service_name.into())
     }
@@ -234,15 +234,6 @@ impl Telemetry {
         let left = self.shutdown_timeout.saturating_sub(begun.elapsed());
         let logs = self.logs.as_ref().map_or(Ok(()), |logs| logs.finish(left));
         let metrics = metrics.map_or(Ok(()), Finishing::wait);
-        let spans_in_time =
-            !matches!(&spans, Err(TelemetryError::Incomplete { source: Some(OTelSdkError::Timeout(_)), .. }));
-        let logs_in_time =
-            !matches!(&logs, Err(TelemetryError::IncompleteLogs { source: Some(OTelSdkError::Timeout(_)), .. }));
-        let in_time = spans_in_time && logs_in_time && !matches!(&metrics, Err(OTelSdkError::Timeout(_)));
-        match self.runtime.take() {
-            Some(runtime) if !in_time => runtime.abandon(),
-            ended => drop(ended),
-        }
         match (spans, metrics) {
             (Ok(delivery), Ok(())) => logs.map(|()| delivery),
             (Ok(delivery), Err(source)) => Err(TelemetryError::Metrics { delivery, source }),

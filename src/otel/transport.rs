@@ -1,9 +1,9 @@
 //! What the exporters of all signals share: the protocol and the thread for gRPC.
 
-use std::env;
+use std::{env, sync::Arc};
 
 use opentelemetry_otlp::{OTEL_EXPORTER_OTLP_PROTOCOL, Protocol};
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::{EnterGuard, Runtime};
 use tracing::subscriber::NoSubscriber;
 
 use super::TelemetryError;
@@ -34,12 +34,13 @@ pub(super) fn exports_over_otlp(variable: &'static str) -> Result<bool, Telemetr
 
 /// One thread for the exporters' connections, on which `tracing` is off, so that the bridge never observes itself.
 ///
-/// Its drop does not wait, which inside of the user's runtime would panic.
+/// It ends with the last clone. Each exporter holds one, since a shutdown that runs out of time leaves exporters behind
+/// that are still at work, and their timers panic once the runtime is gone.
+#[derive(Clone, Debug)]
+pub(super) struct ExportRuntime(Arc<Owned>);
+
 #[derive(Debug)]
-pub(super) struct ExportRuntime {
-    handle: Handle,
-    runtime: Option<Runtime>,
-}
+struct Owned(Option<Runtime>);
 
 impl ExportRuntime {
     pub(super) fn start() -> Result<Self, TelemetryError> {
@@ -51,24 +52,21 @@ impl ExportRuntime {
                 // Kept for the life of the thread, which does nothing else.
                 std::mem::forget(tracing::subscriber::set_default(NoSubscriber::default()));
             })
-            .build();
-        let runtime = runtime.map_err(TelemetryError::Thread)?;
-        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
+            .build()
+            .map_err(TelemetryError::Thread)?;
+        Ok(Self(Arc::new(Owned(Some(runtime)))))
     }
 
-    pub(super) fn handle(&self) -> Handle {
-        self.handle.clone()
-    }
-
-    /// Leaves the thread to an exporter that still uses it and would panic without.
-    pub(super) fn abandon(mut self) {
-        std::mem::forget(self.runtime.take());
+    /// Makes it the current runtime of this thread.
+    pub(super) fn enter(&self) -> Option<EnterGuard<'_>> {
+        self.0.0.as_ref().map(Runtime::enter)
     }
 }
 
-impl Drop for ExportRuntime {
+impl Drop for Owned {
     fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
+        // A runtime's own drop blocks, which Tokio forbids in an async context, where the user may well be.
+        if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
     }

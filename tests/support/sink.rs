@@ -8,9 +8,15 @@ use std::{
     thread,
 };
 
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
-    trace_service_server::{TraceService, TraceServiceServer},
+use opentelemetry_proto::tonic::collector::{
+    metrics::v1::{
+        ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+        metrics_service_server::{MetricsService, MetricsServiceServer},
+    },
+    trace::v1::{
+        ExportTraceServiceRequest, ExportTraceServiceResponse,
+        trace_service_server::{TraceService, TraceServiceServer},
+    },
 };
 use parking_lot::Mutex;
 use prost::Message as _;
@@ -63,7 +69,8 @@ impl Sink {
     pub(crate) fn grpc() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let sink = Self::at(&listener, []);
-        let service = TraceServiceServer::new(Grpc(Arc::clone(&sink.state)));
+        let traces = TraceServiceServer::new(Grpc(Arc::clone(&sink.state)));
+        let metrics = MetricsServiceServer::new(Grpc(Arc::clone(&sink.state)));
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
             runtime.block_on(async {
@@ -71,7 +78,8 @@ impl Sink {
                 let listener = tokio::net::TcpListener::from_std(listener).expect("the socket takes it");
                 let incoming = tonic::transport::server::TcpIncoming::from(listener);
                 tonic::transport::Server::builder()
-                    .add_service(service)
+                    .add_service(traces)
+                    .add_service(metrics)
                     .serve_with_incoming(incoming)
                     .await
                     .expect("the server runs");
@@ -133,6 +141,16 @@ impl TraceService for Grpc {
     ) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
         self.0.requests.lock().push(request.into_inner());
         Ok(tonic::Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for Grpc {
+    async fn export(
+        &self,
+        _: tonic::Request<ExportMetricsServiceRequest>,
+    ) -> Result<tonic::Response<ExportMetricsServiceResponse>, tonic::Status> {
+        Ok(tonic::Response::new(ExportMetricsServiceResponse::default()))
     }
 }
 

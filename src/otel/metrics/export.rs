@@ -22,12 +22,13 @@ use opentelemetry_sdk::{
     },
     trace::SdkTracer,
 };
-use tokio::runtime::Handle;
 use tracing::subscriber::NoSubscriber;
 
 use super::{MetricsRecorder, PriceTable, process};
 use crate::otel::{
-    ContentPolicy, SpanMapper, TelemetryBuilder, TelemetryError, delivery::Counts, transport::protocol_from_env,
+    ContentPolicy, SpanMapper, TelemetryBuilder, TelemetryError,
+    delivery::Counts,
+    transport::{ExportRuntime, protocol_from_env},
 };
 
 /// What the builder is told about metrics.
@@ -58,10 +59,10 @@ pub(in crate::otel) struct Finishing {
     deadline: Instant,
 }
 
-/// Polls an exporter inside the runtime that its connections need, with `tracing` off.
+/// Polls an exporter inside the runtime of its connections, as the reader's thread is in none, and with `tracing` off.
 struct InRuntime<E> {
     inner: E,
-    runtime: Option<Handle>,
+    runtime: Option<ExportRuntime>,
 }
 
 /// How metrics are exported.
@@ -69,7 +70,7 @@ impl TelemetryBuilder {
     /// Sends all metrics to an exporter as well, every [`with_metric_interval`](Self::with_metric_interval) and at the
     /// end.
     pub fn with_metric_exporter(mut self, exporter: impl PushMetricExporter) -> Self {
-        let exporter = InRuntime { inner: exporter, runtime: self.runtime_handle() };
+        let exporter = InRuntime { inner: exporter, runtime: self.runtime.clone() };
         let interval = self.metrics.interval;
         self.metrics.readers.push(Box::new(move |provider| {
             // Zero keeps the default.
@@ -201,7 +202,7 @@ impl<E: PushMetricExporter> PushMetricExporter for InRuntime<E> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         let mut export = pin!(self.inner.export(metrics));
         poll_fn(|cx| {
-            let _runtime = self.runtime.as_ref().map(Handle::enter);
+            let _runtime = self.runtime.as_ref().map(ExportRuntime::enter);
             let _quiet = tracing::subscriber::set_default(NoSubscriber::default());
             export.as_mut().poll(cx)
         })

@@ -199,7 +199,7 @@ impl MetricsRecorder {
 
     /// Records how long a component took, as its span does.
     fn duration(&self, component: &OpenComponent, at: DateTime<Utc>, error: Option<&str>, end: Option<&Event>) {
-        let took = seconds(at.max(component.started) - component.started);
+        let took = seconds(at - component.started);
         let mut labels = self.guard.labels_from(&component.labels);
         if component.scope == EventScope::Tool {
             // A name that the model made up must not take the place of a real one.
@@ -307,6 +307,7 @@ fn time_to_first_chunk(request: &OpenComponent, end: &EventData) -> Option<f64> 
     seen.or_else(told).map(|time| time.as_secs_f64())
 }
 
+/// A time in seconds; an end before its start took none.
 fn seconds(time: TimeDelta) -> f64 {
     time.to_std().unwrap_or_default().as_secs_f64()
 }

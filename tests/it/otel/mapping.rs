@@ -53,7 +53,6 @@ fn described_flow() -> Workflow {
         cached_tokens: Some(4),
         cache_write_tokens: Some(3),
         reasoning_tokens: Some(2),
-        ..Usage::default()
     };
     let model = ScriptedModel::new("gpt-x")
         .with_reply(ScriptedReply::tool_calls([("look", json!({"at": "it"}))]).with_usage(None))
