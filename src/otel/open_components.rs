@@ -2,7 +2,10 @@
 //!
 //! Spans and metrics each keep what they need of a component; how ends find their starts is the same for both.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    hash::{BuildHasher as _, RandomState},
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -21,7 +24,17 @@ pub(super) trait Open {
 pub(super) struct OpenComponents<C> {
     next: u64,
     components: BTreeMap<u64, C>,
-    by_workflow: HashMap<Option<String>, Vec<u64>>,
+    by_workflow: HashMap<Option<String>, OfWorkflow>,
+    /// By the hash of workflow, scope and id, oldest first, so that a chunk is not compared with all that is open.
+    by_identity: HashMap<u64, Vec<u64>>,
+    hasher: RandomState,
+}
+
+/// The numbers of a workflow's components, all and by scope.
+#[derive(Debug, Default)]
+struct OfWorkflow {
+    all: BTreeSet<u64>,
+    of_scope: [BTreeSet<u64>; EventScope::ALL.len()],
 }
 
 impl<C: Open> OpenComponents<C> {
@@ -30,7 +43,10 @@ impl<C: Open> OpenComponents<C> {
     }
 
     pub(super) fn insert(&mut self, component: C) {
-        self.by_workflow.entry(component.workflow_id().clone()).or_default().push(self.next);
+        let workflow = self.by_workflow.entry(component.workflow_id().clone()).or_default();
+        workflow.all.insert(self.next);
+        workflow.of_scope[component.scope() as usize].insert(self.next);
+        self.by_identity.entry(self.identity(&component)).or_default().push(self.next);
         self.components.insert(self.next, component);
         self.next += 1;
     }
@@ -75,8 +91,8 @@ impl<C: Open> OpenComponents<C> {
 
     /// The components of a workflow, the one opened last first.
     pub(super) fn newest(&self, workflow_id: &Option<String>) -> impl Iterator<Item = (u64, &C)> {
-        let numbers = self.by_workflow.get(workflow_id).map(Vec::as_slice).unwrap_or_default();
-        numbers.iter().rev().filter_map(|number| Some((*number, self.components.get(number)?)))
+        let numbers = self.by_workflow.get(workflow_id).into_iter().flat_map(|workflow| &workflow.all);
+        numbers.rev().filter_map(|number| Some((*number, self.components.get(number)?)))
     }
 
     /// The component that [`newest`](Self::newest) gave with a number, to be changed.
@@ -86,11 +102,9 @@ impl<C: Open> OpenComponents<C> {
 
     fn parent_number_of(&self, event: &Event) -> Option<u64> {
         use EventScope::{Agent, LlmRequest, System, Tool, Workflow, WorkflowStep};
-        let find = |is_it: &dyn Fn(&C) -> bool| {
-            self.newest(&event.workflow_id).find_map(|(number, component)| is_it(component).then_some(number))
-        };
-        let named = |scope: EventScope, name: &str| find(&|c: &C| c.scope() == scope && c.component_id() == name);
-        let newest = |scope: EventScope| find(&|c: &C| c.scope() == scope);
+        let workflow = &event.workflow_id;
+        let named = |scope: EventScope, name: &str| self.numbers_of(workflow, scope, name).next_back();
+        let newest = |scope: EventScope| self.by_workflow.get(workflow)?.of_scope[scope as usize].last().copied();
         let name = event.component_name();
         match event.scope {
             Workflow => {
@@ -116,11 +130,29 @@ impl<C: Open> OpenComponents<C> {
     }
 
     fn number_of(&self, event: &Event) -> Option<u64> {
-        let is_it = |number: &&u64| {
-            let component = self.components.get(*number);
-            component.is_some_and(|c| c.scope() == event.scope && c.component_id() == event.component_id)
+        self.numbers_of(&event.workflow_id, event.scope, &event.component_id).next()
+    }
+
+    /// The components of one identity, oldest first. It is only compared among those that share its hash.
+    fn numbers_of(
+        &self,
+        workflow_id: &Option<String>,
+        scope: EventScope,
+        component_id: &str,
+    ) -> impl DoubleEndedIterator<Item = u64> {
+        let is_it = move |number: &u64| {
+            self.components.get(number).is_some_and(|component| {
+                component.scope() == scope
+                    && component.component_id() == component_id
+                    && component.workflow_id() == workflow_id
+            })
         };
-        self.by_workflow.get(&event.workflow_id)?.iter().find(is_it).copied()
+        let identity = self.hasher.hash_one((workflow_id, scope, component_id));
+        self.by_identity.get(&identity).into_iter().flatten().copied().filter(is_it)
+    }
+
+    fn identity(&self, component: &C) -> u64 {
+        self.hasher.hash_one((component.workflow_id(), component.scope(), component.component_id()))
     }
 
     fn oldest_start(&self) -> Option<DateTime<Utc>> {
@@ -134,10 +166,18 @@ impl<C: Open> OpenComponents<C> {
 
     fn remove(&mut self, number: u64) -> Option<C> {
         let component = self.components.remove(&number)?;
-        if let Some(numbers) = self.by_workflow.get_mut(component.workflow_id()) {
+        if let Some(workflow) = self.by_workflow.get_mut(component.workflow_id()) {
+            workflow.all.remove(&number);
+            workflow.of_scope[component.scope() as usize].remove(&number);
+            if workflow.all.is_empty() {
+                self.by_workflow.remove(component.workflow_id());
+            }
+        }
+        let identity = self.identity(&component);
+        if let Some(numbers) = self.by_identity.get_mut(&identity) {
             numbers.retain(|other| *other != number);
             if numbers.is_empty() {
-                self.by_workflow.remove(component.workflow_id());
+                self.by_identity.remove(&identity);
             }
         }
         Some(component)
@@ -146,6 +186,12 @@ impl<C: Open> OpenComponents<C> {
 
 impl<C> Default for OpenComponents<C> {
     fn default() -> Self {
-        Self { next: 0, components: BTreeMap::new(), by_workflow: HashMap::new() }
+        Self {
+            next: 0,
+            components: BTreeMap::new(),
+            by_workflow: HashMap::new(),
+            by_identity: HashMap::new(),
+            hasher: RandomState::new(),
+        }
     }
 }
