@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     match telemetry.shutdown() {
         Ok(delivery) if exports => println!("{} spans exported over OTLP", delivery.exported),
         Ok(_) => println!("Set OTEL_EXPORTER_OTLP_ENDPOINT to export this trace, to Jaeger for example."),
-        Err(error) => println!("The trace was not exported in full: {error}"),
+        Err(error) => println!("Not everything was exported: {error}"),
     }
     Ok(())
 }

@@ -57,18 +57,24 @@ async fn main() -> Result<(), Box<dyn Error>> {
             }
         }
         Ok(_) => println!("\nSet OTEL_EXPORTER_OTLP_ENDPOINT to export this trace, to Jaeger for example."),
-        Err(error) => println!("\nThe trace was not exported in full: {error}"),
+        Err(error) => println!("\nNot everything was exported: {error}"),
     }
     result?;
     Ok(())
 }
 
 fn set_up_telemetry(spans: &InMemorySpanExporter) -> Result<Telemetry, Box<dyn Error>> {
-    let mut telemetry = Telemetry::builder("quickstart").with_span_processor(SimpleSpanProcessor::new(spans.clone()));
+    let mut telemetry = Telemetry::builder("quickstart")
+        .with_content_capture_from_env()
+        .with_span_processor(SimpleSpanProcessor::new(spans.clone()));
     if is_set("OTEL_EXPORTER_OTLP_ENDPOINT") {
         telemetry = telemetry.with_otlp_from_env()?;
     }
-    Ok(telemetry.build())
+    let telemetry = telemetry.build();
+    if let Some(unknown) = telemetry.unknown_capture() {
+        println!("{unknown}");
+    }
+    Ok(telemetry)
 }
 
 fn choose_model() -> Result<Arc<dyn ChatModel>, Box<dyn Error>> {

@@ -21,20 +21,36 @@ const fn rule(scope: EventScope) -> &'static str {
 /// Names may hold `:` and any script; what is refused is an empty part, a control character, space at either end and
 /// more than [`MAX_COMPONENT_ID_BYTES`].
 pub(super) fn validate(scope: EventScope, id: &str) -> Result<(), EventError> {
-    let well_formed = id.len() <= MAX_COMPONENT_ID_BYTES
-        && id.split(':').all(|part| !part.is_empty() && part.trim() == part)
-        && !id.chars().any(char::is_control);
     let follows_rule = match scope {
         EventScope::Workflow | EventScope::Agent | EventScope::Tool => true,
         EventScope::WorkflowStep => numbered(id, ":step:").is_some(),
         EventScope::LlmRequest => numbered(id, ":llm:").is_some(),
         EventScope::System => id.starts_with("system:"),
     };
-    if well_formed && follows_rule {
+    if id.len() <= MAX_COMPONENT_ID_BYTES && is_well_formed(id) && follows_rule {
         Ok(())
     } else {
         Err(EventError::ComponentId { scope, id: id.to_owned(), rule: rule(scope) })
     }
+}
+
+/// Checks that no part between colons is empty or has space at an end, and that there is no control character.
+///
+/// In one pass, since each event comes through here.
+fn is_well_formed(id: &str) -> bool {
+    let mut before = ':';
+    for c in id.chars() {
+        let is_empty_part_or_padded = match (before, c) {
+            (':', c) => c == ':' || c.is_whitespace(),
+            (before, ':') => before.is_whitespace(),
+            _ => false,
+        };
+        if is_empty_part_or_padded || c.is_control() {
+            return false;
+        }
+        before = c;
+    }
+    before != ':' && !before.is_whitespace()
 }
 
 /// Splits an id into the component's name and its number.
@@ -51,11 +67,9 @@ pub(super) fn split(scope: EventScope, id: &str) -> (&str, Option<u64>) {
 
 /// Splits `name` + `separator` + number from the right, so that a name may itself hold the separator.
 fn numbered<'a>(id: &'a str, separator: &str) -> Option<(&'a str, u64)> {
-    let (name, number) = id.rsplit_once(separator)?;
-    if name.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    Some((name, number.parse().ok()?))
+    let before_number = id.trim_end_matches(|c: char| c.is_ascii_digit());
+    let name = before_number.strip_suffix(separator).filter(|name| !name.is_empty())?;
+    Some((name, id[before_number.len()..].parse().ok()?))
 }
 
 #[cfg(test)]
@@ -72,6 +86,7 @@ mod tests {
             (WorkflowStep, "a:step:b:step:12"),
             (Agent, "researcher"),
             (Agent, "team:lead"),
+            (Agent, "team lead"),
             (LlmRequest, "researcher:llm:0"),
             (LlmRequest, "team:llm:lead:llm:7"),
             (Tool, "calculator"),
@@ -86,6 +101,12 @@ mod tests {
             (Workflow, ""),
             (Workflow, " padded "),
             (Workflow, "a\nb"),
+            (Workflow, "a\u{85}b"),
+            (Agent, "a :b"),
+            (Agent, "a: b"),
+            (Agent, "a::b"),
+            (Agent, "\u{a0}a"),
+            (Agent, "a\u{3000}"),
             (WorkflowStep, "pipeline"),
             (WorkflowStep, "pipeline:step:"),
             (WorkflowStep, "pipeline:step:x"),

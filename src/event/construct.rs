@@ -1,7 +1,7 @@
 //! One constructor for each scope and type, so that a contradiction cannot be built.
 
 use chrono::{DateTime, Utc};
-use uuid::Uuid;
+use uuid::{NoContext, Timestamp, Uuid};
 
 use super::{Event, EventData, EventScope, EventType};
 
@@ -100,8 +100,11 @@ impl Event {
         data: impl Into<EventData>,
     ) -> Self {
         let mut event = Self::unstamped(scope, event_type, component_id, message, data);
-        event.event_id = Uuid::now_v7();
-        event.timestamp = Utc::now();
+        // One reading of the clock for both. Ids of the same millisecond are in no order: the offset is the order.
+        let now = Utc::now();
+        let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
+        event.event_id = Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos()));
+        event.timestamp = now;
         event
     }
 

@@ -8,7 +8,6 @@ use std::{
     cell::{Cell, RefCell},
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    rc::Rc,
     sync::Arc,
 };
 
@@ -37,19 +36,19 @@ pub trait SpanScope: Send + Sync + fmt::Debug {
 /// The native event behind the `tracing` event that is being dispatched on this thread.
 #[derive(Debug)]
 pub struct Emission {
-    event: Event,
+    event: Arc<Event>,
     trace: Cell<Option<TraceContext>>,
     scope: RefCell<Option<Arc<dyn SpanScope>>>,
 }
 
 /// What came back from the layers.
 pub(super) struct Dispatched {
-    pub(super) event: Event,
+    pub(super) event: Arc<Event>,
     pub(super) scope: Option<Arc<dyn SpanScope>>,
 }
 
 thread_local! {
-    static CURRENT: RefCell<Option<Rc<Emission>>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Emission>> = const { RefCell::new(None) };
     static IN_LAYER: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -59,13 +58,12 @@ impl Emission {
     /// Meant for [`Layer::on_event`](tracing_subscriber::Layer::on_event), for events with the target
     /// [`TRACING_TARGET`].
     pub fn with_current<R>(look: impl FnOnce(&Self) -> R) -> Option<R> {
-        let current = CURRENT.with_borrow(Clone::clone)?;
-        Some(look(&current))
+        CURRENT.with_borrow(|current| current.as_ref().map(look))
     }
 
     /// The event, with its offset and time already set.
     #[must_use]
-    pub const fn event(&self) -> &Event {
+    pub fn event(&self) -> &Event {
         &self.event
     }
 
@@ -98,16 +96,21 @@ pub(super) fn is_wanted(event_type: EventType) -> bool {
 
 /// Shows the event to the layers of this thread's subscriber.
 pub(super) fn dispatch(event: Event) -> Dispatched {
-    let emission = Rc::new(Emission { event, trace: Cell::new(None), scope: RefCell::new(None) });
+    let event = Arc::new(event);
+    let mut emission = Some(Emission { event, trace: Cell::new(None), scope: RefCell::new(None) });
     call_layers(|| {
-        CURRENT.set(Some(Rc::clone(&emission)));
-        fire(&emission.event);
+        CURRENT.with(|current| current.replace(emission.take()));
+        // Borrowed while the layers look. Nothing is put there meanwhile, as what a layer appends is not shown to layers.
+        CURRENT.with_borrow(|current| current.as_ref().map(|emission| fire(&emission.event)));
     });
-    drop(CURRENT.try_with(RefCell::take));
-    let (trace, scope) = (emission.trace.get(), emission.scope.take());
-    let mut event = Rc::try_unwrap(emission).map_or_else(|shared| shared.event.clone(), |emission| emission.event);
-    event.trace = trace.or(event.trace);
-    Dispatched { event, scope }
+    let emission = emission.or_else(|| CURRENT.try_with(RefCell::take).ok().flatten());
+    // A thread that is ending may have no place for it any more; then it was never taken.
+    let Emission { mut event, trace, scope } = emission.expect("an emission is taken only to be put in its place");
+    if let Some(trace) = trace.get() {
+        // No layer can have a share of the event, so that this copies nothing.
+        Arc::make_mut(&mut event).trace = Some(trace);
+    }
+    Dispatched { event, scope: scope.into_inner() }
 }
 
 /// Calls into the layers; `None` if one panicked.

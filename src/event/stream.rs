@@ -12,7 +12,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
-use rand::{RngExt, SeedableRng, rngs::StdRng};
+use rand::{Rng, SeedableRng, rngs::StdRng};
 use uuid::Uuid;
 
 use super::{
@@ -268,7 +268,6 @@ impl Shared {
         writer.followers = Some(Vec::new());
         drop(writer);
         let Dispatched { event, scope } = emission::dispatch(event);
-        let event = Arc::new(event);
         let mut writer = self.writer.lock();
         let followers = writer.followers.take().unwrap_or_default();
         // Still with the writer's lock, so that no later number gets in between.
@@ -300,7 +299,9 @@ impl Writer {
 
     fn draw_id(&mut self, now: DateTime<Utc>) -> Uuid {
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or_default();
-        uuid::Builder::from_unix_timestamp_millis(millis, &self.ids.random()).into_uuid()
+        let mut random = [0; 10];
+        self.ids.fill_bytes(&mut random);
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 }
 

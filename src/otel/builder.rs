@@ -2,23 +2,23 @@
 
 use std::{env, fmt, sync::Arc, time::Duration};
 
-use opentelemetry::{InstrumentationScope, Key, trace::TracerProvider as _};
+use opentelemetry::{InstrumentationScope, Key, KeyValue, trace::TracerProvider as _};
 use opentelemetry_otlp::{
     OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, Protocol, SpanExporter as OtlpExporter, WithExportConfig as _,
 };
 use opentelemetry_sdk::{
     Resource,
-    logs::{LogExporter, LogProcessor, SdkLoggerProvider},
     trace::{
         BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanExporter, SpanProcessor, TracerProviderBuilder,
     },
 };
+use rand::{RngExt as _, rngs::StdRng};
 
 use super::{
     ContentCapture, ContentPolicy, DEFAULT_MAX_PROGRESS_EVENTS, DEFAULT_SHUTDOWN_TIMEOUT, EventIdGenerator, Redactor,
     SpanMapper, Telemetry, TelemetryError, UnknownContentCapture,
     delivery::{CountingExporter, CountingProcessor, Counts, Queue},
-    log_export::{self, LogsBuilder},
+    log_export::{LogsExport, LogsSetup},
     metrics::{MetricsExport, MetricsSetup},
     names,
     transport::{ExportRuntime, exports_over_otlp, protocol_from_env},
@@ -46,7 +46,7 @@ pub struct TelemetryBuilder {
     pub(super) runtime: Option<ExportRuntime>,
     content: ContentPolicy,
     unknown_capture: Option<UnknownContentCapture>,
-    logs: LogsBuilder,
+    pub(super) logs: LogsSetup,
 }
 
 impl TelemetryBuilder {
@@ -63,7 +63,7 @@ impl TelemetryBuilder {
             runtime: None,
             content: ContentPolicy::default(),
             unknown_capture: None,
-            logs: LogsBuilder::new(),
+            logs: LogsSetup::default(),
         }
     }
 
@@ -104,11 +104,11 @@ impl TelemetryBuilder {
 
     /// Exports spans and metrics over OTLP as the OpenTelemetry specification's `OTEL_EXPORTER_OTLP_*` variables say:
     /// endpoint, headers, timeout, compression, certificates, the temporality of metrics, and the protocol, which is
-    /// `grpc` or, by default, `http/protobuf`.
+    /// `grpc` or, by default, `http/protobuf`. Log events are exported as well, if content is captured in them.
     ///
-    /// `OTEL_TRACES_EXPORTER=none` and `OTEL_METRICS_EXPORTER=none` leave one of them out, for a backend that does not
-    /// take it. If content is captured in log events, these are exported, too, unless `OTEL_LOGS_EXPORTER` is `none`.
-    /// The backend need not be up: spans are sent in the background and tried again.
+    /// `OTEL_TRACES_EXPORTER=none`, `OTEL_METRICS_EXPORTER=none` and `OTEL_LOGS_EXPORTER=none` leave one of them out, for
+    /// a backend that does not take it. The backend need not be up: spans and log events are sent in the background and
+    /// tried again.
     ///
     /// # Errors
     ///
@@ -121,6 +121,9 @@ impl TelemetryBuilder {
         }
         if exports_over_otlp("OTEL_METRICS_EXPORTER")? {
             self = self.with_otlp_metrics()?;
+        }
+        if self.content.capture().is_in_events() && exports_over_otlp("OTEL_LOGS_EXPORTER")? {
+            self = self.with_otlp_logs()?;
         }
         Ok(self)
     }
@@ -135,36 +138,7 @@ impl TelemetryBuilder {
             protocol => OtlpExporter::builder().with_http().with_protocol(protocol).build(),
         }
         .map_err(TelemetryError::Exporter)?;
-        self = self.with_span_exporter(exporter);
-        if self.content.capture().is_in_events() && exports_over_otlp("OTEL_LOGS_EXPORTER")? {
-            let protocol = log_export::protocol()?;
-            let runtime = (protocol == Protocol::Grpc).then(|| self.grpc_runtime()).transpose()?;
-            let inside = runtime.as_ref().map(ExportRuntime::enter);
-            let exporter = log_export::otlp_exporter(protocol)?;
-            drop(inside);
-            self = self.with_log_exporter(exporter);
-        }
-        Ok(self)
-    }
-
-    /// Gives every log event to a processor of the user's as well; [`Telemetry::log_delivery`] does not count what it
-    /// does.
-    pub fn with_log_processor(mut self, processor: impl LogProcessor + 'static) -> Self {
-        self.logs = self.logs.add_processor(processor);
-        self
-    }
-
-    /// Sends every log event to an exporter as well, through a queue of its own. There are none unless
-    /// [content](Self::with_content_capture) is captured in events.
-    pub fn with_log_exporter(mut self, exporter: impl LogExporter + 'static) -> Self {
-        self.logs = self.logs.add_exporter(exporter, self.runtime.clone(), &self.content);
-        self
-    }
-
-    /// Uses a logger provider of the user's instead of making one; log exporters of this builder are not used then.
-    pub fn with_logger_provider(mut self, provider: SdkLoggerProvider) -> Self {
-        self.logs.use_provider(provider);
-        self
+        Ok(self.with_span_exporter(exporter))
     }
 
     /// Gives every span to a processor of the user's as well; [`Telemetry::delivery`] does not count what it does.
@@ -215,18 +189,19 @@ impl TelemetryBuilder {
     /// Starts the export.
     pub fn build(self) -> Telemetry {
         let owns_provider = self.provider.is_none();
-        let resource = || resource(&self.service_name);
+        let resource = resource(&self.service_name);
+        let resource = || resource.clone();
         let provider = self.provider.unwrap_or_else(|| {
             self.processors.with_id_generator(EventIdGenerator::default()).with_resource(resource()).build()
         });
         let scope =
             InstrumentationScope::builder(names::INSTRUMENTATION_SCOPE).with_version(env!("CARGO_PKG_VERSION")).build();
-        let logs = self.logs.build(&self.content, scope.clone(), resource);
+        let logs = LogsExport::start(self.logs, resource, scope.clone(), &self.content);
         let mapper = SpanMapper::new(provider.tracer_with_scope(scope.clone()))
             .with_max_progress_events(progress_limit(self.max_progress_events))
-            .with_content(self.content);
+            .with_content(self.content.clone());
         let mapper = Arc::new(mapper);
-        let metrics = MetricsExport::start(self.metrics, resource, scope, &self.counts, &mapper);
+        let metrics = MetricsExport::start(self.metrics, resource, scope, self.content, &self.counts, &mapper);
         Telemetry {
             provider,
             mapper,
@@ -256,14 +231,23 @@ fn progress_limit(default: u32) -> u32 {
     limit.map_or(default, |limit| default.min(limit / 4 * 3))
 }
 
+/// What the environment says of this process, with a name and an id where it says none.
+///
+/// Without the id, two processes of one service send the same series, and a backend keeps one of them.
 fn resource(service_name: &str) -> Resource {
     let detected = Resource::builder().build();
     let named = detected.get(&Key::from_static_str("service.name"));
-    if named.is_some_and(|name| !name.as_str().starts_with("unknown_service")) {
-        detected
-    } else {
-        Resource::builder().with_service_name(service_name.to_owned()).build()
+    let is_named = named.is_some_and(|name| !name.as_str().starts_with("unknown_service"));
+    let has_id = detected.get(&Key::from_static_str(names::SERVICE_INSTANCE_ID)).is_some();
+    let mut resource = Resource::builder();
+    if !is_named {
+        resource = resource.with_service_name(service_name.to_owned());
     }
+    if !has_id {
+        let id = uuid::Builder::from_random_bytes(rand::make_rng::<StdRng>().random()).into_uuid();
+        resource = resource.with_attribute(KeyValue::new(names::SERVICE_INSTANCE_ID, id.to_string()));
+    }
+    resource.build()
 }
 
 impl fmt::Debug for TelemetryBuilder {

@@ -20,7 +20,7 @@ use tracing::subscriber::NoSubscriber;
 
 use super::transport::ExportRuntime;
 
-/// What became of the spans of a process so far.
+/// What became of the spans, or of the log events, of a process so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivery {
@@ -35,7 +35,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Spans that are still in the queue or did not fit into it; after a shutdown, those that were not sent.
+    /// Those that are still in the queue or did not fit into it; after a shutdown, those that were not sent.
     #[must_use]
     pub const fn unsent(&self) -> u64 {
         self.ended.saturating_sub(self.exported + self.failed)
@@ -50,7 +50,7 @@ pub(super) struct Counts {
     dropped: AtomicU64,
 }
 
-/// The room for spans, or log events, between a processor and its exporter.
+/// The room for spans, or for log events, between a processor and its exporter.
 ///
 /// The SDK drops what does not fit and tells nobody how much it was, so what is on its way is counted here, and a span
 /// for which there is no room does not get as far as the SDK's own queue, which is as large and so never full.

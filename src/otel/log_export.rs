@@ -1,7 +1,7 @@
-//! The export of log events: set up beside that of the spans, and seen out with it.
+//! The way of log events out of the process: provider, queue, exporter, and their end.
 
 use std::{
-    env,
+    env, fmt,
     future::{Future, poll_fn},
     pin::pin,
     sync::Arc,
@@ -23,102 +23,131 @@ use opentelemetry_sdk::{
 use tracing::subscriber::NoSubscriber;
 
 use super::{
-    ContentPolicy, DEFAULT_QUEUE_SIZE, Delivery, LogEmitter, TelemetryError,
+    ContentPolicy, Delivery, LogEmitter, TelemetryBuilder, TelemetryError,
     delivery::{Counts, Queue},
     transport::{ExportRuntime, protocol_from_env},
 };
 
-/// Whether the environment wants gRPC for log events.
-pub(super) fn protocol() -> Result<Protocol, TelemetryError> {
-    protocol_from_env(OTEL_EXPORTER_OTLP_LOGS_PROTOCOL)
-}
+/// How many log events wait for their export by default; one that finds the queue full is dropped and counted.
+///
+/// The SDK's own default: each of them may hold several times [`DEFAULT_MAX_CONTENT_BYTES`](super::DEFAULT_MAX_CONTENT_BYTES).
+pub const DEFAULT_LOG_QUEUE_SIZE: usize = 2_048;
 
-/// Makes the OTLP exporter; called inside of the runtime of the gRPC connections.
-pub(super) fn otlp_exporter(protocol: Protocol) -> Result<OtlpExporter, TelemetryError> {
-    match protocol {
-        Protocol::Grpc => OtlpExporter::builder().with_tonic().build(),
-        protocol => OtlpExporter::builder().with_http().with_protocol(protocol).build(),
-    }
-    .map_err(TelemetryError::Exporter)
-}
-
-/// The log side of [`TelemetryBuilder`](super::TelemetryBuilder).
-pub(super) struct LogsBuilder {
+/// What the builder is told about log events.
+#[derive(Default)]
+pub(super) struct LogsSetup {
+    /// Each adds its processor, whose thread starts with it and would outlive a builder that is not built.
+    processors: Vec<Box<AddProcessor>>,
     provider: Option<SdkLoggerProvider>,
-    processors: LoggerProviderBuilder,
     counts: Arc<Counts>,
-    is_empty: bool,
 }
 
-/// The log side of [`Telemetry`](super::Telemetry).
-#[derive(Debug)]
-pub(super) struct Logs {
+type AddProcessor = dyn FnOnce(LoggerProviderBuilder, &ContentPolicy) -> LoggerProviderBuilder + Send;
+
+/// The log events of a running export.
+pub(super) struct LogsExport {
     pub(super) provider: SdkLoggerProvider,
     pub(super) emitter: Arc<LogEmitter>,
     counts: Arc<Counts>,
     owns_provider: bool,
 }
 
-impl LogsBuilder {
-    pub(super) fn new() -> Self {
-        Self { provider: None, processors: SdkLoggerProvider::builder(), counts: Arc::default(), is_empty: true }
-    }
+/// Counts the log events that go into the queue.
+#[derive(Debug)]
+struct CountingProcessor {
+    inner: BatchLogProcessor,
+    queue: Arc<Queue>,
+}
 
-    pub(super) fn use_provider(&mut self, provider: SdkLoggerProvider) {
-        self.provider = Some(provider);
-    }
+/// Counts the log events that come out of the queue, and polls the exporter inside of the runtime that its connections
+/// need, with `tracing` off.
+#[derive(Debug)]
+struct CountingExporter<E> {
+    inner: E,
+    queue: Arc<Queue>,
+    runtime: Option<ExportRuntime>,
+}
 
-    pub(super) fn add_processor(mut self, processor: impl LogProcessor + 'static) -> Self {
-        self.processors = self.processors.with_log_processor(processor);
-        self.is_empty = false;
+/// How log events are exported. There are none unless [content](Self::with_content_capture) is captured in events.
+impl TelemetryBuilder {
+    /// Gives every log event to a processor of the user's as well; [`Telemetry::log_delivery`] does not count what it
+    /// does.
+    ///
+    /// [`Telemetry::log_delivery`]: super::Telemetry::log_delivery
+    pub fn with_log_processor(mut self, processor: impl LogProcessor + 'static) -> Self {
+        self.logs.processors.push(Box::new(|provider, _| provider.with_log_processor(processor)));
         self
     }
 
-    pub(super) fn add_exporter(
-        self,
-        exporter: impl LogExporter + 'static,
-        runtime: Option<ExportRuntime>,
-        content: &ContentPolicy,
-    ) -> Self {
-        let from_env = env::var("OTEL_BLRP_MAX_QUEUE_SIZE").ok().and_then(|size| size.parse().ok());
-        let queue_size = from_env.unwrap_or(DEFAULT_QUEUE_SIZE);
-        let queue = Arc::new(Queue::new(queue_size, Arc::clone(&self.counts)));
-        let exporter = CountingLogExporter { inner: exporter, queue: Arc::clone(&queue), runtime };
-        let mut config = BatchConfigBuilder::default().with_max_queue_size(queue_size);
-        if env::var_os("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE").is_none() {
-            config = config.with_max_export_batch_size(content.batch_size());
-        }
-        let inner = BatchLogProcessor::builder(exporter).with_batch_config(config.build()).build();
-        self.add_processor(CountingLogProcessor { inner, queue })
+    /// Sends every log event to an exporter as well, through a queue of its own.
+    pub fn with_log_exporter(mut self, exporter: impl LogExporter + 'static) -> Self {
+        let (counts, runtime) = (Arc::clone(&self.logs.counts), self.runtime.clone());
+        self.logs.processors.push(Box::new(move |provider, content| {
+            let from_env = env::var("OTEL_BLRP_MAX_QUEUE_SIZE").ok().and_then(|size| size.parse().ok());
+            let queue_size = from_env.unwrap_or(DEFAULT_LOG_QUEUE_SIZE);
+            let queue = Arc::new(Queue::new(queue_size, counts));
+            let exporter = CountingExporter { inner: exporter, queue: Arc::clone(&queue), runtime };
+            let mut config = BatchConfigBuilder::default().with_max_queue_size(queue_size);
+            if env::var_os("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE").is_none() {
+                config = config.with_max_export_batch_size(content.batch_size());
+            }
+            let inner = BatchLogProcessor::builder(exporter).with_batch_config(config.build()).build();
+            provider.with_log_processor(CountingProcessor { inner, queue })
+        }));
+        self
     }
 
-    /// Gives nothing if no log events are asked for.
-    pub(super) fn build(
-        self,
-        content: &ContentPolicy,
-        scope: InstrumentationScope,
-        resource: impl FnOnce() -> Resource,
-    ) -> Option<Logs> {
-        if !content.capture().is_in_events() {
-            return None;
+    /// Uses a logger provider of the user's instead of making one; log exporters of this builder are not used then.
+    pub fn with_logger_provider(mut self, provider: SdkLoggerProvider) -> Self {
+        self.logs.provider = Some(provider);
+        self
+    }
+
+    /// Exports log events over OTLP as the environment says.
+    pub(super) fn with_otlp_logs(mut self) -> Result<Self, TelemetryError> {
+        let exporter = match protocol_from_env(OTEL_EXPORTER_OTLP_LOGS_PROTOCOL)? {
+            Protocol::Grpc => {
+                let runtime = self.grpc_runtime()?;
+                let _inside = runtime.enter();
+                OtlpExporter::builder().with_tonic().build()
+            }
+            protocol => OtlpExporter::builder().with_http().with_protocol(protocol).build(),
         }
-        if self.provider.is_none() && self.is_empty {
-            tracing::warn!(capture = %content.capture(), "log events are asked for, and no log exporter is set up");
-            return None;
-        }
-        let owns_provider = self.provider.is_none();
-        let provider = self.provider.unwrap_or_else(|| self.processors.with_resource(resource()).build());
-        let emitter = LogEmitter::new(provider.logger_with_scope(scope), content.clone());
-        Some(Logs { provider, emitter: Arc::new(emitter), counts: self.counts, owns_provider })
+        .map_err(TelemetryError::Exporter)?;
+        Ok(self.with_log_exporter(exporter))
     }
 }
 
-impl Logs {
+impl LogsExport {
+    /// Starts the export; nothing if no log events are asked for, or there is nowhere for them to go.
+    pub(super) fn start(
+        setup: LogsSetup,
+        resource: impl FnOnce() -> Resource,
+        scope: InstrumentationScope,
+        content: &ContentPolicy,
+    ) -> Option<Self> {
+        if !content.capture().is_in_events() {
+            return None;
+        }
+        let owns_provider = setup.provider.is_none();
+        if owns_provider && setup.processors.is_empty() {
+            let capture = content.capture();
+            tracing::warn!("{capture} asks for log events, and there is no exporter of logs: content is in none");
+            return None;
+        }
+        let provider = setup.provider.unwrap_or_else(|| {
+            let builder = SdkLoggerProvider::builder().with_resource(resource());
+            setup.processors.into_iter().fold(builder, |builder, add| add(builder, content)).build()
+        });
+        let emitter = Arc::new(LogEmitter::new(provider.logger_with_scope(scope), content.clone()));
+        Some(Self { provider, emitter, counts: setup.counts, owns_provider })
+    }
+
     pub(super) fn delivery(&self) -> Delivery {
         self.counts.read()
     }
 
-    /// Sends what is left and waits for it.
+    /// Tells of the requests that are open, sends what is left and waits for it.
     pub(super) fn finish(&self, timeout: Duration) -> Result<(), TelemetryError> {
         self.emitter.close();
         if !self.owns_provider {
@@ -134,14 +163,7 @@ impl Logs {
     }
 }
 
-/// Counts the log events that go into the queue.
-#[derive(Debug)]
-struct CountingLogProcessor {
-    inner: BatchLogProcessor,
-    queue: Arc<Queue>,
-}
-
-impl LogProcessor for CountingLogProcessor {
+impl LogProcessor for CountingProcessor {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
         if self.queue.enter() {
             self.inner.emit(record, scope);
@@ -161,16 +183,7 @@ impl LogProcessor for CountingLogProcessor {
     }
 }
 
-/// Counts the log events that come out of the queue, and polls the exporter inside of its runtime if it needs one, with
-/// `tracing` off.
-#[derive(Debug)]
-struct CountingLogExporter<E> {
-    inner: E,
-    queue: Arc<Queue>,
-    runtime: Option<ExportRuntime>,
-}
-
-impl<E: LogExporter> LogExporter for CountingLogExporter<E> {
+impl<E: LogExporter> LogExporter for CountingExporter<E> {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let records = batch.iter().count();
         let mut export = pin!(self.inner.export(batch));
@@ -190,5 +203,11 @@ impl<E: LogExporter> LogExporter for CountingLogExporter<E> {
 
     fn set_resource(&mut self, resource: &Resource) {
         self.inner.set_resource(resource);
+    }
+}
+
+impl fmt::Debug for LogsExport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogsExport").field("delivery", &self.delivery()).finish_non_exhaustive()
     }
 }

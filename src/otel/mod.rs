@@ -1,7 +1,8 @@
-//! Events onto OpenTelemetry: nested spans, exported over OTLP.
+//! Events onto OpenTelemetry: nested spans and metrics, exported over OTLP.
 //!
 //! In flows each native event, through [`OtelLayer`], in the order of its stream; out flow the spans that [`SpanMapper`]
-//! makes of Started → end pairs, through an SDK tracer. [`Telemetry`] sets all of it up in one call.
+//! makes of Started → end pairs, through an SDK tracer, and the measurements that [`MetricsRecorder`] makes, into the
+//! instruments of a meter. [`Telemetry`] sets all of it up in one call.
 //!
 //! # The mapping
 //!
@@ -13,7 +14,7 @@
 //! | workflow | `invoke_workflow {name}` | internal | `gen_ai.operation.name`, `gen_ai.workflow.name` | |
 //! | step | `workflow_step {step name}` | internal | `agent_runtime.step.name`, `.type`, `.index` | |
 //! | agent | `invoke_agent {name}` | internal | `gen_ai.operation.name`, `gen_ai.agent.name`, `.description`, `gen_ai.request.model` | `agent_runtime.agent.iterations`, `.llm_calls`, `.tool_calls`, `.total_tokens` |
-//! | LLM request | `chat {model}` | client | `gen_ai.operation.name`, `gen_ai.provider.name`, `gen_ai.request.model`, `.stream`, `.temperature`, `.top_p`, `.max_tokens`, `server.address`, `server.port`, `gen_ai.agent.name`, `agent_runtime.llm.index` | `gen_ai.response.id`, `.model`, `.finish_reasons`, `.time_to_first_chunk`, `gen_ai.usage.input_tokens`, `.output_tokens`, `.cache_read.input_tokens`, `.reasoning.output_tokens`, `agent_runtime.llm.chunk_count` |
+//! | LLM request | `chat {model}` | client | `gen_ai.operation.name`, `gen_ai.provider.name`, `gen_ai.request.model`, `.stream`, `.temperature`, `.top_p`, `.max_tokens`, `server.address`, `server.port`, `gen_ai.agent.name`, `agent_runtime.llm.index` | `gen_ai.response.id`, `.model`, `.finish_reasons`, `.time_to_first_chunk`, `gen_ai.usage.input_tokens`, `.output_tokens`, `.cache_read.input_tokens`, `.cache_write.input_tokens`, `.reasoning.output_tokens`, `agent_runtime.llm.chunk_count` |
 //! | tool | `execute_tool {name}` | internal | `gen_ai.operation.name`, `gen_ai.tool.name`, `.type`, `.description`, `.call.id`, `gen_ai.agent.name` | |
 //! | system | none: a span event `agent_runtime.system.{subsystem}` on the span that it concerns | | | |
 //!
@@ -29,6 +30,47 @@
 //! | canceled | as failed, with `error.type` `canceled` and `agent_runtime.canceled` |
 //! | an end without a start | a span without length, `agent_runtime.unmatched` |
 //! | a start without an end | at shutdown, by age or number: status error, `error.type` `interrupted`, `agent_runtime.interrupted` |
+//!
+//! # Metrics
+//!
+//! | metric | instrument | unit | boundaries | labels |
+//! | --- | --- | --- | --- | --- |
+//! | `gen_ai.client.inference.duration` | histogram | `s` | call | *request*, `error.type` |
+//! | `gen_ai.client.inference.time_to_first_chunk` | histogram | `s` | call | *request* |
+//! | `gen_ai.client.inference.time_per_output_chunk` | histogram | `s` | call | *request* without `gen_ai.response.model` |
+//! | `gen_ai.client.inference.usage.input_tokens`, `.output_tokens`, `.cache_read.input_tokens`, `.cache_write.input_tokens`, `.reasoning.output_tokens` | counter | `{token}` | | *request*, `gen_ai.token.modality` (`unknown`) |
+//! | `gen_ai.client.inference.operation.input_tokens`, `.output_tokens` | histogram | `{token}` | tokens | *request* |
+//! | `gen_ai.invoke_agent.duration` | histogram | `s` | agent | `gen_ai.agent.name`, `gen_ai.request.model`, `error.type` |
+//! | `gen_ai.invoke_agent.inference_calls`, `.tool_calls` | histogram | `{inference_call}`, `{tool_call}` | calls | `gen_ai.agent.name` |
+//! | `gen_ai.execute_tool.duration` | histogram | `s` | call | `gen_ai.tool.name`, `.type`, `gen_ai.agent.name`, `error.type` |
+//! | `gen_ai.invoke_workflow.duration` | histogram | `s` | workflow | `gen_ai.workflow.name`, `error.type` |
+//! | `agent_runtime.workflow_step.duration` | histogram | `s` | agent | `agent_runtime.step.name`, `.type`, `error.type` |
+//! | `agent_runtime.llm.cost` | counter | the currency | | *request*, `gen_ai.agent.name` |
+//! | `agent_runtime.llm.unpriced_requests` | counter | `{request}` | | *request*, `gen_ai.agent.name` |
+//! | `agent_runtime.components.active` | up-down counter | `{component}` | | `agent_runtime.scope` |
+//! | `agent_runtime.events` | counter | `{event}` | | `agent_runtime.scope`, `agent_runtime.event.type` |
+//! | `agent_runtime.system.events` | counter | `{event}` | | `agent_runtime.system.subsystem` |
+//! | `agent_runtime.subscriber.lagged` | counter | `{event}` | | |
+//! | `agent_runtime.spans.ended`, `.exported`, `.failed`, `.dropped`, `.interrupted` | counter | `{span}` | | |
+//! | `agent_runtime.metrics.overflowed_labels` | counter | `{label}` | | `agent_runtime.metrics.label` |
+//!
+//! The labels of a *request* are `gen_ai.operation.name` (`chat`), `gen_ai.provider.name` (`unknown` where no event says),
+//! `gen_ai.request.model`, `gen_ai.response.model`, `server.address` and `server.port`, as far as they are known. The
+//! boundaries are those of the conventions: *call* from 0.01 to 81.92 s, *agent* from 0.1 to 409.6 s, *workflow* from 1 s to
+//! 2 h, *tokens* from 1 to 4^13, *calls* from 1 to 128.
+//!
+//! - A duration is that of the component's span, with the same `error.type`. Sampling changes nothing.
+//! - Tokens are counted if the provider told them, also of a request that failed; their histograms are of requests that
+//!   went well. A failure before any usage was told counts no tokens, since none is known to have been used.
+//! - The calls of an agent are those that its end tells, else those that were seen.
+//! - Costs need [prices](TelemetryBuilder::with_prices), of which there are none by default.
+//! - An end without a start has no duration; what it tells of tokens and calls is counted.
+//! - Each label takes at most [`DEFAULT_MAX_LABEL_VALUES`] values, each of at most 256 bytes; what comes after that becomes
+//!   `_OTHER`, which `agent_runtime.metrics.overflowed_labels` counts. A tool that its agent does not have is `_OTHER`, since the model
+//!   made its name up. The SDK bounds the combinations of labels to 2,000 for each metric.
+//! - [`with_legacy_metrics`](TelemetryBuilder::with_legacy_metrics) adds the names that dashboards for the conventions up
+//!   to v1.41 ask for: `gen_ai.client.token.usage`, `gen_ai.client.operation.duration`, `.time_to_first_chunk` and
+//!   `.time_per_output_chunk`.
 //!
 //! # Content
 //!
@@ -56,7 +98,8 @@
 //! [`EventStream::get_events`](crate::event::EventStream::get_events) or a store. Content of a trace that is not sampled
 //! is neither serialized nor exported.
 //!
-//! Every text of an event, content or not, passes the [`Redactor`], if one is set, before a span or a log event gets it.
+//! Every text of an event, content or not, passes the [`Redactor`], if one is set, before a span, a log event or a metric
+//! gets it. [`PatternRedactor`] is a ready one.
 
 #[cfg(feature = "otlp")]
 mod builder;
@@ -97,6 +140,8 @@ pub use content::{
 pub use delivery::Delivery;
 pub use ids::EventIdGenerator;
 pub use layer::OtelLayer;
+#[cfg(feature = "otlp")]
+pub use log_export::DEFAULT_LOG_QUEUE_SIZE;
 pub use mapper::{DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, Observed, SpanMapper};
 pub use metrics::{
     DEFAULT_MAX_COMPONENT_AGE, DEFAULT_MAX_LABEL_VALUES, DEFAULT_MAX_OPEN_COMPONENTS, MetricsRecorder, Price,

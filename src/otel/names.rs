@@ -70,6 +70,9 @@ pub(super) const TOOL_CALL_RESULT: &str = "gen_ai.tool.call.result";
 pub(super) const SERVER_ADDRESS: &str = "server.address";
 /// int
 pub(super) const SERVER_PORT: &str = "server.port";
+/// Resource: string, another one for each process
+#[cfg(feature = "otlp")]
+pub(super) const SERVICE_INSTANCE_ID: &str = "service.instance.id";
 /// string, of few values
 pub(super) const ERROR_TYPE: &str = "error.type";
 /// string, of few values

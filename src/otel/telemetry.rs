@@ -18,7 +18,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use super::{
     Delivery, MetricsRecorder, OtelLayer, SpanMapper, TelemetryBuilder, UnknownContentCapture,
     delivery::Counts,
-    log_export::Logs,
+    log_export::LogsExport,
     metrics::{Finishing, MetricsExport},
 };
 
@@ -38,7 +38,7 @@ pub struct Telemetry {
     pub(super) owns_provider: bool,
     pub(super) shutdown_timeout: Duration,
     pub(super) is_shut_down: bool,
-    pub(super) logs: Option<Logs>,
+    pub(super) logs: Option<LogsExport>,
     pub(super) unknown_capture: Option<UnknownContentCapture>,
 }
 
@@ -120,6 +120,9 @@ pub enum TelemetryError {
 
 impl Telemetry {
     /// Sets up the export under a service name, which `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` override.
+    ///
+    /// Each call also gives a random `service.instance.id`, unless `OTEL_RESOURCE_ATTRIBUTES` has one, so that the metrics
+    /// of several processes of one service add up.
     pub fn builder(service_name: impl Into<String>) -> TelemetryBuilder {
         TelemetryBuilder::new(service_name.into())
     }
@@ -188,7 +191,7 @@ impl Telemetry {
     /// What became of the log events so far; always zero with a provider of the user's.
     #[must_use]
     pub fn log_delivery(&self) -> Delivery {
-        self.logs.as_ref().map(Logs::delivery).unwrap_or_default()
+        self.logs.as_ref().map(LogsExport::delivery).unwrap_or_default()
     }
 
     /// The value in the environment for which no content is captured, though it may have been meant to.
@@ -228,9 +231,9 @@ impl Telemetry {
         self.mapper.close();
         let metrics = self.metrics.take().map(|metrics| metrics.finish(self.shutdown_timeout));
         let spans = self.finish_spans();
-        let metrics = metrics.map_or(Ok(()), Finishing::wait);
         let left = self.shutdown_timeout.saturating_sub(begun.elapsed());
         let logs = self.logs.as_ref().map_or(Ok(()), |logs| logs.finish(left));
+        let metrics = metrics.map_or(Ok(()), Finishing::wait);
         match (spans, metrics) {
             (Ok(delivery), Ok(())) => logs.map(|()| delivery),
             (Ok(delivery), Err(source)) => Err(TelemetryError::Metrics { delivery, source }),
@@ -270,6 +273,7 @@ impl fmt::Debug for Telemetry {
             .field("delivery", &self.delivery())
             .field("mapper", &self.mapper)
             .field("metrics", &self.metrics)
+            .field("logs", &self.logs)
             .finish_non_exhaustive()
     }
 }

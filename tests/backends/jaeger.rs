@@ -11,7 +11,8 @@ use serde_json::{Value as JsonValue, json};
 
 use crate::stack::Stack;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+/// A consumer of Kafka that was killed is only replaced after its session's 10 s.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Jaeger's API.
 pub(crate) struct Jaeger {

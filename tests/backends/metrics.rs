@@ -63,6 +63,22 @@ fn a_thousand_workflows_in_prometheus_sum_up_to_the_events() {
     }
 }
 
+#[test]
+fn two_processes_of_one_service_add_up() {
+    let test = "two_processes_of_one_service_add_up";
+    let Some(stack) = Stack::up(test, &["jaeger", "collector", "prometheus"]) else { return };
+    let files = [stack.file("one.jsonl"), stack.file("other.jsonl")];
+    let paths = files.each_ref().map(|file| file.to_str().expect("the path is text"));
+    let running =
+        paths.map(|path| example::start("load", &["--workflows", "50", "--events", path], &stack.otlp("grpc")));
+    running.into_iter().for_each(|running| drop(running.finish()));
+    let events: usize = files.iter().map(|file| Native::read(file).events().len()).sum();
+    let prometheus = Prometheus::of(&stack);
+    let metric = "agent_runtime_events_total{job=\"load\"}";
+    prometheus.wait_for(metric, events as f64);
+    assert_eq!(prometheus.sum(metric), events as f64);
+}
+
 struct Check<'a> {
     native: &'a Native,
     prometheus: &'a Prometheus,

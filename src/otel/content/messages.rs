@@ -192,33 +192,32 @@ fn word(text: Option<&str>) -> Option<&str> {
 mod tests {
     use super::*;
 
-    #[expect(clippy::needless_pass_by_value, reason = "the rows are literals")]
-    fn check(given: JsonValue, expected: JsonValue) {
-        assert_eq!(message(&given), expected, "{given}");
+    fn check(given: &JsonValue, expected: &JsonValue) {
+        assert_eq!(message(given), *expected, "{given}");
     }
 
     #[test]
     fn messages_of_the_chat_api_become_parts() {
         check(
-            json!({"role": "system", "content": "be brief"}),
-            json!({"role": "system", "parts": [{"type": "text", "content": "be brief"}]}),
+            &json!({"role": "system", "content": "be brief"}),
+            &json!({"role": "system", "parts": [{"type": "text", "content": "be brief"}]}),
         );
         check(
-            json!({"role": "assistant", "content": "", "tool_calls": [
+            &json!({"role": "assistant", "content": "", "tool_calls": [
                 {"id": "c1", "type": "function", "function": {"name": "add", "arguments": "{\"a\": 1}"}},
                 {"id": "", "name": "now", "arguments": "not json"},
             ]}),
-            json!({"role": "assistant", "parts": [
+            &json!({"role": "assistant", "parts": [
                 {"type": "tool_call", "id": "c1", "name": "add", "arguments": {"a": 1}},
                 {"type": "tool_call", "name": "now", "arguments": "not json"},
             ]}),
         );
         check(
-            json!({"role": "tool", "content": "{\"sum\": 2}", "tool_call_id": "c1"}),
-            json!({"role": "tool", "parts": [{"type": "tool_call_response", "id": "c1", "response": {"sum": 2}}]}),
+            &json!({"role": "tool", "content": "{\"sum\": 2}", "tool_call_id": "c1"}),
+            &json!({"role": "tool", "parts": [{"type": "tool_call_response", "id": "c1", "response": {"sum": 2}}]}),
         );
         check(
-            json!({"role": "user", "name": "ann", "content": [
+            &json!({"role": "user", "name": "ann", "content": [
                 {"type": "text", "text": "look"},
                 {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
                 {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
@@ -226,7 +225,7 @@ mod tests {
                 {"type": "file", "file": {"file_id": "f1"}},
                 {"type": "hologram", "depth": 3},
             ]}),
-            json!({"role": "user", "name": "ann", "parts": [
+            &json!({"role": "user", "name": "ann", "parts": [
                 {"type": "text", "content": "look"},
                 {"type": "blob", "modality": "image", "mime_type": "image/png", "content": "AAAA"},
                 {"type": "uri", "modality": "image", "uri": "https://example.com/a.png"},
@@ -236,8 +235,8 @@ mod tests {
             ]}),
         );
         check(
-            json!({"role": "assistant", "reasoning_content": "hm", "content": null, "refusal": "no"}),
-            json!({"role": "assistant", "parts": [
+            &json!({"role": "assistant", "reasoning_content": "hm", "content": null, "refusal": "no"}),
+            &json!({"role": "assistant", "parts": [
                 {"type": "reasoning", "content": "hm"}, {"type": "text", "content": "no"},
             ]}),
         );
@@ -245,20 +244,20 @@ mod tests {
 
     #[test]
     fn messages_of_odd_producers_lose_nothing() {
-        check(json!("hi"), json!({"role": "user", "parts": [{"type": "text", "content": "hi"}]}));
-        check(json!(7), json!({"role": "user", "parts": [{"type": "text", "content": 7}]}));
+        check(&json!("hi"), &json!({"role": "user", "parts": [{"type": "text", "content": "hi"}]}));
+        check(&json!(7), &json!({"role": "user", "parts": [{"type": "text", "content": 7}]}));
         check(
-            json!({"role": "a sentence that is no role", "content": {"x": 1}}),
-            json!({"role": "user", "parts": [{"type": "text", "content": {"x": 1}}]}),
+            &json!({"role": "a sentence that is no role", "content": {"x": 1}}),
+            &json!({"role": "user", "parts": [{"type": "text", "content": {"x": 1}}]}),
         );
-        check(json!({"role": "user"}), json!({"role": "user", "parts": []}));
+        check(&json!({"role": "user"}), &json!({"role": "user", "parts": []}));
         check(
-            json!({"role": "assistant", "tool_calls": 2, "function_call": {"name": "f", "arguments": "[1]"}}),
-            json!({"role": "assistant", "parts": [{"type": "tool_call", "name": "f", "arguments": [1]}]}),
+            &json!({"role": "assistant", "tool_calls": 2, "function_call": {"name": "f", "arguments": "[1]"}}),
+            &json!({"role": "assistant", "parts": [{"type": "tool_call", "name": "f", "arguments": [1]}]}),
         );
         check(
-            json!({"role": "user", "content": [{"type": "blob"}, "bare", {"text": "untyped"}]}),
-            json!({"role": "user", "parts": [
+            &json!({"role": "user", "content": [{"type": "blob"}, "bare", {"text": "untyped"}]}),
+            &json!({"role": "user", "parts": [
                 {"type": "text", "content": {"type": "blob"}},
                 {"type": "text", "content": "bare"},
                 {"type": "text", "content": {"text": "untyped"}},

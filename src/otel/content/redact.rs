@@ -10,7 +10,7 @@ const REDACTION_FAILED: &str = "[redaction failed]";
 
 /// Takes out of texts what must not leave the process.
 ///
-/// It sees every text of an event before a span or a log event gets it: content (messages, arguments, results, tool
+/// It sees every text of an event before a span, a log event or a metric gets it: content (messages, arguments, results, tool
 /// definitions), whole and before anything is cut off, and also names, ids, descriptions, progress and error messages,
 /// which are exported without content capture, too. It does not see the words that the bridge itself writes, such as
 /// the role of a message. Subscribers in the process and the fields of `tracing` events are not redacted.

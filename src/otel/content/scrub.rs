@@ -8,7 +8,7 @@ use super::{
     Redactor,
     redact::contained,
     shape::Shape,
-    truncate::{MARKER, before_redaction},
+    truncate::{MARKER, before_redaction, drop_fields, shorten_list},
 };
 
 /// How deep content may be nested; parsers of JSON give up at 128.
@@ -55,6 +55,8 @@ impl<'a> Scrub<'a> {
                 *value = JsonValue::String(MARKER.to_owned());
             }
             JsonValue::Array(elements) => {
+                // With two bytes for each element it cannot fit; what goes anyway need not be redacted.
+                self.has_cut |= shorten_list(elements, shape, self.max_bytes / 2);
                 for element in elements {
                     self.visit(element, shape.of_elements(), field, depth + 1);
                 }
@@ -64,6 +66,9 @@ impl<'a> Scrub<'a> {
     }
 
     fn object(&mut self, fields: &mut Map<String, JsonValue>, shape: Shape, depth: usize) {
+        if !shape.has_fixed_fields() {
+            self.has_cut |= drop_fields(fields, self.max_bytes / 5);
+        }
         for (field, value) in fields.iter_mut() {
             self.visit(value, shape.of_field(field), Some(field), depth + 1);
         }

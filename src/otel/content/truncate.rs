@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 
-use serde_json::Value as JsonValue;
+use serde_json::{Map, Value as JsonValue};
 
 use super::shape::Shape;
 
@@ -23,7 +23,8 @@ const REDACTION_ALLOWANCE: usize = 4;
 const MAX_WORD_BYTES: usize = 4 * 1024;
 
 /// What content is pruned to, step by step until it fits: the elements of a list, and the depth of nesting.
-const PRUNING: [(usize, usize); 6] = [(64, 32), (16, 16), (8, 8), (4, 6), (2, 4), (1, 2)];
+const PRUNING: [(usize, usize); 9] =
+    [(4_096, 48), (1_024, 48), (256, 32), (64, 32), (16, 16), (8, 8), (4, 6), (2, 4), (1, 2)];
 
 /// How much of a text is kept for redaction if its limit is this.
 pub(super) const fn kept_before_redaction(max_bytes: usize) -> usize {
@@ -160,12 +161,7 @@ fn prune(value: &mut JsonValue, shape: Shape, max_elements: usize, max_depth: us
     let is_nested = |value: &JsonValue| value.is_array() || value.is_object();
     match value {
         JsonValue::Array(elements) => {
-            if elements.len() > max_elements && shape != Shape::Answer {
-                // The first message has the instructions, the last ones have what it is about now.
-                let (head, tail) = (max_elements / 2, max_elements.div_ceil(2));
-                let marker = shape.marker_element();
-                elements.splice(head..elements.len() - tail, [marker]);
-            }
+            shorten_list(elements, shape, max_elements);
             let is_free = shape.of_elements() == Shape::Free;
             for element in elements {
                 if is_free && max_depth == 0 && is_nested(element) {
@@ -176,11 +172,10 @@ fn prune(value: &mut JsonValue, shape: Shape, max_elements: usize, max_depth: us
         }
         JsonValue::Object(fields) => {
             if !shape.has_fixed_fields() {
-                let is_many = fields.len() > max_elements;
-                let kept = std::mem::take(fields).into_iter().take(max_elements);
-                *fields = kept.map(|(name, value)| (short_name(name), value)).collect();
-                if is_many {
-                    fields.insert(MARKER.to_owned(), JsonValue::from(MARKER));
+                drop_fields(fields, max_elements);
+                if fields.keys().any(|name| name.len() > MAX_FIELD_NAME_BYTES) {
+                    *fields =
+                        std::mem::take(fields).into_iter().map(|(name, value)| (short_name(name), value)).collect();
                 }
             }
             for (name, value) in fields {
@@ -194,6 +189,28 @@ fn prune(value: &mut JsonValue, shape: Shape, max_elements: usize, max_depth: us
         }
         JsonValue::Null | JsonValue::Bool(_) | JsonValue::Number(_) | JsonValue::String(_) => {}
     }
+}
+
+/// Drops the middle of a list that is too long; says whether it was.
+///
+/// The first message has the instructions, and the last ones have what it is about now.
+pub(super) fn shorten_list(elements: &mut Vec<JsonValue>, shape: Shape, max_elements: usize) -> bool {
+    let is_long = elements.len() > max_elements && shape != Shape::Answer;
+    if is_long {
+        let (head, tail) = (max_elements / 2, max_elements.div_ceil(2));
+        elements.splice(head..elements.len() - tail, [shape.marker_element()]);
+    }
+    is_long
+}
+
+/// Drops the last of an object's fields if they are too many; says whether they were.
+pub(super) fn drop_fields(fields: &mut Map<String, JsonValue>, max_fields: usize) -> bool {
+    let are_many = fields.len() > max_fields;
+    if are_many {
+        *fields = std::mem::take(fields).into_iter().take(max_fields).collect();
+        fields.insert(MARKER.to_owned(), JsonValue::from(MARKER));
+    }
+    are_many
 }
 
 fn short_name(name: String) -> String {

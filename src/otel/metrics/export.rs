@@ -26,7 +26,7 @@ use tracing::subscriber::NoSubscriber;
 
 use super::{MetricsRecorder, PriceTable, process};
 use crate::otel::{
-    SpanMapper, TelemetryBuilder, TelemetryError,
+    ContentPolicy, SpanMapper, TelemetryBuilder, TelemetryError,
     delivery::Counts,
     transport::{ExportRuntime, protocol_from_env},
 };
@@ -59,7 +59,7 @@ pub(in crate::otel) struct Finishing {
     deadline: Instant,
 }
 
-/// Polls an exporter inside the runtime that its connections need, with `tracing` off.
+/// Polls an exporter inside the runtime of its connections, as the reader's thread is in none, and with `tracing` off.
 struct InRuntime<E> {
     inner: E,
     runtime: Option<ExportRuntime>,
@@ -136,6 +136,7 @@ impl MetricsExport {
         setup: MetricsSetup,
         resource: impl FnOnce() -> Resource,
         scope: InstrumentationScope,
+        content: ContentPolicy,
         counts: &Arc<Counts>,
         mapper: &Arc<SpanMapper<SdkTracer>>,
     ) -> Option<Self> {
@@ -149,7 +150,7 @@ impl MetricsExport {
         });
         let meter = provider.meter_with_scope(scope);
         process::observe_spans(&meter, counts, mapper);
-        let mut recorder = MetricsRecorder::new(meter).with_legacy_metrics(setup.legacy);
+        let mut recorder = MetricsRecorder::new(meter).with_legacy_metrics(setup.legacy).with_content(content);
         if let Some(prices) = setup.prices {
             recorder = recorder.with_prices(prices);
         }

@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use super::instruments;
 use crate::{
     event::{Event, EventScope, EventType},
-    otel::{mapping, names},
+    otel::{ContentPolicy, mapping, names},
 };
 
 /// How many values each attribute of the metrics takes by default; those that come after become `_OTHER`.
@@ -33,6 +33,7 @@ const MAX_LABEL_BYTES: usize = 256;
 #[derive(Debug)]
 pub(super) struct LabelGuard {
     max_values: usize,
+    content: ContentPolicy,
     taken: Mutex<HashMap<&'static str, HashSet<Arc<str>>>>,
     overflowed: AtomicU64,
     counter: Counter<u64>,
@@ -55,6 +56,7 @@ impl LabelGuard {
     pub(super) fn new(meter: &Meter) -> Self {
         Self {
             max_values: DEFAULT_MAX_LABEL_VALUES,
+            content: ContentPolicy::default(),
             taken: Mutex::default(),
             overflowed: AtomicU64::new(0),
             counter: instruments::overflowed_labels(meter),
@@ -63,6 +65,10 @@ impl LabelGuard {
 
     pub(super) fn set_max_values(&mut self, values: usize) {
         self.max_values = values;
+    }
+
+    pub(super) fn set_content(&mut self, content: ContentPolicy) {
+        self.content = content;
     }
 
     /// How many labels became `_OTHER`.
@@ -112,7 +118,8 @@ impl Labels<'_> {
     /// Adds a name from outside, if it is known.
     pub(super) fn name(mut self, key: &'static str, name: Option<&str>) -> Self {
         if let Some(name) = name.filter(|name| !name.is_empty()) {
-            let value = if name == mapping::OTHER { None } else { self.guard.admit(key, name) };
+            let name = self.guard.content.text(name);
+            let value = if name == mapping::OTHER { None } else { self.guard.admit(key, &name) };
             let value = value.map_or(StringValue::from(mapping::OTHER), StringValue::from);
             self.set.push(KeyValue::new(key, value));
         }

@@ -18,7 +18,9 @@ use super::{
 };
 use crate::{
     event::{Event, EventData, EventScope, EventType},
-    otel::{DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, mapping, names, open_components::OpenComponents},
+    otel::{
+        ContentPolicy, DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, mapping, names, open_components::OpenComponents,
+    },
 };
 
 /// How many components may be open at once by default; beyond it the oldest counts as interrupted.
@@ -90,6 +92,13 @@ impl MetricsRecorder {
     #[must_use]
     pub fn with_max_label_values(mut self, values: usize) -> Self {
         self.guard.set_max_values(values);
+        self
+    }
+
+    /// Sets what names pass before they leave the process: the policy's redactor. By default, nothing is redacted.
+    #[must_use]
+    pub fn with_content(mut self, content: ContentPolicy) -> Self {
+        self.guard.set_content(content);
         self
     }
 
@@ -190,7 +199,7 @@ impl MetricsRecorder {
 
     /// Records how long a component took, as its span does.
     fn duration(&self, component: &OpenComponent, at: DateTime<Utc>, error: Option<&str>, end: Option<&Event>) {
-        let took = seconds(at.max(component.started) - component.started);
+        let took = seconds(at - component.started);
         let mut labels = self.guard.labels_from(&component.labels);
         if component.scope == EventScope::Tool {
             // A name that the model made up must not take the place of a real one.
@@ -298,6 +307,7 @@ fn time_to_first_chunk(request: &OpenComponent, end: &EventData) -> Option<f64> 
     seen.or_else(told).map(|time| time.as_secs_f64())
 }
 
+/// A time in seconds; an end before its start took none.
 fn seconds(time: TimeDelta) -> f64 {
     time.to_std().unwrap_or_default().as_secs_f64()
 }

@@ -57,13 +57,13 @@ async fn run_all(export: &Export) {
         Ok(json!(0))
     });
     let agent = |server: &ScriptedServer| {
-        let model =
-            OpenAiClient::builder("m").with_base_url(server.base_url()).with_api_key(KEY).build().expect("a client");
+        let model = OpenAiClient::builder("m").with_base_url(server.base_url()).with_api_key(KEY).build();
+        let model = model.expect("the settings are right");
         let agent = Agent::builder("helper", Arc::new(model)).with_system_prompt(system);
         AgentStep::new(agent.with_tool(lookup.clone()).with_tool(count.clone()).build())
     };
     let workflow = Workflow::new("flow").add_step(agent(&server)).build();
-    export.runtime().execute(&workflow, prompt).await.expect("the run succeeds");
+    export.runtime().execute(&workflow, prompt).await.expect("the model answers");
 
     // Servers that send back what they were asked, or half an answer, and a run that is given up amid the answer.
     let echo = json!({"detail": [{"loc": ["body"], "input": {"messages": [refused]}, "key": KEY}]});
@@ -81,7 +81,7 @@ async fn run_all(export: &Export) {
     let run = runtime.execute(&workflow, prompt);
     tokio::select! {
         _ = run => panic!("the server hangs"),
-        _ = async { chunks.recv().await.expect("a chunk") } => {}
+        chunk = chunks.recv() => drop(chunk.expect("the stream is open")),
         () = tokio::time::sleep(Duration::from_secs(30)) => panic!("no chunk came"),
     }
 }

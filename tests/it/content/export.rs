@@ -13,35 +13,65 @@ use agent_runtime::{
     prelude::*,
 };
 use opentelemetry::logs::AnyValue;
-use opentelemetry_proto::tonic::collector::{logs::v1::ExportLogsServiceRequest, trace::v1::ExportTraceServiceRequest};
+use opentelemetry_proto::tonic::collector::{
+    logs::v1::{
+        ExportLogsServiceRequest, ExportLogsServiceResponse,
+        logs_service_server::{LogsService, LogsServiceServer},
+    },
+    trace::v1::{
+        ExportTraceServiceRequest, ExportTraceServiceResponse,
+        trace_service_server::{TraceService, TraceServiceServer},
+    },
+};
 use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLoggerProvider, SimpleLogProcessor};
 use parking_lot::Mutex;
+use prost::Message as _;
 
 use super::content_events;
 
 /// Says that the process is the one that the test started, and what it is to capture.
 const CHILD: &str = "AGENT_RUNTIME_TEST_CAPTURE";
 
-/// A path and what was posted to it.
-type Post = (String, Vec<u8>);
-
-/// An OTLP/HTTP server: what was posted, by path.
+/// An OTLP server: what was posted, by path.
 struct Sink {
     port: u16,
-    posts: Arc<Mutex<Vec<Post>>>,
+    posts: Arc<Posts>,
 }
+
+type Posts = Mutex<Vec<(String, Vec<u8>)>>;
 
 impl Sink {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
         let port = listener.local_addr().expect("a bound socket has an address").port();
-        let posts = Arc::<Mutex<Vec<_>>>::default();
+        let posts = Arc::<Posts>::default();
         let seen = Arc::clone(&posts);
         thread::spawn(move || {
             for connection in listener.incoming().flatten() {
                 let seen = Arc::clone(&seen);
                 thread::spawn(move || serve(connection, &seen));
             }
+        });
+        Self { port, posts }
+    }
+
+    /// The same over gRPC, with the paths of HTTP.
+    fn start_grpc() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
+        let port = listener.local_addr().expect("a bound socket has an address").port();
+        let posts = Arc::<Posts>::default();
+        let (traces, logs) = (Grpc(Arc::clone(&posts)), Grpc(Arc::clone(&posts)));
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
+            runtime.block_on(async {
+                listener.set_nonblocking(true).expect("the socket takes it");
+                let listener = tokio::net::TcpListener::from_std(listener).expect("the socket takes it");
+                let served = tonic::transport::Server::builder()
+                    .add_service(TraceServiceServer::new(traces))
+                    .add_service(LogsServiceServer::new(logs))
+                    .serve_with_incoming(tonic::transport::server::TcpIncoming::from(listener));
+                served.await.expect("the server runs");
+            });
         });
         Self { port, posts }
     }
@@ -53,7 +83,31 @@ impl Sink {
     }
 }
 
-fn serve(mut connection: TcpStream, seen: &Mutex<Vec<(String, Vec<u8>)>>) -> Option<()> {
+struct Grpc(Arc<Posts>);
+
+#[tonic::async_trait]
+impl TraceService for Grpc {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportTraceServiceRequest>,
+    ) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
+        self.0.lock().push(("/v1/traces".to_owned(), request.into_inner().encode_to_vec()));
+        Ok(tonic::Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl LogsService for Grpc {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportLogsServiceRequest>,
+    ) -> Result<tonic::Response<ExportLogsServiceResponse>, tonic::Status> {
+        self.0.lock().push(("/v1/logs".to_owned(), request.into_inner().encode_to_vec()));
+        Ok(tonic::Response::new(ExportLogsServiceResponse::default()))
+    }
+}
+
+fn serve(mut connection: TcpStream, seen: &Posts) -> Option<()> {
     let mut received = Vec::new();
     loop {
         let head_end = loop {
@@ -87,6 +141,7 @@ fn run_child(sink: &Sink, capture: ContentCapture, variables: &[(&str, &str)]) -
     let mut child = Command::new(std::env::current_exe().expect("the test has a file"));
     child.args(["--exact", "content::export::child", "--nocapture"]).env(CHILD, capture.as_str());
     child.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://127.0.0.1:{}", sink.port));
+    child.env("OTEL_METRICS_EXPORTER", "none");
     let output = child.envs(variables.iter().copied()).output().expect("the test can be started again");
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
@@ -109,9 +164,16 @@ fn child() {
 
 #[test]
 fn log_events_arrive_with_their_span_and_their_content() {
-    let sink = Sink::start();
-    run_child(&sink, ContentCapture::EventOnly, &[]);
+    check(&Sink::start(), &[]);
+}
 
+#[test]
+fn log_events_arrive_over_grpc() {
+    check(&Sink::start_grpc(), &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]);
+}
+
+fn check(sink: &Sink, variables: &[(&str, &str)]) {
+    run_child(sink, ContentCapture::EventOnly, variables);
     let traces: Vec<ExportTraceServiceRequest> = sink.posted("/v1/traces");
     let spans: Vec<_> = traces
         .into_iter()

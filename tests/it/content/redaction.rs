@@ -3,9 +3,11 @@
 use std::{borrow::Cow, sync::Arc};
 
 use agent_runtime::{
-    otel::{ContentCapture, ContentPolicy, PatternRedactor, Redactor},
+    otel::{ContentCapture, ContentPolicy, MetricsRecorder, PatternRedactor, Redactor},
     prelude::*,
 };
+use opentelemetry::metrics::MeterProvider as _;
+use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
 
 use super::{Export, content_events, json_of, schema::check_all, text};
 
@@ -84,6 +86,20 @@ fn the_test_before_would_see_a_leak() {
     let export = Export::capturing(ContentCapture::SpanAndEvent);
     secretive_events().into_iter().for_each(|event| drop(export.append(event)));
     assert!(export.exported().matches(SECRET).count() > 80);
+}
+
+#[test]
+fn names_in_metrics_are_redacted() {
+    let exporter = InMemoryMetricExporter::default();
+    let meters = SdkMeterProvider::builder().with_periodic_exporter(exporter.clone()).build();
+    let policy = ContentPolicy::default().with_redactor(PatternRedactor::new());
+    let recorder = MetricsRecorder::new(meters.meter("test")).with_content(policy);
+    let stream = EventStream::new();
+    secretive_events().into_iter().for_each(|event| recorder.observe(&stream.append(event).unwrap()));
+    meters.force_flush().unwrap();
+    let metrics = format!("{:?}", exporter.get_finished_metrics().unwrap());
+    assert!(metrics.contains("[redacted:email]"), "{metrics}");
+    assert!(!metrics.contains("ann@"), "{}", around(&metrics, "ann@"));
 }
 
 #[tokio::test]

@@ -52,8 +52,8 @@ fn awkward(size: usize) -> Vec<(&'static str, JsonValue)> {
 
 #[test]
 fn whatever_is_cut_is_valid_and_within_the_limit_and_says_so() {
-    for limit in [MIN_CONTENT_BYTES, MIN_CONTENT_BYTES + 1, 1_000, 4_096, DEFAULT_MAX_CONTENT_BYTES] {
-        for size in [limit / 3, limit - 60, limit, limit + 1, limit * 5, limit * 40] {
+    for limit in [MIN_CONTENT_BYTES, MIN_CONTENT_BYTES + 1, 1_000, 2_048] {
+        for size in [limit - 60, limit, limit + 1, limit * 8] {
             for (name, value) in awkward(size) {
                 check(limit, &format!("{name}, {size} bytes, limit {limit}"), &value);
             }

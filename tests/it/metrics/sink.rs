@@ -2,9 +2,17 @@
 
 use std::{net::SocketAddr, sync::Arc, thread};
 
-use http::{HeaderMap, HeaderValue, Response};
 use opentelemetry_proto::tonic::{
-    collector::{metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest},
+    collector::{
+        metrics::v1::{
+            ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+            metrics_service_server::{MetricsService, MetricsServiceServer},
+        },
+        trace::v1::{
+            ExportTraceServiceRequest, ExportTraceServiceResponse,
+            trace_service_server::{TraceService, TraceServiceServer},
+        },
+    },
     metrics::v1::Metric,
     resource::v1::Resource,
 };
@@ -15,6 +23,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     runtime::Runtime,
 };
+use tonic::{Request, Response, Status, transport::server::TcpIncoming};
 
 /// The backend; it ends when dropped.
 pub(super) struct Sink {
@@ -54,7 +63,7 @@ impl Sink {
         let seen = Arc::new(Seen { traces, metrics, requests: Mutex::default() });
         let accepting = Arc::clone(&seen);
         runtime.spawn(async move {
-            accept(TcpListener::from_std(listener).expect("this is within a runtime"), transport, accepting).await;
+            serve(TcpListener::from_std(listener).expect("this is within a runtime"), transport, accepting).await;
         });
         Self { address, seen, runtime: Some(runtime) }
     }
@@ -116,7 +125,7 @@ pub(super) fn service_name(resource: Option<Resource>) -> Option<String> {
 }
 
 fn is_metrics(path: &str) -> bool {
-    path == "/v1/metrics" || path.contains("MetricsService")
+    path == "/v1/metrics"
 }
 
 impl Seen {
@@ -127,13 +136,19 @@ impl Seen {
     }
 }
 
-async fn accept(listener: TcpListener, transport: Transport, seen: Arc<Seen>) {
-    while let Ok((socket, _)) = listener.accept().await {
-        let seen = Arc::clone(&seen);
-        match transport {
-            Transport::Http => tokio::spawn(serve_http(socket, seen)),
-            Transport::Grpc => tokio::spawn(serve_grpc(socket, seen)),
-        };
+async fn serve(listener: TcpListener, transport: Transport, seen: Arc<Seen>) {
+    match transport {
+        Transport::Http => {
+            while let Ok((socket, _)) = listener.accept().await {
+                tokio::spawn(serve_http(socket, Arc::clone(&seen)));
+            }
+        }
+        Transport::Grpc => {
+            let server = tonic::transport::Server::builder()
+                .add_service(MetricsServiceServer::from_arc(Arc::clone(&seen)))
+                .add_service(TraceServiceServer::from_arc(seen));
+            server.serve_with_incoming(TcpIncoming::from(listener)).await.expect("the server runs");
+        }
     }
 }
 
@@ -171,30 +186,36 @@ async fn serve_http(mut socket: TcpStream, seen: Arc<Seen>) {
     }
 }
 
-async fn serve_grpc(socket: TcpStream, seen: Arc<Seen>) {
-    let Ok(mut connection) = h2::server::handshake(socket).await else { return };
-    while let Some(Ok((request, mut respond))) = connection.accept().await {
-        let seen = Arc::clone(&seen);
-        tokio::spawn(async move {
-            let path = request.uri().path().to_owned();
-            let mut stream = request.into_body();
-            let mut body = Vec::new();
-            while let Some(Ok(data)) = stream.data().await {
-                body.extend_from_slice(&data);
-                stream.flow_control().release_capacity(data.len()).expect("no more than came");
-            }
-            // A message has five bytes in front: whether it is compressed, and its length.
-            let status = match seen.take(&path, body.split_off(5)) {
-                Answer::Take => "0",
-                Answer::Refuse => "3",
-                Answer::Hang => std::future::pending().await,
-            };
-            let head = Response::builder().header("content-type", "application/grpc").body(()).expect("a response");
-            let mut reply = respond.send_response(head, false).expect("the client waits");
-            reply.send_data(vec![0; 5].into(), false).expect("the client waits");
-            let trailers =
-                HeaderMap::from_iter([("grpc-status".parse().expect("a name"), HeaderValue::from_static(status))]);
-            reply.send_trailers(trailers).expect("the client waits");
-        });
+impl Seen {
+    async fn answer_grpc<M: Message, R: Default>(
+        &self,
+        path: &str,
+        request: Request<M>,
+    ) -> Result<Response<R>, Status> {
+        match self.take(path, request.into_inner().encode_to_vec()) {
+            Answer::Take => Ok(Response::new(R::default())),
+            Answer::Refuse => Err(Status::invalid_argument("refused")),
+            Answer::Hang => std::future::pending().await,
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for Seen {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        self.answer_grpc("/v1/metrics", request).await
+    }
+}
+
+#[tonic::async_trait]
+impl TraceService for Seen {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        self.answer_grpc("/v1/traces", request).await
     }
 }
