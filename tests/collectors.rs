@@ -33,7 +33,7 @@ mod support;
 const PROTOCOLS: [&str; 2] = ["http/protobuf", "grpc"];
 
 /// Limits of a shutdown: to wait for a collector that is not there, and for one that is, on a busy machine.
-const SHORT: Duration = Duration::from_millis(200);
+const SHORT: Duration = Duration::from_millis(100);
 const LONG: Duration = Duration::from_secs(60);
 
 /// Variables that send spans, and nothing but spans, to a collector.
@@ -132,7 +132,7 @@ fn exporting_threads() -> Vec<String> {
     let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let names = tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
     // The kernel keeps 15 characters of a name.
-    names.filter(|name| name.starts_with("OpenTelemetry") || name.starts_with("agent-runtime-o")).collect()
+    names.filter(|name| name.starts_with("OpenTelemetry") || name.starts_with("agent-runtime-")).collect()
 }
 
 /// Waits until no thread exports any more, so that what one does late is seen too.
@@ -149,10 +149,12 @@ fn a_collector_that_is_not_there_or_never_answers_harms_nothing_and_the_loss_is_
     let (closed, silent) = (format!("http://{}", Sink::closed()), Sink::black_hole());
     for protocol in PROTOCOLS {
         for url in [&closed, &silent.url()] {
-            // An exporter gives up long after its shutdown has returned.
-            let mut variables = spans_to(protocol, url);
-            variables.push(("OTEL_EXPORTER_OTLP_TIMEOUT", "1500"));
-            run_child("child_loses_everything_in_every_life", &variables);
+            for metrics in ["none", "otlp"] {
+                let mut variables = spans_to(protocol, url);
+                // An exporter gives up long after its shutdown has returned.
+                variables.extend([("OTEL_EXPORTER_OTLP_TIMEOUT", "1500"), ("OTEL_METRICS_EXPORTER", metrics)]);
+                run_child("child_loses_everything_in_every_life", &variables);
+            }
         }
     }
 }
