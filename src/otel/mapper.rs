@@ -208,15 +208,22 @@ where
     fn end(&self, event: &Event) -> Option<Observed> {
         let taken = self.open.lock().take(event);
         let Some(mut span) = taken else { return self.end_without_start(event) };
-        self.finish_progress(&mut span, event);
+        // One that is not sampled would drop all that the end tells.
+        if span.context.span().is_recording() {
+            self.tell_end(&mut span, event);
+        }
+        span.context.span().end_with_timestamp(event.timestamp.max(span.started).into());
+        Some(Observed { trace: span.trace, scope: None })
+    }
+
+    fn tell_end(&self, span: &mut OpenSpan, event: &Event) {
+        self.finish_progress(span, event);
         let current = span.context.span();
         current.set_attributes(mapping::end(event, &self.content));
         if self.is_captured(&span.context) {
             current.set_attributes(self.content.span_attributes(content::output(event, span.answer.text())));
         }
         current.set_status(mapping::status(event, &self.content));
-        current.end_with_timestamp(event.timestamp.max(span.started).into());
-        Some(Observed { trace: span.trace, scope: None })
     }
 
     /// An end whose start was never seen gives a span of no length, marked as such.

@@ -87,7 +87,7 @@ pub(super) fn start(event: &Event, content: &ContentPolicy) -> Option<SpanStart>
 
 /// What a component's end adds to its span.
 pub(super) fn end(event: &Event, content: &ContentPolicy) -> Vec<KeyValue> {
-    let mut attributes = Attributes { list: Vec::with_capacity(8), content };
+    let mut attributes = Attributes { list: Vec::new(), content };
     let data = &event.data;
     if event.event_type == EventType::Completed {
         match event.scope {
@@ -272,7 +272,7 @@ impl Attributes<'_> {
     }
 
     fn span_name(&self, operation: &str, of: Option<&str>) -> String {
-        of.map_or_else(|| operation.to_owned(), |name| format!("{operation} {}", self.content.text(name)))
+        of.map_or_else(|| operation.to_owned(), |name| [operation, " ", &self.content.text(name)].concat())
     }
 
     fn int(&mut self, key: &'static str, value: Option<u64>) {
