@@ -41,13 +41,17 @@ impl Clock {
         self.last
     }
 
-    /// Follows the wall clock again if it has run far ahead; never goes back.
-    pub(super) fn reanchor(&mut self) {
-        if self.follows_wall {
-            let wall = Utc::now();
-            if wall - self.now() > MAX_AHEAD {
-                (self.anchor, self.since) = (wall, Instant::now());
-            }
+    /// The time now as [`now`](Self::now) gives it, by the wall clock again if that has run far ahead.
+    pub(super) fn now_near_wall(&mut self) -> DateTime<Utc> {
+        let now = self.now();
+        if !self.follows_wall {
+            return now;
         }
+        let wall = Utc::now();
+        if wall - now <= MAX_AHEAD {
+            return now;
+        }
+        (self.anchor, self.since) = (wall, Instant::now());
+        self.now()
     }
 }

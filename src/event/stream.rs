@@ -286,10 +286,12 @@ impl Shared {
 impl Writer {
     /// Gives the event its place, time and, if it has none, id.
     fn stamp(&mut self, event: &mut Event) {
-        if event.event_type != EventType::Progress {
-            self.clock.reanchor();
-        }
-        event.timestamp = self.clock.now();
+        event.timestamp = match event.event_type {
+            EventType::Progress => self.clock.now(),
+            EventType::Started | EventType::Completed | EventType::Failed | EventType::Canceled => {
+                self.clock.now_near_wall()
+            }
+        };
         if event.event_id.is_nil() {
             event.event_id = self.draw_id(event.timestamp);
         }
