@@ -5,8 +5,12 @@ use std::{sync::Arc, time::Duration};
 use agent_runtime::{event::Usage, otel::DEFAULT_MAX_PROGRESS_EVENTS, prelude::*};
 use chrono::{DateTime, TimeDelta};
 use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message as _;
 
 use crate::support::{Recording, agent_flow, calling, replies, run, spans, tool};
+
+/// What the span of a request may weigh on the wire, however long the answer.
+const MAX_SPAN_BYTES: usize = 64 * 1024;
 
 /// A request with so many chunks, so far apart, as events of a log.
 fn request(chunks: u64, apart: TimeDelta) -> Vec<Event> {
@@ -53,6 +57,7 @@ fn however_many_chunks_and_however_far_apart_the_sums_are_exact() {
             let spans = Recording::new().replay(&request(chunks, apart));
             let span = spans.one("chat m");
             check_merged(span, chunks);
+            assert!(span.encoded_len() < MAX_SPAN_BYTES, "{} bytes for {chunks} chunks", span.encoded_len());
             assert_eq!(spans::attribute(span, "gen_ai.usage.output_tokens"), chunks);
             assert_eq!(spans::attribute(span, "gen_ai.response.finish_reasons"), json!(["stop"]));
             let first = spans::attribute(span, "gen_ai.response.time_to_first_chunk").as_f64();
