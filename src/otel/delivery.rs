@@ -1,8 +1,6 @@
 //! Counts what becomes of spans on their way out, since the SDK tells nobody what it drops.
 
 use std::{
-    future::{Future, poll_fn},
-    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -16,9 +14,8 @@ use opentelemetry_sdk::{
     error::OTelSdkResult,
     trace::{BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor},
 };
-use tracing::subscriber::NoSubscriber;
 
-use super::transport::ExportRuntime;
+use super::transport::{ExportRuntime, quietly};
 
 /// What became of the spans, or of the log events, of a process so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -139,13 +136,7 @@ pub(super) struct CountingExporter<E> {
 impl<E: SpanExporter> SpanExporter for CountingExporter<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len();
-        let mut export = pin!(self.inner.export(batch));
-        let result = poll_fn(|cx| {
-            let _runtime = self.runtime.as_ref().map(ExportRuntime::enter);
-            let _quiet = tracing::subscriber::set_default(NoSubscriber::default());
-            export.as_mut().poll(cx)
-        })
-        .await;
+        let result = quietly(self.runtime.as_ref(), self.inner.export(batch)).await;
         self.queue.leave(spans, &result);
         result
     }

@@ -1,12 +1,6 @@
 //! The way of log events out of the process: provider, queue, exporter, and their end.
 
-use std::{
-    env, fmt,
-    future::{Future, poll_fn},
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{env, fmt, sync::Arc, time::Duration};
 
 use opentelemetry::{InstrumentationScope, logs::LoggerProvider as _};
 use opentelemetry_otlp::{
@@ -20,12 +14,11 @@ use opentelemetry_sdk::{
         SdkLogRecord, SdkLoggerProvider,
     },
 };
-use tracing::subscriber::NoSubscriber;
 
 use super::{
     ContentPolicy, Delivery, LogEmitter, TelemetryBuilder, TelemetryError,
     delivery::{Counts, Queue},
-    transport::{ExportRuntime, protocol_from_env},
+    transport::{ExportRuntime, protocol_from_env, quietly},
 };
 
 /// How many log events wait for their export by default; one that finds the queue full is dropped and counted.
@@ -186,13 +179,7 @@ impl LogProcessor for CountingProcessor {
 impl<E: LogExporter> LogExporter for CountingExporter<E> {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let records = batch.iter().count();
-        let mut export = pin!(self.inner.export(batch));
-        let result = poll_fn(|cx| {
-            let _runtime = self.runtime.as_ref().map(ExportRuntime::enter);
-            let _quiet = tracing::subscriber::set_default(NoSubscriber::default());
-            export.as_mut().poll(cx)
-        })
-        .await;
+        let result = quietly(self.runtime.as_ref(), self.inner.export(batch)).await;
         self.queue.leave(records, &result);
         result
     }

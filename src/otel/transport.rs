@@ -1,6 +1,11 @@
 //! What the exporters of all signals share: the protocol and the thread for gRPC.
 
-use std::{env, sync::Arc};
+use std::{
+    env,
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+};
 
 use opentelemetry_otlp::{OTEL_EXPORTER_OTLP_PROTOCOL, Protocol};
 use tokio::runtime::{EnterGuard, Runtime};
@@ -30,6 +35,18 @@ pub(super) fn exports_over_otlp(variable: &'static str) -> Result<bool, Telemetr
         "none" => Ok(false),
         _ => Err(TelemetryError::ExporterKind { variable, value }),
     }
+}
+
+/// Polls an export inside of the runtime of its connections, as the SDK's threads are in none, and with `tracing` off, so
+/// that the bridge never observes itself.
+pub(super) async fn quietly<F: Future>(runtime: Option<&ExportRuntime>, export: F) -> F::Output {
+    let mut export = pin!(export);
+    poll_fn(|cx| {
+        let _runtime = runtime.map(ExportRuntime::enter);
+        let _quiet = tracing::subscriber::set_default(NoSubscriber::default());
+        export.as_mut().poll(cx)
+    })
+    .await
 }
 
 /// One thread for the exporters' connections, on which `tracing` is off, so that the bridge never observes itself.

@@ -2,8 +2,6 @@
 
 use std::{
     fmt,
-    future::{Future, poll_fn},
-    pin::pin,
     sync::{Arc, mpsc},
     thread,
     time::{Duration, Instant},
@@ -22,13 +20,12 @@ use opentelemetry_sdk::{
     },
     trace::SdkTracer,
 };
-use tracing::subscriber::NoSubscriber;
 
 use super::{MetricsRecorder, PriceTable, process};
 use crate::otel::{
     ContentPolicy, SpanMapper, TelemetryBuilder, TelemetryError,
     delivery::Counts,
-    transport::{ExportRuntime, protocol_from_env},
+    transport::{ExportRuntime, protocol_from_env, quietly},
 };
 
 /// What the builder is told about metrics.
@@ -200,13 +197,7 @@ impl Finishing {
 
 impl<E: PushMetricExporter> PushMetricExporter for InRuntime<E> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        let mut export = pin!(self.inner.export(metrics));
-        poll_fn(|cx| {
-            let _runtime = self.runtime.as_ref().map(ExportRuntime::enter);
-            let _quiet = tracing::subscriber::set_default(NoSubscriber::default());
-            export.as_mut().poll(cx)
-        })
-        .await
+        quietly(self.runtime.as_ref(), self.inner.export(metrics)).await
     }
 
     fn force_flush(&self) -> OTelSdkResult {
