@@ -1,13 +1,15 @@
 //! Wall-clock timestamps that never run backwards.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 /// How far the wall clock may run ahead of the monotonic one before the anchor is set anew.
 ///
 /// A monotonic clock stands still while a machine sleeps; a difference of this size is such a pause or a corrected
 /// clock, not drift.
-const MAX_AHEAD: TimeDelta = TimeDelta::seconds(1);
+const MAX_AHEAD: Duration = Duration::from_secs(1);
 
 /// The wall clock read once, and a monotonic clock since then.
 ///
@@ -15,43 +17,58 @@ const MAX_AHEAD: TimeDelta = TimeDelta::seconds(1);
 /// Tokio's, so that it stands still in a test that pauses time.
 #[derive(Debug)]
 pub(super) struct Clock {
-    anchor: DateTime<Utc>,
+    /// Since the Unix epoch, as all times here: calendar arithmetic is dear.
+    anchor: Duration,
     since: Instant,
-    last: DateTime<Utc>,
+    last: Duration,
     follows_wall: bool,
 }
 
 impl Clock {
     /// Follows the system's wall clock.
     pub(super) fn system() -> Self {
-        Self { follows_wall: true, ..Self::starting_at(Utc::now()) }
+        Self { follows_wall: true, ..Self::at(wall()) }
     }
 
     /// Starts at `epoch`, whatever the wall clock says, and runs with the monotonic clock.
     pub(super) fn starting_at(epoch: DateTime<Utc>) -> Self {
-        Self { anchor: epoch, since: Instant::now(), last: epoch, follows_wall: false }
+        Self::at(epoch.signed_duration_since(DateTime::UNIX_EPOCH).to_std().unwrap_or_default())
+    }
+
+    fn at(anchor: Duration) -> Self {
+        Self { anchor, since: Instant::now(), last: anchor, follows_wall: false }
     }
 
     /// The time now, never before the one returned last.
     pub(super) fn now(&mut self) -> DateTime<Utc> {
-        let elapsed = TimeDelta::from_std(self.since.elapsed()).unwrap_or(TimeDelta::MAX);
-        let now = self.anchor.checked_add_signed(elapsed).unwrap_or(self.anchor);
-        // A test's paused clock is seen by the threads of its runtime only; all others see the time run on.
-        self.last = self.last.max(now);
-        self.last
+        self.tick();
+        self.shown()
     }
 
     /// The time now as [`now`](Self::now) gives it, by the wall clock again if that has run far ahead.
     pub(super) fn now_near_wall(&mut self) -> DateTime<Utc> {
-        let now = self.now();
-        if !self.follows_wall {
-            return now;
+        self.tick();
+        if self.follows_wall {
+            let wall = wall();
+            if wall.saturating_sub(self.last) > MAX_AHEAD {
+                (self.anchor, self.since) = (wall, Instant::now());
+                self.tick();
+            }
         }
-        let wall = Utc::now();
-        if wall - now <= MAX_AHEAD {
-            return now;
-        }
-        (self.anchor, self.since) = (wall, Instant::now());
-        self.now()
+        self.shown()
     }
+
+    fn tick(&mut self) {
+        // A test's paused clock is seen by the threads of its runtime only; all others see the time run on.
+        self.last = self.last.max(self.anchor.saturating_add(self.since.elapsed()));
+    }
+
+    fn shown(&self) -> DateTime<Utc> {
+        let seconds = i64::try_from(self.last.as_secs()).unwrap_or(i64::MAX);
+        DateTime::from_timestamp(seconds, self.last.subsec_nanos()).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+}
+
+fn wall() -> Duration {
+    SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
 }

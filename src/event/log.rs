@@ -17,10 +17,17 @@ pub(super) struct Log {
     closed: bool,
 }
 
+/// A reader that waits for the next event.
 #[derive(Debug)]
-struct Sleeper {
+pub(super) struct Sleeper {
     reader: u64,
     waker: Waker,
+}
+
+impl Sleeper {
+    pub(super) fn wake(self) {
+        self.waker.wake();
+    }
 }
 
 /// What a reader finds at its position.
@@ -45,13 +52,13 @@ impl Log {
         self.first..self.first + self.events.len() as u64
     }
 
-    /// Keeps an event at the end, forgetting the oldest one if the ring is full.
-    pub(super) fn push(&mut self, event: Arc<Event>) {
-        if self.events.len() == self.capacity {
-            self.events.pop_front();
-            self.first += 1;
-        }
+    /// Keeps an event at the end; gives the oldest one if the ring was full, to be dropped without the lock.
+    #[must_use]
+    pub(super) fn push(&mut self, event: Arc<Event>) -> Option<Arc<Event>> {
+        let forgotten = if self.events.len() == self.capacity { self.events.pop_front() } else { None };
+        self.first += u64::from(forgotten.is_some());
         self.events.push_back(event);
+        forgotten
     }
 
     /// Marks that no event will come.
@@ -60,8 +67,8 @@ impl Log {
     }
 
     /// The readers to wake after a push or a close; the caller wakes them without the lock.
-    pub(super) fn take_sleepers(&mut self) -> Vec<Waker> {
-        self.sleepers.drain(..).map(|sleeper| sleeper.waker).collect()
+    pub(super) fn take_sleepers(&mut self) -> Vec<Sleeper> {
+        std::mem::take(&mut self.sleepers)
     }
 
     /// Moves up to `limit` events from `cursor` on into `into`.

@@ -2,12 +2,11 @@
 
 use std::{
     collections::VecDeque,
-    fmt, iter,
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::Waker,
 };
 
 use chrono::{DateTime, Utc};
@@ -19,7 +18,7 @@ use super::{
     Event, EventError, EventType, SpanScope, Subscription,
     clock::Clock,
     emission::{self, Dispatched},
-    log::{Log, READ_BATCH, Read},
+    log::{Log, READ_BATCH, Read, Sleeper},
 };
 
 /// How many events a stream keeps by default.
@@ -74,6 +73,14 @@ struct Writer {
     followers: Option<Vec<Arc<Event>>>,
 }
 
+/// What an append leaves to be done with no lock held: a waker is foreign code, and the drop of a long event takes time.
+#[derive(Default)]
+struct Aftermath {
+    sleepers: Vec<Sleeper>,
+    forgotten: Option<Arc<Event>>,
+    also_forgotten: Vec<Arc<Event>>,
+}
+
 /// An appended event and the context that a layer gave for its component.
 pub(crate) struct Emitted {
     pub(crate) event: Arc<Event>,
@@ -109,15 +116,14 @@ impl EventStream {
     pub(crate) fn emit(&self, event: Event) -> Result<Emitted, EventError> {
         event.validate()?;
         let shared = &*self.handle.shared;
-        let (emitted, sleepers) = if emission::in_layer() {
+        let (emitted, aftermath) = if emission::in_layer() {
             shared.put(event)
         } else {
             let wanted = emission::is_wanted(event.event_type);
             let _turn = shared.turn.lock();
             if wanted { shared.show_and_put(event) } else { shared.put(event) }
         };
-        // With no lock held, since a waker is foreign code.
-        sleepers.into_iter().for_each(Waker::wake);
+        aftermath.settle();
         Ok(emitted)
     }
 
@@ -209,8 +215,8 @@ impl EventStreamBuilder {
         self
     }
 
-    /// Starts the stream's clock at a given time, for tests; it runs with Tokio's clock, which a test can pause. By
-    /// default, the wall clock.
+    /// Starts the stream's clock at a given time, 1970 or later, for tests; it runs with Tokio's clock, which a test can
+    /// pause. By default, the wall clock.
     pub fn with_epoch(mut self, epoch: DateTime<Utc>) -> Self {
         self.epoch = Some(epoch);
         self
@@ -247,22 +253,22 @@ impl Shared {
     }
 
     /// Numbers the event and makes it visible, or has it follow the one that is being shown to layers.
-    fn put(&self, mut event: Event) -> (Emitted, Vec<Waker>) {
+    fn put(&self, mut event: Event) -> (Emitted, Aftermath) {
         let mut writer = self.writer.lock();
         writer.stamp(&mut event);
         let event = Arc::new(event);
-        let sleepers = match &mut writer.followers {
+        let aftermath = match &mut writer.followers {
             Some(followers) => {
                 followers.push(Arc::clone(&event));
-                Vec::new()
+                Aftermath::default()
             }
-            None => self.publish(iter::once(Arc::clone(&event))),
+            None => self.publish(Arc::clone(&event), Vec::new()),
         };
-        (Emitted { event, scope: None }, sleepers)
+        (Emitted { event, scope: None }, aftermath)
     }
 
     /// Numbers the event, shows it to the layers and then makes it and its followers visible; by the holder of `turn`.
-    fn show_and_put(&self, mut event: Event) -> (Emitted, Vec<Waker>) {
+    fn show_and_put(&self, mut event: Event) -> (Emitted, Aftermath) {
         let mut writer = self.writer.lock();
         writer.stamp(&mut event);
         writer.followers = Some(Vec::new());
@@ -271,15 +277,24 @@ impl Shared {
         let mut writer = self.writer.lock();
         let followers = writer.followers.take().unwrap_or_default();
         // Still with the writer's lock, so that no later number gets in between.
-        let sleepers = self.publish(iter::once(Arc::clone(&event)).chain(followers));
-        (Emitted { event, scope }, sleepers)
+        let aftermath = self.publish(Arc::clone(&event), followers);
+        (Emitted { event, scope }, aftermath)
     }
 
-    /// Makes events visible; gives the readers to wake once no lock is held.
-    fn publish(&self, events: impl Iterator<Item = Arc<Event>>) -> Vec<Waker> {
+    /// Makes an event and its followers visible.
+    fn publish(&self, event: Arc<Event>, followers: Vec<Arc<Event>>) -> Aftermath {
         let mut log = self.log.lock();
-        events.for_each(|event| log.push(event));
-        log.take_sleepers()
+        let forgotten = log.push(event);
+        let also_forgotten = followers.into_iter().filter_map(|follower| log.push(follower)).collect();
+        Aftermath { sleepers: log.take_sleepers(), forgotten, also_forgotten }
+    }
+}
+
+impl Aftermath {
+    fn settle(self) {
+        let Self { sleepers, forgotten, also_forgotten } = self;
+        sleepers.into_iter().for_each(Sleeper::wake);
+        drop((forgotten, also_forgotten));
     }
 }
 
@@ -313,7 +328,7 @@ impl Drop for Handle {
         log.close();
         let sleepers = log.take_sleepers();
         drop(log);
-        sleepers.into_iter().for_each(Waker::wake);
+        sleepers.into_iter().for_each(Sleeper::wake);
     }
 }
 
