@@ -65,8 +65,10 @@ impl Backend {
         Self { tracer: provider.tracer("bench"), provider }
     }
 
+    /// As `Telemetry` sets it up.
     fn bridge(&self) -> Dispatch {
-        registry().with(OtelLayer::new(Arc::new(SpanMapper::new(self.tracer.clone())))).into()
+        let mapper = SpanMapper::new(self.tracer.clone()).with_whole_workflows_sampled(true);
+        registry().with(OtelLayer::new(Arc::new(mapper))).into()
     }
 
     fn tracing(&self) -> [(&'static str, Dispatch); 2] {

@@ -16,7 +16,7 @@ pub type SpanId = HexId<8>;
 pub struct TraceContext {
     /// The trace.
     pub trace_id: TraceId,
-    /// The component's span.
+    /// The component's span; in a workflow that is not sampled it may be that of the workflow.
     pub span_id: SpanId,
     /// The span above it; `None` for the root of a trace.
     #[serde(default, skip_serializing_if = "Option::is_none")]

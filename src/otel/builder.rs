@@ -199,7 +199,9 @@ impl TelemetryBuilder {
         let logs = LogsExport::start(self.logs, resource, scope.clone(), &self.content);
         let mapper = SpanMapper::new(provider.tracer_with_scope(scope.clone()))
             .with_max_progress_events(progress_limit(self.max_progress_events))
-            .with_content(self.content.clone());
+            .with_content(self.content.clone())
+            // A provider of ours has a sampler of the specification's; one of the user's may have any.
+            .with_whole_workflows_sampled(owns_provider);
         let mapper = Arc::new(mapper);
         let metrics = MetricsExport::start(self.metrics, resource, scope, self.content, &self.counts, &mapper);
         Telemetry {

@@ -13,19 +13,19 @@ use chrono::{DateTime, TimeDelta, Utc};
 use opentelemetry::{
     Context, KeyValue,
     trace::{
-        Link, Span, SpanBuilder, SpanContext, SpanId, Status, TraceContextExt as _, TraceFlags, TraceId, TraceState,
-        Tracer,
+        Link, Span, SpanBuilder, SpanContext, SpanId, SpanRef, Status, TraceContextExt as _, TraceFlags, TraceId,
+        TraceState, Tracer,
     },
 };
 use parking_lot::Mutex;
 
 use super::{
-    ContentPolicy, PartialAnswer,
-    coalesce::{Coalescer, DEFAULT_MAX_PROGRESS_EVENTS, ProgressEvent},
+    ContentPolicy,
+    coalesce::{DEFAULT_MAX_PROGRESS_EVENTS, ProgressEvent},
     content, ids,
     mapping::{self, SpanStart},
     names,
-    open_spans::{OpenSpan, OpenSpans},
+    open_spans::{Notes, OpenSpan, OpenSpans},
     scope::{self, OtelScope},
 };
 use crate::event::{self, Event, EventScope, EventType, SpanScope, TraceContext};
@@ -49,6 +49,7 @@ pub struct SpanMapper<T> {
     max_span_age: TimeDelta,
     max_progress_events: u32,
     content: ContentPolicy,
+    samples_whole_workflows: bool,
     open: Mutex<OpenSpans>,
     interrupted: AtomicU64,
 }
@@ -76,6 +77,7 @@ where
             max_span_age: TimeDelta::from_std(DEFAULT_MAX_SPAN_AGE).unwrap_or(TimeDelta::MAX),
             max_progress_events: DEFAULT_MAX_PROGRESS_EVENTS,
             content: ContentPolicy::default(),
+            samples_whole_workflows: false,
             open: Mutex::default(),
             interrupted: AtomicU64::new(0),
         }
@@ -108,6 +110,17 @@ where
     #[must_use]
     pub fn with_content(mut self, content: ContentPolicy) -> Self {
         self.content = content;
+        self
+    }
+
+    /// Lets the sampler's decision on a workflow stand for the components in it, which then cost next to nothing if the
+    /// workflow is not sampled: they share its context, and [`Event::trace`] names its span.
+    ///
+    /// Right for every sampler of the OpenTelemetry specification, since those decide by the trace or by the parent. By
+    /// default the sampler is asked for each component, which one that looks at names or attributes needs.
+    #[must_use]
+    pub const fn with_whole_workflows_sampled(mut self, whole: bool) -> Self {
+        self.samples_whole_workflows = whole;
         self
     }
 
@@ -147,35 +160,56 @@ where
     }
 
     fn start(&self, event: &Event) -> Option<Observed> {
-        let start = mapping::start(event, &self.content)?;
         let (parent, links) = {
             let open = self.open.lock();
+            if let Some(unsampled) = self.unsampled_workflow(&open, event) {
+                return Some(unsampled);
+            }
             (parent_context(&open, event), links(&open, event))
         };
-        let span = self.start_span(start, links, event, &parent)?;
+        let start = mapping::start(event, &self.content)?;
+        let mut span = self.start_span(start, links, event, &parent)?;
+        let is_recording = span.is_recording();
+        if is_recording {
+            span.set_attributes(mapping::details(event, &self.content));
+            self.set_content(&mut span, || content::input(event));
+        }
         let trace = trace_context(span.span_context(), &parent);
-        let (context, logs) = scope::mark(&parent.with_span(span), event);
-        let mut open = self.open.lock();
-        let overdue = open.take_overdue(self.max_open_spans, self.max_span_age, event.timestamp);
-        open.insert(OpenSpan {
+        let (context, workflow_id) = scope::mark(&parent.with_span(span), event);
+        let inside = Arc::new(OtelScope::new(context));
+        let open_span = OpenSpan {
             scope: event.scope,
             component_id: event.component_id.clone(),
-            workflow_id: event.workflow_id.clone(),
+            workflow_id,
             started: event.timestamp,
-            context: context.clone(),
+            inside: Arc::clone(&inside),
             trace,
             recorded: event.trace.map(|trace| trace.span_id),
-            progress: Coalescer::new(event.scope, self.max_progress_events),
-            answer: PartialAnswer::default(),
-            system_events: 0,
-            logs,
-        });
+            notes: is_recording.then(|| Box::new(Notes::new(event.scope, self.max_progress_events))),
+        };
+        let mut open = self.open.lock();
+        let overdue = open.take_overdue(self.max_open_spans, self.max_span_age, event.timestamp);
+        open.insert(open_span);
         drop(open);
-        if self.is_captured(&context) {
-            context.span().set_attributes(self.content.span_attributes(content::input(event)));
-        }
         overdue.into_iter().for_each(|span| self.interrupt(span, event.timestamp));
-        Some(Observed { trace, scope: Some(Arc::new(OtelScope::new(context))) })
+        Some(Observed { trace, scope: Some(inside) })
+    }
+
+    /// What becomes of a component whose workflow is not sampled, if that decides for it.
+    fn unsampled_workflow(&self, open: &OpenSpans, event: &Event) -> Option<Observed> {
+        if !self.samples_whole_workflows || event.scope == EventScope::Workflow {
+            return None;
+        }
+        let Some(workflow) = open.workflow_of(event) else {
+            let ended = open.ended(event.workflow_id.as_deref())?;
+            return (!ended.is_sampled())
+                .then(|| Observed { trace: trace_context(ended, &Context::new()), scope: None });
+        };
+        let starts = event.event_type == EventType::Started;
+        workflow.notes.is_none().then(|| Observed {
+            trace: workflow.trace,
+            scope: starts.then(|| Arc::clone(&workflow.inside) as Arc<dyn SpanScope>),
+        })
     }
 
     /// Starts a span at the event's time. Gives none if the tracer gives none, after the provider's shutdown for one.
@@ -194,49 +228,55 @@ where
 
     fn progress(&self, event: &Event) -> Option<Observed> {
         let mut open = self.open.lock();
-        let span = open.of(event)?;
-        let done = span.progress.add(event);
-        if event.scope == EventScope::LlmRequest && self.is_captured(&span.context) {
-            span.answer.add(event, self.content.max_partial_bytes());
+        let Some(span) = open.of(event) else { return self.unsampled_workflow(&open, event) };
+        let observed = Observed { trace: span.trace, scope: None };
+        let Some(notes) = &mut span.notes else { return Some(observed) };
+        let done = notes.progress.add(event);
+        if event.scope == EventScope::LlmRequest && self.content.capture().is_on_spans() {
+            notes.answer.add(event, self.content.max_partial_bytes());
         }
-        let (context, trace) = (span.context.clone(), span.trace);
-        drop(open);
-        self.add_progress(&context, done);
-        Some(Observed { trace, scope: None })
+        if let Some(done) = done {
+            let inside = Arc::clone(&span.inside);
+            drop(open);
+            self.add_progress(&inside.context().span(), &done);
+        }
+        Some(observed)
     }
 
     fn end(&self, event: &Event) -> Option<Observed> {
-        let taken = self.open.lock().take(event);
-        let Some(mut span) = taken else { return self.end_without_start(event) };
-        // One that is not sampled would drop all that the end tells.
-        if span.context.span().is_recording() {
-            self.tell_end(&mut span, event);
+        let mut open = self.open.lock();
+        let Some(mut span) = open.take(event) else {
+            let unsampled = self.unsampled_workflow(&open, event);
+            drop(open);
+            return unsampled.or_else(|| self.end_without_start(event));
+        };
+        drop(open);
+        let notes = span.notes.take();
+        let current = span.context().span();
+        if let Some(mut notes) = notes {
+            self.tell_notes(&span, &mut notes, Some(event));
+            current.set_attributes(mapping::end(event, &self.content));
+            if self.content.capture().is_on_spans() {
+                current.set_attributes(self.content.span_attributes(content::output(event, notes.answer.text())));
+            }
+            current.set_status(mapping::status(event, &self.content));
         }
-        span.context.span().end_with_timestamp(event.timestamp.max(span.started).into());
+        current.end_with_timestamp(event.timestamp.max(span.started).into());
         Some(Observed { trace: span.trace, scope: None })
-    }
-
-    fn tell_end(&self, span: &mut OpenSpan, event: &Event) {
-        self.finish_progress(span, event);
-        let current = span.context.span();
-        current.set_attributes(mapping::end(event, &self.content));
-        if self.is_captured(&span.context) {
-            current.set_attributes(self.content.span_attributes(content::output(event, span.answer.text())));
-        }
-        current.set_status(mapping::status(event, &self.content));
     }
 
     /// An end whose start was never seen gives a span of no length, marked as such.
     fn end_without_start(&self, event: &Event) -> Option<Observed> {
-        let mut start = mapping::start(event, &self.content)?;
-        start.attributes.extend(mapping::end(event, &self.content));
-        start.attributes.push(KeyValue::new(names::UNMATCHED, true));
+        let start = mapping::start(event, &self.content)?;
         let parent = parent_context(&self.open.lock(), event);
         let mut span = self.start_span(start, Vec::new(), event, &parent)?;
-        if self.content.capture().is_on_spans() && span.is_recording() {
-            span.set_attributes(self.content.span_attributes(content::output(event, None)));
+        if span.is_recording() {
+            span.set_attributes(mapping::details(event, &self.content));
+            span.set_attributes(mapping::end(event, &self.content));
+            span.set_attribute(KeyValue::new(names::UNMATCHED, true));
+            self.set_content(&mut span, || content::output(event, None));
+            span.set_status(mapping::status(event, &self.content));
         }
-        span.set_status(mapping::status(event, &self.content));
         span.end_with_timestamp(event.timestamp.into());
         let trace = trace_context(span.span_context(), &parent);
         Some(Observed { trace, scope: None })
@@ -245,55 +285,60 @@ where
     fn system(&self, event: &Event) -> Option<Observed> {
         let mut open = self.open.lock();
         let span = open.concerned(event, scope::current_component())?;
-        span.system_events += 1;
-        let has_room = span.system_events <= MAX_SYSTEM_EVENTS;
-        let (context, trace) = (span.context.clone(), span.trace);
-        drop(open);
-        if has_room {
+        let observed = Observed { trace: span.trace, scope: None };
+        let Some(notes) = &mut span.notes else { return Some(observed) };
+        notes.system_events += 1;
+        if notes.system_events <= MAX_SYSTEM_EVENTS {
+            let inside = Arc::clone(&span.inside);
+            drop(open);
             let (name, attributes) = mapping::system(event, &self.content);
-            context.span().add_event_with_timestamp(name, event.timestamp.into(), attributes);
+            inside.context().span().add_event_with_timestamp(name, event.timestamp.into(), attributes);
         }
-        Some(Observed { trace, scope: None })
+        Some(observed)
     }
 
     fn interrupt(&self, mut span: OpenSpan, at: DateTime<Utc>) {
         self.interrupted.fetch_add(1, Ordering::Relaxed);
-        self.add_progress(&span.context, span.progress.finish());
-        let current = span.context.span();
-        if let Some(partial) = span.answer.text().filter(|_| self.is_captured(&span.context)) {
-            current.set_attributes(self.content.span_attributes(content::interrupted(partial)));
+        let notes = span.notes.take();
+        let current = span.context().span();
+        if let Some(mut notes) = notes {
+            self.tell_notes(&span, &mut notes, None);
+            if let Some(partial) = notes.answer.text() {
+                current.set_attributes(self.content.span_attributes(content::interrupted(partial)));
+            }
+            current.set_attribute(KeyValue::new(names::INTERRUPTED, true));
+            current.set_attribute(KeyValue::new(names::ERROR_TYPE, mapping::INTERRUPTED));
+            current.set_status(Status::error("the end of the component was never told"));
         }
-        current.set_attribute(KeyValue::new(names::INTERRUPTED, true));
-        current.set_attribute(KeyValue::new(names::ERROR_TYPE, mapping::INTERRUPTED));
-        current.set_status(Status::error("the end of the component was never told"));
         current.end_with_timestamp(at.max(span.started).into());
     }
 
-    /// Whether a span carries content; one that is not sampled costs no serialization.
-    fn is_captured(&self, context: &Context) -> bool {
-        self.content.capture().is_on_spans() && context.span().is_recording()
-    }
-
-    fn finish_progress(&self, span: &mut OpenSpan, end: &Event) {
-        let done = span.progress.finish();
-        self.add_progress(&span.context, done);
-        let current = span.context.span();
-        if span.system_events > MAX_SYSTEM_EVENTS {
-            let dropped = i64::from(span.system_events - MAX_SYSTEM_EVENTS);
-            current.set_attribute(KeyValue::new(names::SYSTEM_DROPPED_COUNT, dropped));
+    /// Tells what was gathered, however the component ended.
+    fn tell_notes(&self, span: &OpenSpan, notes: &mut Notes, end: Option<&Event>) {
+        let current = span.context().span();
+        if let Some(progress) = notes.progress.finish() {
+            self.add_progress(&current, &progress);
         }
-        if span.logs.dropped() > 0 {
-            current.set_attribute(KeyValue::new(names::LOG_DROPPED_COUNT, i64::from(span.logs.dropped())));
+        let dropped = [
+            (names::SYSTEM_DROPPED_COUNT, notes.system_events.saturating_sub(MAX_SYSTEM_EVENTS)),
+            (names::LOG_DROPPED_COUNT, scope::dropped_logs(span.context())),
+        ];
+        for (name, count) in dropped.into_iter().filter(|(_, count)| *count > 0) {
+            current.set_attribute(KeyValue::new(name, i64::from(count)));
         }
         if span.scope == EventScope::LlmRequest {
-            current.set_attributes(mapping::stream(end, span.started, span.progress.total(), span.progress.first_at()));
+            let (chunks, first) = (notes.progress.total(), notes.progress.first_at());
+            current.set_attributes(mapping::stream(end, span.started, chunks, first));
         }
     }
 
-    fn add_progress(&self, context: &Context, progress: Option<ProgressEvent>) {
-        if let Some(progress) = progress.filter(|_| context.span().is_recording()) {
-            let attributes = progress.attributes(&self.content);
-            context.span().add_event_with_timestamp(progress.name(), progress.at().into(), attributes);
+    fn add_progress(&self, span: &SpanRef<'_>, progress: &ProgressEvent) {
+        span.add_event_with_timestamp(progress.name(), progress.at().into(), progress.attributes(&self.content));
+    }
+
+    fn set_content(&self, span: &mut T::Span, fields: impl FnOnce() -> content::Fields) {
+        if self.content.capture().is_on_spans() {
+            span.set_attributes(self.content.span_attributes(fields()));
         }
     }
 }
@@ -301,8 +346,9 @@ where
 /// What the event names as related, and the workflow that it is nested in if that one is over and so cannot be its parent.
 fn links(open: &OpenSpans, event: &Event) -> Vec<Link> {
     let named = event.data.links().unwrap_or_default().into_iter().map(|trace| span_context(&trace));
-    let ended = (event.scope == EventScope::Workflow).then(|| open.ended_parent_of(event)).flatten();
-    named.chain(ended).map(Link::with_context).collect()
+    let ended =
+        (event.scope == EventScope::Workflow).then(|| open.ended(event.parent_workflow_id.as_deref())).flatten();
+    named.chain(ended.cloned()).map(Link::with_context).collect()
 }
 
 /// The other way round of [`trace_context`].
@@ -321,7 +367,7 @@ fn span_context(trace: &TraceContext) -> SpanContext {
 fn parent_context(open: &OpenSpans, event: &Event) -> Context {
     recorded_parent(open, event)
         .or_else(|| scope::ambient_for(event))
-        .or_else(|| open.parent_of(event).map(|parent| parent.context.clone()))
+        .or_else(|| open.parent_of(event).map(|parent| parent.context().clone()))
         .unwrap_or_else(Context::current)
 }
 
@@ -330,7 +376,7 @@ fn recorded_parent(open: &OpenSpans, event: &Event) -> Option<Context> {
     let recorded = event.trace?;
     let parent_id = recorded.parent_span_id?;
     if let Some(parent) = open.recorded(event, parent_id) {
-        return Some(parent.context.clone());
+        return Some(parent.context().clone());
     }
     // With another id generator than at the recording the trace is another one now, and the id leads nowhere.
     let is_same_trace = |parent: &OpenSpan| parent.trace.trace_id == recorded.trace_id;

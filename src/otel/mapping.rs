@@ -64,7 +64,7 @@ pub(super) struct SpanStart {
     pub(super) attributes: Vec<KeyValue>,
 }
 
-/// The span of a component whose Started event this is. System events have none.
+/// The span of a component whose Started event this is, with what a sampler may want to know. System events have none.
 pub(super) fn start(event: &Event, content: &ContentPolicy) -> Option<SpanStart> {
     let mut attributes = Attributes { list: Vec::with_capacity(16), content };
     let (name, kind) = match event.scope {
@@ -78,11 +78,39 @@ pub(super) fn start(event: &Event, content: &ContentPolicy) -> Option<SpanStart>
     if event.scope != EventScope::WorkflowStep {
         attributes.text(names::CONVERSATION_ID, event.data.conversation_id());
     }
+    Some(SpanStart { name: name.into(), kind, attributes: attributes.list })
+}
+
+/// What a component's start says beyond [`start`], for a span that records.
+pub(super) fn details(event: &Event, content: &ContentPolicy) -> Vec<KeyValue> {
+    let mut attributes = Attributes { list: Vec::with_capacity(12), content };
+    let data = &event.data;
+    match event.scope {
+        EventScope::WorkflowStep => attributes.int(names::STEP_INDEX, event.component_index()),
+        EventScope::Agent => attributes.text(names::AGENT_DESCRIPTION, data.description()),
+        EventScope::LlmRequest => {
+            if data.stream() == Some(true) {
+                attributes.list.push(KeyValue::new(names::REQUEST_STREAM, true));
+            }
+            attributes.double(names::REQUEST_TEMPERATURE, data.temperature());
+            attributes.double(names::REQUEST_TOP_P, data.top_p());
+            attributes.int(names::REQUEST_MAX_TOKENS, data.max_tokens());
+            // Outside of the conventions' table for this span, but one backend's agent timeline cannot do without it.
+            attributes.text(names::AGENT_NAME, Some(event.component_name()));
+            attributes.int(names::LLM_INDEX, event.component_index());
+        }
+        EventScope::Tool => {
+            attributes.text(names::TOOL_DESCRIPTION, data.description());
+            attributes.text(names::TOOL_CALL_ID, data.tool_call_id());
+            attributes.text(names::AGENT_NAME, data.agent());
+        }
+        EventScope::Workflow | EventScope::System => {}
+    }
     attributes.text(names::COMPONENT_ID, Some(&event.component_id));
     attributes.text(names::WORKFLOW_ID, event.workflow_id.as_deref());
     attributes.text(names::WORKFLOW_PARENT_ID, event.parent_workflow_id.as_deref());
     attributes.int(names::EVENT_OFFSET, event.offset);
-    Some(SpanStart { name: name.into(), kind, attributes: attributes.list })
+    attributes.list
 }
 
 /// What a component's end adds to its span.
@@ -127,13 +155,14 @@ pub(super) fn end(event: &Event, content: &ContentPolicy) -> Vec<KeyValue> {
 ///
 /// A filter may keep progress from the bridge; the end of our own requests tells the same numbers.
 pub(super) fn stream(
-    end: &Event,
+    end: Option<&Event>,
     started: DateTime<Utc>,
     chunks_seen: u64,
     first_seen: Option<DateTime<Utc>>,
 ) -> Vec<KeyValue> {
-    let chunks = Some(chunks_seen).filter(|chunks| *chunks > 0).or(end.data.chunk_count());
-    let first = first_seen.and_then(|first| (first - started).to_std().ok()).or(end.data.time_to_first_chunk());
+    let chunks = Some(chunks_seen).filter(|chunks| *chunks > 0).or_else(|| end?.data.chunk_count());
+    let first =
+        first_seen.and_then(|first| (first - started).to_std().ok()).or_else(|| end?.data.time_to_first_chunk());
     let chunks = chunks.map(|chunks| KeyValue::new(names::LLM_CHUNK_COUNT, i64::try_from(chunks).unwrap_or(i64::MAX)));
     let first = first.map(|first| KeyValue::new(names::RESPONSE_TIME_TO_FIRST_CHUNK, first.as_secs_f64()));
     chunks.into_iter().chain(first).collect()
@@ -212,7 +241,6 @@ fn step(event: &Event, attributes: &mut Attributes<'_>) -> (String, SpanKind) {
     if let Some(step_type) = event.data.step_type() {
         attributes.word(names::STEP_TYPE, step_type.as_str());
     }
-    attributes.int(names::STEP_INDEX, event.component_index());
     (attributes.span_name("workflow_step", name), SpanKind::Internal)
 }
 
@@ -220,7 +248,6 @@ fn agent(event: &Event, attributes: &mut Attributes<'_>) -> (String, SpanKind) {
     let name = event.component_name();
     attributes.word(names::OPERATION_NAME, "invoke_agent");
     attributes.text(names::AGENT_NAME, Some(name));
-    attributes.text(names::AGENT_DESCRIPTION, event.data.description());
     attributes.text(names::REQUEST_MODEL, event.data.model());
     (attributes.span_name("invoke_agent", Some(name)), SpanKind::Internal)
 }
@@ -232,15 +259,6 @@ fn llm_request(event: &Event, attributes: &mut Attributes<'_>) -> (String, SpanK
     attributes.text(names::REQUEST_MODEL, data.model());
     attributes.text(names::SERVER_ADDRESS, data.server_address());
     attributes.int(names::SERVER_PORT, data.server_address().and(data.server_port()).map(u64::from));
-    if data.stream() == Some(true) {
-        attributes.list.push(KeyValue::new(names::REQUEST_STREAM, true));
-    }
-    attributes.double(names::REQUEST_TEMPERATURE, data.temperature());
-    attributes.double(names::REQUEST_TOP_P, data.top_p());
-    attributes.int(names::REQUEST_MAX_TOKENS, data.max_tokens());
-    // Outside of the conventions' table for this span, but one backend's agent timeline cannot do without it.
-    attributes.text(names::AGENT_NAME, Some(event.component_name()));
-    attributes.int(names::LLM_INDEX, event.component_index());
     (attributes.span_name("chat", data.model()), SpanKind::Client)
 }
 
@@ -249,9 +267,6 @@ fn tool(event: &Event, attributes: &mut Attributes<'_>) -> (String, SpanKind) {
     attributes.word(names::OPERATION_NAME, "execute_tool");
     attributes.text(names::TOOL_NAME, Some(name));
     attributes.word(names::TOOL_TYPE, TOOL_TYPE);
-    attributes.text(names::TOOL_DESCRIPTION, event.data.description());
-    attributes.text(names::TOOL_CALL_ID, event.data.tool_call_id());
-    attributes.text(names::AGENT_NAME, event.data.agent());
     (attributes.span_name("execute_tool", Some(name)), SpanKind::Internal)
 }
 

@@ -31,6 +31,14 @@
 //! | an end without a start | a span without length, `agent_runtime.unmatched` |
 //! | a start without an end | at shutdown, by age or number: status error, `error.type` `interrupted`, `agent_runtime.interrupted` |
 //!
+//! # Sampling
+//!
+//! The standard samplers of `OTEL_TRACES_SAMPLER` keep or leave whole traces. A sampler is asked with the span's name and
+//! kind, its links, and the attributes that the conventions call important for it: `gen_ai.operation.name`, the names of
+//! workflow, agent, tool and step, provider, model and server, and `gen_ai.conversation.id`; all others are set after it
+//! has said yes. [`Telemetry`] asks once for a workflow and not for its components, see
+//! [`SpanMapper::with_whole_workflows_sampled`].
+//!
 //! # Metrics
 //!
 //! | metric | instrument | unit | boundaries | labels |

@@ -3,8 +3,8 @@
 //! Spans and metrics each keep what they need of a component; how ends find their starts is the same for both.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    hash::{BuildHasher as _, RandomState},
+    collections::{BTreeMap, BTreeSet},
+    hash::{BuildHasher as _, Hasher as _, RandomState},
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -15,26 +15,31 @@ use crate::event::{Event, EventScope};
 pub(super) trait Open {
     fn scope(&self) -> EventScope;
     fn component_id(&self) -> &str;
-    fn workflow_id(&self) -> &Option<String>;
+    fn workflow_id(&self) -> Option<&str>;
     fn started(&self) -> DateTime<Utc>;
 }
 
-/// All open components, oldest first, and by workflow.
+/// All open components, by the numbers in which they came.
+///
+/// They are found by hashes, so that a look-up copies no id and hardly takes longer the more are open. Ids whose hashes
+/// collide are told apart by the ids themselves.
 #[derive(Debug)]
 pub(super) struct OpenComponents<C> {
     next: u64,
-    components: BTreeMap<u64, C>,
-    by_workflow: HashMap<Option<String>, OfWorkflow>,
-    /// By the hash of workflow, scope and id, oldest first, so that a chunk is not compared with all that is open.
-    by_identity: HashMap<u64, Vec<u64>>,
-    hasher: RandomState,
+    // Boxed, as the tree moves its values about.
+    components: BTreeMap<u64, Box<Kept<C>>>,
+    /// By the hash of workflow and id.
+    by_identity: BTreeSet<(u64, u64)>,
+    /// By the hash of the workflow, and the scope.
+    by_scope: BTreeSet<(u64, EventScope, u64)>,
+    hashes: RandomState,
 }
 
-/// The numbers of a workflow's components, all and by scope.
-#[derive(Debug, Default)]
-struct OfWorkflow {
-    all: BTreeSet<u64>,
-    of_scope: [BTreeSet<u64>; EventScope::ALL.len()],
+#[derive(Debug)]
+struct Kept<C> {
+    component: C,
+    identity: u64,
+    workflow: u64,
 }
 
 impl<C: Open> OpenComponents<C> {
@@ -43,18 +48,18 @@ impl<C: Open> OpenComponents<C> {
     }
 
     pub(super) fn insert(&mut self, component: C) {
-        let workflow = self.by_workflow.entry(component.workflow_id().clone()).or_default();
-        workflow.all.insert(self.next);
-        workflow.of_scope[component.scope() as usize].insert(self.next);
-        self.by_identity.entry(self.identity(&component)).or_default().push(self.next);
-        self.components.insert(self.next, component);
+        let workflow = self.hash(component.workflow_id(), "");
+        let identity = self.hash(component.workflow_id(), component.component_id());
+        self.by_identity.insert((identity, self.next));
+        self.by_scope.insert((workflow, component.scope(), self.next));
+        self.components.insert(self.next, Box::new(Kept { component, identity, workflow }));
         self.next += 1;
     }
 
     /// The event's component. Components that collide in their ids are taken oldest first.
     pub(super) fn of(&mut self, event: &Event) -> Option<&mut C> {
         let number = self.number_of(event)?;
-        self.components.get_mut(&number)
+        self.get_mut(number)
     }
 
     /// Takes out the event's component, oldest first.
@@ -80,37 +85,50 @@ impl<C: Open> OpenComponents<C> {
 
     /// The one that a new component belongs under, by the ids alone.
     pub(super) fn parent_of(&self, event: &Event) -> Option<&C> {
-        self.components.get(&self.parent_number_of(event)?)
+        self.get(self.parent_number_of(event)?)
     }
 
     /// The one that a new component belongs under, by the ids alone, to be changed.
     pub(super) fn parent_of_mut(&mut self, event: &Event) -> Option<&mut C> {
         let number = self.parent_number_of(event)?;
-        self.components.get_mut(&number)
+        self.get_mut(number)
     }
 
-    /// The components of a workflow, the one opened last first.
-    pub(super) fn newest(&self, workflow_id: &Option<String>) -> impl Iterator<Item = (u64, &C)> {
-        let numbers = self.by_workflow.get(workflow_id).into_iter().flat_map(|workflow| &workflow.all);
-        numbers.rev().filter_map(|number| Some((*number, self.components.get(number)?)))
+    /// The components of a workflow, with their numbers.
+    pub(super) fn in_workflow(&self, workflow_id: Option<&str>) -> impl Iterator<Item = (u64, &C)> {
+        EventScope::ALL
+            .into_iter()
+            .flat_map(move |scope| self.numbers_in(workflow_id, scope))
+            .filter_map(|number| Some((number, self.get(number)?)))
     }
 
-    /// The component that [`newest`](Self::newest) gave with a number, to be changed.
+    /// The number of the component of a workflow that was opened last.
+    pub(super) fn newest_in(&self, workflow_id: Option<&str>) -> Option<u64> {
+        EventScope::ALL.into_iter().filter_map(|scope| self.numbers_in(workflow_id, scope).next_back()).max()
+    }
+
+    /// The component of a workflow and a scope that was opened last.
+    pub(super) fn newest_of(&self, workflow_id: &str, scope: EventScope) -> Option<&C> {
+        self.get(self.numbers_in(Some(workflow_id), scope).next_back()?)
+    }
+
+    /// The component with a number, to be changed.
     pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut C> {
-        self.components.get_mut(&number)
+        self.components.get_mut(&number).map(|kept| &mut kept.component)
+    }
+
+    fn get(&self, number: u64) -> Option<&C> {
+        self.components.get(&number).map(|kept| &kept.component)
     }
 
     fn parent_number_of(&self, event: &Event) -> Option<u64> {
         use EventScope::{Agent, LlmRequest, System, Tool, Workflow, WorkflowStep};
-        let workflow = &event.workflow_id;
+        let workflow = event.workflow_id.as_deref();
         let named = |scope: EventScope, name: &str| self.numbers_of(workflow, scope, name).next_back();
-        let newest = |scope: EventScope| self.by_workflow.get(workflow)?.of_scope[scope as usize].last().copied();
+        let newest = |scope: EventScope| self.numbers_in(workflow, scope).next_back();
         let name = event.component_name();
         match event.scope {
-            Workflow => {
-                event.parent_workflow_id.as_ref()?;
-                self.newest(&event.parent_workflow_id).next().map(|(number, _)| number)
-            }
+            Workflow => event.parent_workflow_id.as_deref().and_then(|parent| self.newest_in(Some(parent))),
             WorkflowStep => named(Workflow, name).or_else(|| newest(Workflow)),
             Agent => newest(WorkflowStep).or_else(|| newest(Workflow)),
             LlmRequest => named(Agent, name)
@@ -130,33 +148,44 @@ impl<C: Open> OpenComponents<C> {
     }
 
     fn number_of(&self, event: &Event) -> Option<u64> {
-        self.numbers_of(&event.workflow_id, event.scope, &event.component_id).next()
+        self.numbers_of(event.workflow_id.as_deref(), event.scope, &event.component_id).next()
     }
 
-    /// The components of one identity, oldest first. It is only compared among those that share its hash.
+    /// The components of one identity, oldest first.
     fn numbers_of(
         &self,
-        workflow_id: &Option<String>,
+        workflow_id: Option<&str>,
         scope: EventScope,
         component_id: &str,
     ) -> impl DoubleEndedIterator<Item = u64> {
-        let is_it = move |number: &u64| {
-            self.components.get(number).is_some_and(|component| {
-                component.scope() == scope
-                    && component.component_id() == component_id
-                    && component.workflow_id() == workflow_id
-            })
+        let identity = self.hash(workflow_id, component_id);
+        let is_it = move |component: &C| {
+            component.scope() == scope
+                && component.component_id() == component_id
+                && component.workflow_id() == workflow_id
         };
-        let identity = self.hasher.hash_one((workflow_id, scope, component_id));
-        self.by_identity.get(&identity).into_iter().flatten().copied().filter(is_it)
+        let numbers = self.by_identity.range((identity, 0)..=(identity, u64::MAX)).map(|(_, number)| *number);
+        numbers.filter(move |number| self.get(*number).is_some_and(is_it))
     }
 
-    fn identity(&self, component: &C) -> u64 {
-        self.hasher.hash_one((component.workflow_id(), component.scope(), component.component_id()))
+    /// The components of a workflow and a scope, oldest first.
+    fn numbers_in(&self, workflow_id: Option<&str>, scope: EventScope) -> impl DoubleEndedIterator<Item = u64> {
+        let workflow = self.hash(workflow_id, "");
+        let numbers =
+            self.by_scope.range((workflow, scope, 0)..=(workflow, scope, u64::MAX)).map(|(.., number)| *number);
+        numbers.filter(move |number| self.get(*number).is_some_and(|component| component.workflow_id() == workflow_id))
+    }
+
+    /// Over nothing but the bytes of both ids, since what it finds is compared anyway.
+    fn hash(&self, workflow_id: Option<&str>, component_id: &str) -> u64 {
+        let mut hasher = self.hashes.build_hasher();
+        hasher.write(workflow_id.unwrap_or_default().as_bytes());
+        hasher.write(component_id.as_bytes());
+        hasher.finish()
     }
 
     fn oldest_start(&self) -> Option<DateTime<Utc>> {
-        self.components.values().next().map(C::started)
+        self.components.values().next().map(|kept| kept.component.started())
     }
 
     fn take_oldest(&mut self) -> Option<C> {
@@ -165,21 +194,9 @@ impl<C: Open> OpenComponents<C> {
     }
 
     fn remove(&mut self, number: u64) -> Option<C> {
-        let component = self.components.remove(&number)?;
-        if let Some(workflow) = self.by_workflow.get_mut(component.workflow_id()) {
-            workflow.all.remove(&number);
-            workflow.of_scope[component.scope() as usize].remove(&number);
-            if workflow.all.is_empty() {
-                self.by_workflow.remove(component.workflow_id());
-            }
-        }
-        let identity = self.identity(&component);
-        if let Some(numbers) = self.by_identity.get_mut(&identity) {
-            numbers.retain(|other| *other != number);
-            if numbers.is_empty() {
-                self.by_identity.remove(&identity);
-            }
-        }
+        let Kept { component, identity, workflow } = *self.components.remove(&number)?;
+        self.by_identity.remove(&(identity, number));
+        self.by_scope.remove(&(workflow, component.scope(), number));
         Some(component)
     }
 }
@@ -189,9 +206,9 @@ impl<C> Default for OpenComponents<C> {
         Self {
             next: 0,
             components: BTreeMap::new(),
-            by_workflow: HashMap::new(),
-            by_identity: HashMap::new(),
-            hasher: RandomState::new(),
+            by_identity: BTreeSet::new(),
+            by_scope: BTreeSet::new(),
+            hashes: RandomState::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The spans whose end has not come yet, and the workflows that have just ended.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use opentelemetry::{
@@ -12,7 +12,7 @@ use super::{
     PartialAnswer,
     coalesce::Coalescer,
     open_components::{Open, OpenComponents},
-    scope::{Inside, Logs},
+    scope::{Component, OtelScope},
 };
 use crate::event::{Event, EventScope, SpanId, TraceContext};
 
@@ -24,18 +24,24 @@ const MAX_ENDED: usize = 1_024;
 pub(super) struct OpenSpan {
     pub(super) scope: EventScope,
     pub(super) component_id: String,
-    pub(super) workflow_id: Option<String>,
+    pub(super) workflow_id: Option<Arc<str>>,
     pub(super) started: DateTime<Utc>,
     /// Holds the span.
-    pub(super) context: Context,
+    pub(super) inside: Arc<OtelScope>,
     pub(super) trace: TraceContext,
     /// The span that the component had when its events were recorded, if they come from a store.
     pub(super) recorded: Option<SpanId>,
+    /// `None` for a span that does not record, since it is not sampled.
+    pub(super) notes: Option<Box<Notes>>,
+}
+
+/// What is gathered for a span until its end.
+#[derive(Debug)]
+pub(super) struct Notes {
     pub(super) progress: Coalescer,
     /// Only gathered for content on the span.
     pub(super) answer: PartialAnswer,
     pub(super) system_events: u32,
-    pub(super) logs: Logs,
 }
 
 /// All open spans, oldest first, and by workflow.
@@ -43,7 +49,7 @@ pub(super) struct OpenSpan {
 pub(super) struct OpenSpans {
     open: OpenComponents<OpenSpan>,
     /// The workflows that ended last, for those that are nested in them and come late.
-    ended: VecDeque<(String, SpanContext)>,
+    ended: VecDeque<(Arc<str>, SpanContext)>,
 }
 
 impl OpenSpans {
@@ -84,37 +90,38 @@ impl OpenSpans {
         self.open.parent_of(event)
     }
 
-    /// The span of the workflow that the event's is nested in, if that one is over.
-    pub(super) fn ended_parent_of(&self, event: &Event) -> Option<SpanContext> {
-        let parent = event.parent_workflow_id.as_ref()?;
-        let (_, span) = self.ended.iter().rev().find(|(workflow_id, _)| workflow_id == parent)?;
-        Some(span.clone())
+    /// The workflow that a component belongs into, if that one is open.
+    pub(super) fn workflow_of(&self, event: &Event) -> Option<&OpenSpan> {
+        self.open.newest_of(event.workflow_id.as_deref()?, EventScope::Workflow)
+    }
+
+    /// The span of a workflow that has just ended.
+    pub(super) fn ended(&self, workflow_id: Option<&str>) -> Option<&SpanContext> {
+        let workflow_id = workflow_id?;
+        self.ended.iter().rev().find(|(ended, _)| **ended == *workflow_id).map(|(_, span)| span)
     }
 
     /// The span that had a given id when the event was recorded, in the event's workflow or the one around it.
     pub(super) fn recorded(&self, event: &Event, span_id: SpanId) -> Option<&OpenSpan> {
-        let mut around = self.open.newest(&event.workflow_id).chain(self.open.newest(&event.parent_workflow_id));
+        let workflows = [event.workflow_id.as_deref(), event.parent_workflow_id.as_deref()];
+        let mut around = workflows.into_iter().flat_map(|workflow_id| self.open.in_workflow(workflow_id));
         around.find_map(|(_, span)| (span.recorded == Some(span_id)).then_some(span))
     }
 
     /// The span that a system event concerns: the one that it was recorded with, else the one that it was said in, else
     /// the newest of its workflow.
-    pub(super) fn concerned(&mut self, event: &Event, ambient: Option<Inside>) -> Option<&mut OpenSpan> {
+    pub(super) fn concerned(&mut self, event: &Event, ambient: Option<Component>) -> Option<&mut OpenSpan> {
+        let own = event.workflow_id.as_deref();
         let recorded = event.trace.map(|trace| trace.span_id);
-        let said_in = ambient.filter(|inside| {
-            event.workflow_id.is_none() || event.workflow_id.as_deref() == inside.workflow_id.as_deref()
-        });
-        let workflow_id = match &said_in {
-            Some(inside) => &inside.workflow_id.as_deref().map(str::to_owned),
-            None => &event.workflow_id,
-        };
-        let said_in = said_in.map(|inside| SpanId::from_bytes(inside.span_id.to_bytes()));
+        let said_in = ambient.filter(|ambient| own.is_none() || own == ambient.workflow_id.as_deref());
+        let workflow_id = said_in.as_ref().map_or(own, |said_in| said_in.workflow_id.as_deref());
+        let said_in = said_in.as_ref().map(|said_in| SpanId::from_bytes(said_in.span_id.to_bytes()));
         let find = |is_it: &dyn Fn(&OpenSpan) -> bool| {
-            self.open.newest(workflow_id).find_map(|(number, span)| is_it(span).then_some(number))
+            self.open.in_workflow(workflow_id).find_map(|(number, span)| is_it(span).then_some(number))
         };
         let number = find(&|span| recorded.is_some() && span.recorded == recorded)
             .or_else(|| find(&|span| Some(span.trace.span_id) == said_in))
-            .or_else(|| find(&|_| true))?;
+            .or_else(|| self.open.newest_in(workflow_id))?;
         self.open.get_mut(number)
     }
 
@@ -123,8 +130,21 @@ impl OpenSpans {
             if self.ended.len() == MAX_ENDED {
                 self.ended.pop_front();
             }
-            self.ended.push_back((workflow_id.clone(), span.context.span().span_context().clone()));
+            self.ended.push_back((workflow_id.clone(), span.context().span().span_context().clone()));
         }
+    }
+}
+
+impl OpenSpan {
+    pub(super) fn context(&self) -> &Context {
+        self.inside.context()
+    }
+}
+
+impl Notes {
+    pub(super) fn new(scope: EventScope, max_progress_events: u32) -> Self {
+        let progress = Coalescer::new(scope, max_progress_events);
+        Self { progress, answer: PartialAnswer::default(), system_events: 0 }
     }
 }
 
@@ -137,8 +157,8 @@ impl Open for OpenSpan {
         &self.component_id
     }
 
-    fn workflow_id(&self) -> &Option<String> {
-        &self.workflow_id
+    fn workflow_id(&self) -> Option<&str> {
+        self.workflow_id.as_deref()
     }
 
     fn started(&self) -> DateTime<Utc> {

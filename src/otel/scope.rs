@@ -15,29 +15,36 @@ use crate::event::{Event, EventScope, SpanScope};
 #[derive(Debug)]
 pub(super) struct OtelScope(Context);
 
-/// Marks a context as lying inside a component of a workflow, also below spans of the user's own.
+/// Marks a context as lying inside a component, also below spans of the user's own.
 ///
 /// Without it the bridge could not tell a user's span inside of a component, under which new components belong, from one
 /// around hand-made events, which nest by their ids.
-#[derive(Clone, Debug)]
-pub(super) struct Inside {
-    pub(super) workflow_id: Option<Arc<str>>,
-    pub(super) span_id: SpanId,
-    logs: Logs,
+#[derive(Debug)]
+struct Inside {
+    component: Component,
+    /// How many of the user's own `tracing` events came to the component's span.
+    logs: AtomicU32,
 }
 
-/// How many of the user's own `tracing` events came to a component's span.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Logs(Arc<AtomicU32>);
+/// A component, by its workflow and its span.
+#[derive(Clone, Debug)]
+pub(super) struct Component {
+    pub(super) workflow_id: Option<Arc<str>>,
+    pub(super) span_id: SpanId,
+}
 
 impl OtelScope {
     pub(super) const fn new(context: Context) -> Self {
         Self(context)
     }
 
+    pub(super) const fn context(&self) -> &Context {
+        &self.0
+    }
+
     /// The current context if it lies in the same component.
     fn nearer_context(&self) -> Option<Context> {
-        let component = |context: &Context| context.get::<Inside>().map(|inside| inside.span_id);
+        let component = |context: &Context| context.get::<Inside>().map(|inside| inside.component.span_id);
         let own = component(&self.0);
         Context::map_current(|current| (own.is_some() && component(current) == own).then(|| current.clone()))
     }
@@ -62,19 +69,21 @@ impl SpanScope for OtelScope {
 /// How many of the user's `tracing` events one span takes; the rest is counted.
 const MAX_LOGS: u32 = 16;
 
-impl Logs {
-    /// How many found no room.
-    pub(super) fn dropped(&self) -> u32 {
-        self.0.load(Ordering::Relaxed).saturating_sub(MAX_LOGS)
-    }
+/// Marks the context of a component's span, and gives the component's workflow.
+pub(super) fn mark(context: &Context, event: &Event) -> (Context, Option<Arc<str>>) {
+    let span_id = context.span().span_context().span_id();
+    let around = context.get::<Inside>().and_then(|around| around.component.workflow_id.as_ref());
+    let workflow_id = match (around, event.workflow_id.as_deref()) {
+        (Some(around), Some(own)) if **around == *own => Some(Arc::clone(around)),
+        (_, own) => own.map(Arc::from),
+    };
+    let component = Component { workflow_id: workflow_id.clone(), span_id };
+    (context.with_value(Inside { component, logs: AtomicU32::new(0) }), workflow_id)
 }
 
-/// Marks the context of a component's span.
-pub(super) fn mark(context: &Context, event: &Event) -> (Context, Logs) {
-    let span_id = context.span().span_context().span_id();
-    let logs = Logs::default();
-    let inside = Inside { workflow_id: event.workflow_id.as_deref().map(Arc::from), span_id, logs: logs.clone() };
-    (context.with_value(inside), logs)
+/// How many of the user's `tracing` events found no room on the span of a component.
+pub(super) fn dropped_logs(context: &Context) -> u32 {
+    context.get::<Inside>().map_or(0, |inside| inside.logs.load(Ordering::Relaxed).saturating_sub(MAX_LOGS))
 }
 
 /// Adds a `tracing` event of the user's to the span of the component around it, if that is the innermost span there: in
@@ -83,11 +92,11 @@ pub(super) fn add_log(name: &'static str, attributes: impl FnOnce() -> Vec<KeyVa
     let with_room = Context::map_current(|current| {
         let inside = current.get::<Inside>()?;
         let span = current.span();
-        let is_innermost = span.span_context().span_id() == inside.span_id;
+        let is_innermost = span.span_context().span_id() == inside.component.span_id;
         if !is_innermost || !span.is_recording() || current.is_telemetry_suppressed() {
             return None;
         }
-        (inside.logs.0.fetch_add(1, Ordering::Relaxed) < MAX_LOGS).then(|| current.clone())
+        (inside.logs.fetch_add(1, Ordering::Relaxed) < MAX_LOGS).then(|| current.clone())
     });
     // The attributes pass the user's redactor, for which the current context must not be borrowed.
     if let Some(context) = with_room {
@@ -99,7 +108,7 @@ pub(super) fn add_log(name: &'static str, attributes: impl FnOnce() -> Vec<KeyVa
 pub(super) fn ambient_for(event: &Event) -> Option<Context> {
     let own = event.workflow_id.as_deref();
     let belongs = |inside: &Inside| {
-        let inside = inside.workflow_id.as_deref();
+        let inside = inside.component.workflow_id.as_deref();
         let nested = event.scope == EventScope::Workflow && event.parent_workflow_id.is_some();
         if nested { inside == event.parent_workflow_id.as_deref() } else { inside == own && inside.is_some() }
     };
@@ -107,6 +116,6 @@ pub(super) fn ambient_for(event: &Event) -> Option<Context> {
 }
 
 /// The component that the current context lies in.
-pub(super) fn current_component() -> Option<Inside> {
-    Context::map_current(|current| current.get::<Inside>().cloned())
+pub(super) fn current_component() -> Option<Component> {
+    Context::map_current(|current| current.get::<Inside>().map(|inside| inside.component.clone()))
 }

@@ -7,7 +7,7 @@ mod scripted_server;
 pub(crate) mod spans;
 
 pub(crate) use balance::{assert_balanced, balance_faults};
-pub(crate) use recording::{Recording, dispatch_of};
+pub(crate) use recording::{Recording, dispatch_of, set_default};
 pub(crate) use scenes::*;
 pub(crate) use scripted_server::{HttpReply, ScriptedServer};
 pub(crate) use spans::Spans;

@@ -10,7 +10,7 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::{
     IdGenerator, InMemorySpanExporter, SdkTracer, SdkTracerProvider, SimpleSpanProcessor, SpanLimits,
 };
-use tracing::{Dispatch, Subscriber, subscriber::NoSubscriber};
+use tracing::{Dispatch, Subscriber, dispatcher::DefaultGuard, subscriber::NoSubscriber};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::Spans;
@@ -25,6 +25,11 @@ static OTHERS: LazyLock<[Dispatch; 2]> = LazyLock::new(|| [(); 2].map(|()| Dispa
 pub(crate) fn dispatch_of(subscriber: impl Subscriber + Send + Sync) -> Dispatch {
     LazyLock::force(&OTHERS);
     Dispatch::new(subscriber)
+}
+
+/// Makes a subscriber that of the current thread, as [`dispatch_of`] does.
+pub(crate) fn set_default(subscriber: impl Subscriber + Send + Sync) -> DefaultGuard {
+    tracing::dispatcher::set_default(&dispatch_of(subscriber))
 }
 
 /// A provider, a mapper and where their spans end up.

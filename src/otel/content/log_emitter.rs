@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt};
 
 use chrono::{DateTime, Utc};
 use opentelemetry::{
-    Key, SpanId as OtelSpanId, TraceFlags, TraceId as OtelTraceId,
+    Key, KeyValue, SpanId as OtelSpanId, TraceFlags, TraceId as OtelTraceId,
     logs::{AnyValue, LogRecord as _, Logger as _, Severity},
 };
 use opentelemetry_sdk::logs::{SdkLogRecord, SdkLogger};
@@ -82,10 +82,11 @@ impl LogEmitter {
         let requests = std::mem::take(&mut self.open.lock().requests);
         let mut requests: Vec<_> = requests.into_values().collect();
         requests.sort_unstable_by_key(|request| request.number);
-        for OpenRequest { trace, started, answer, .. } in requests {
+        for OpenRequest { trace, started, answer, chunks, first_chunk, .. } in requests {
             let mut record = self.record(names::LOG_INFERENCE_DETAILS, Severity::Debug, Utc::now(), trace);
-            let start = mapping::start(&started, &self.content).map(|start| start.attributes).unwrap_or_default();
-            record.add_attributes(start.into_iter().map(of_attribute));
+            record.add_attributes(self.told_at_start(&started).map(of_attribute));
+            let stream = mapping::stream(None, started.timestamp, chunks, first_chunk);
+            record.add_attributes(stream.into_iter().map(of_attribute));
             record.add_attribute(names::INTERRUPTED, true);
             record.add_attribute(names::ERROR_TYPE, "interrupted");
             record.add_attributes(self.content.log_attributes(input(&started)));
@@ -100,10 +101,9 @@ impl LogEmitter {
         let request = self.open.lock().requests.remove(&trace.span_id);
         let started = request.as_ref().map_or(event, |request| &request.started);
         let mut record = self.record(names::LOG_INFERENCE_DETAILS, Severity::Debug, event.timestamp, trace);
-        let start = mapping::start(started, &self.content).map(|start| start.attributes).unwrap_or_default();
-        record.add_attributes(start.into_iter().map(of_attribute));
+        record.add_attributes(self.told_at_start(started).map(of_attribute));
         let (chunks, first_chunk) = request.as_ref().map_or((0, None), |request| (request.chunks, request.first_chunk));
-        let stream = mapping::stream(event, started.timestamp, chunks, first_chunk);
+        let stream = mapping::stream(Some(event), started.timestamp, chunks, first_chunk);
         record.add_attributes(stream.into_iter().map(of_attribute));
         record.add_attributes(mapping::end(event, &self.content).into_iter().map(of_attribute));
         record.add_attributes(self.content(started, event, request.as_ref()));
@@ -111,6 +111,11 @@ impl LogEmitter {
         if event.event_type == EventType::Failed {
             self.exception(event, trace);
         }
+    }
+
+    fn told_at_start(&self, started: &Event) -> impl Iterator<Item = KeyValue> {
+        let start = mapping::start(started, &self.content).map(|start| start.attributes).unwrap_or_default();
+        start.into_iter().chain(mapping::details(started, &self.content))
     }
 
     /// What was asked and answered; the two may both say that they were cut.

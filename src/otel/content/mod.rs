@@ -27,6 +27,6 @@ pub use patterns::PatternRedactor;
 pub use policy::{ContentPolicy, DEFAULT_MAX_CONTENT_BYTES, MAX_TEXT_BYTES, MIN_CONTENT_BYTES};
 pub use redact::Redactor;
 
-pub(super) use fields::{input, interrupted, output};
+pub(super) use fields::{Fields, input, interrupted, output};
 pub(super) use messages::finish_reason;
 pub(super) use partial::PartialAnswer;

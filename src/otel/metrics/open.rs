@@ -123,8 +123,8 @@ impl Open for OpenComponent {
         &self.component_id
     }
 
-    fn workflow_id(&self) -> &Option<String> {
-        &self.workflow_id
+    fn workflow_id(&self) -> Option<&str> {
+        self.workflow_id.as_deref()
     }
 
     fn started(&self) -> DateTime<Utc> {

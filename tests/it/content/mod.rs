@@ -28,6 +28,8 @@ use opentelemetry_sdk::{
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::layer::SubscriberExt as _;
 
+use crate::support;
+
 /// A stream whose events become spans and log events, under a policy.
 struct Export {
     stream: EventStream,
@@ -54,7 +56,7 @@ impl Export {
         let mapper = Arc::new(SpanMapper::new(tracers.tracer("test")).with_content(policy.clone()));
         let emitter = Arc::new(LogEmitter::new(loggers.logger("test"), policy));
         let layer = OtelLayer::new(Arc::clone(&mapper)).with_log_events(Arc::clone(&emitter));
-        let subscriber = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+        let subscriber = support::set_default(tracing_subscriber::registry().with(layer));
         Self { stream: EventStream::new(), spans, logs, emitter, mapper, _subscriber: subscriber }
     }
 

@@ -29,6 +29,7 @@ use super::{
     scenario::agent_alone,
     sink::{Answer, Sink, Transport, service_name},
 };
+use crate::support;
 
 /// What a test waits for at most; long, because machines that run tests are slow at times.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -293,7 +294,7 @@ async fn run_and_shut_down(builder: TelemetryBuilder) -> Result<Delivery, Teleme
 
 /// A run of four components that takes two tenths of a second.
 async fn run(telemetry: &Telemetry) {
-    let _subscriber = tracing::subscriber::set_default(tracing_subscriber::registry().with(telemetry.layer()));
+    let _subscriber = support::set_default(tracing_subscriber::registry().with(telemetry.layer()));
     let reply = ScriptedReply::text("one two three four").with_delay(Duration::from_millis(50));
     Runtime::new().execute(&agent_alone("flow", "agent", reply), "x").await.expect("the run succeeds");
 }

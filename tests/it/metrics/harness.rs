@@ -21,6 +21,8 @@ use opentelemetry_sdk::{
 use tracing::{level_filters::LevelFilter, subscriber::DefaultGuard};
 use tracing_subscriber::layer::SubscriberExt as _;
 
+use crate::support;
+
 /// Where the measurements of a recorder go.
 pub(super) struct Meters {
     provider: SdkMeterProvider,
@@ -153,7 +155,7 @@ impl Setup {
             mapper,
             meters,
             spans,
-            _subscriber: tracing::subscriber::set_default(registry),
+            _subscriber: support::set_default(registry),
         }
     }
 }
