@@ -3,9 +3,7 @@
 use std::{env, fmt, sync::Arc, time::Duration};
 
 use opentelemetry::{InstrumentationScope, Key, KeyValue, trace::TracerProvider as _};
-use opentelemetry_otlp::{
-    OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, Protocol, SpanExporter as OtlpExporter, WithExportConfig as _,
-};
+use opentelemetry_otlp::{Protocol, SpanExporter as OtlpExporter, WithExportConfig as _};
 use opentelemetry_sdk::{
     Resource,
     trace::{
@@ -21,7 +19,8 @@ use super::{
     log_export::{LogsExport, LogsSetup},
     metrics::{MetricsExport, MetricsSetup},
     names,
-    transport::{ExportRuntime, exports_over_otlp, protocol_from_env},
+    tls::{over_grpc, over_http},
+    transport::{ExportRuntime, Signal, exports_over_otlp, protocol_from_env},
 };
 
 /// How many ended spans wait for their export by default; one that finds the queue full is dropped and counted.
@@ -129,13 +128,13 @@ impl TelemetryBuilder {
     }
 
     fn with_otlp_spans(mut self) -> Result<Self, TelemetryError> {
-        let exporter = match protocol_from_env(OTEL_EXPORTER_OTLP_TRACES_PROTOCOL)? {
+        let exporter = match protocol_from_env(Signal::Traces)? {
             Protocol::Grpc => {
                 let runtime = self.grpc_runtime()?;
                 let _inside = runtime.enter();
-                OtlpExporter::builder().with_tonic().build()
+                over_grpc(OtlpExporter::builder().with_tonic(), Signal::Traces)?.build()
             }
-            protocol => OtlpExporter::builder().with_http().with_protocol(protocol).build(),
+            protocol => over_http(OtlpExporter::builder().with_http().with_protocol(protocol), Signal::Traces)?.build(),
         }
         .map_err(TelemetryError::Exporter)?;
         Ok(self.with_span_exporter(exporter))

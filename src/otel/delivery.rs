@@ -11,11 +11,12 @@ use std::{
 use opentelemetry::Context;
 use opentelemetry_sdk::{
     Resource,
-    error::OTelSdkResult,
+    error::{OTelSdkError, OTelSdkResult},
     trace::{BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor},
 };
+use parking_lot::Mutex;
 
-use super::transport::{ExportRuntime, quietly};
+use super::transport::{ExportRuntime, Sent, quietly};
 
 /// What became of the spans, or of the log events, of a process so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +46,7 @@ pub(super) struct Counts {
     exported: AtomicU64,
     failed: AtomicU64,
     dropped: AtomicU64,
+    last_failure: Mutex<Option<String>>,
 }
 
 /// The room for spans, or for log events, between a processor and its exporter.
@@ -75,10 +77,22 @@ impl Queue {
     }
 
     /// Gives back the room of spans that the backend took or refused.
-    pub(super) fn leave(&self, spans: usize, result: &OTelSdkResult) {
+    pub(super) fn leave(&self, spans: usize, sent: &Sent) {
         self.waiting.fetch_sub(spans, Ordering::Relaxed);
-        let count = if result.is_ok() { &self.counts.exported } else { &self.counts.failed };
-        count.fetch_add(spans as u64, Ordering::Relaxed);
+        let spans = spans as u64;
+        let failed = match &sent.result {
+            Ok(()) => 0,
+            Err(reason) => {
+                let text = match reason {
+                    OTelSdkError::InternalFailure(text) => text.clone(),
+                    OTelSdkError::AlreadyShutdown | OTelSdkError::Timeout(_) => reason.to_string(),
+                };
+                *self.counts.last_failure.lock() = Some(text);
+                sent.rejected.map_or(spans, |rejected| rejected.min(spans))
+            }
+        };
+        self.counts.failed.fetch_add(failed, Ordering::Relaxed);
+        self.counts.exported.fetch_add(spans - failed, Ordering::Relaxed);
     }
 }
 
@@ -90,6 +104,11 @@ impl Counts {
             dropped: self.dropped.load(Ordering::Relaxed),
             ended: self.ended.load(Ordering::Relaxed),
         }
+    }
+
+    /// Why an export failed last, if one did; an SDK's shutdown tells only of the exports that it makes itself.
+    pub(super) fn last_failure(&self) -> Option<OTelSdkError> {
+        self.last_failure.lock().clone().map(OTelSdkError::InternalFailure)
     }
 }
 
@@ -136,9 +155,9 @@ pub(super) struct CountingExporter<E> {
 impl<E: SpanExporter> SpanExporter for CountingExporter<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len();
-        let result = quietly(self.runtime.as_ref(), self.inner.export(batch)).await;
-        self.queue.leave(spans, &result);
-        result
+        let sent = quietly(self.runtime.as_ref(), &format!("{spans} spans"), self.inner.export(batch)).await;
+        self.queue.leave(spans, &sent);
+        sent.result
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {

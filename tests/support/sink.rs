@@ -2,11 +2,13 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    io::Read as _,
     net::{SocketAddr, TcpListener},
     sync::Arc,
     time::Duration,
 };
 
+use flate2::read::GzDecoder;
 use opentelemetry_proto::tonic::collector::{
     logs::v1::{
         ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
@@ -28,7 +30,20 @@ use tokio::{
     runtime::Runtime,
     time::sleep,
 };
-use tonic::{Code, Request, Response, Status, metadata::KeyAndValueRef, transport::server::TcpIncoming};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        self, RootCertStore, ServerConfig,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+        server::WebPkiClientVerifier,
+    },
+};
+use tonic::{
+    Code, Request, Response, Status,
+    codec::CompressionEncoding,
+    metadata::KeyAndValueRef,
+    transport::{Certificate, Identity, ServerTlsConfig, server::TcpIncoming},
+};
 
 use crate::support::Spans;
 
@@ -63,9 +78,19 @@ pub(crate) enum Answer {
     Hang,
 }
 
+/// How a collector shows who it is, in PEM.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerTls {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+    /// Whose certificates it asks of its clients; it asks for none if there is no such authority.
+    pub(crate) client_authority: Option<String>,
+}
+
 /// A collector, and what has arrived. It ends when dropped.
 pub(crate) struct Sink {
     pub(crate) address: SocketAddr,
+    scheme: &'static str,
     state: Arc<State>,
     runtime: Option<Runtime>,
 }
@@ -110,28 +135,19 @@ impl Sink {
     }
 
     pub(crate) fn answering(transport: Transport, answer: impl Fn(Signal) -> Answer + Send + Sync + 'static) -> Self {
-        Self::serving(answer, |listener, state| async move {
-            match transport {
-                Transport::Http => {
-                    while let Ok((socket, _)) = listener.accept().await {
-                        tokio::spawn(serve_http(socket, Arc::clone(&state)));
-                    }
-                }
-                Transport::Grpc => {
-                    let server = tonic::transport::Server::builder()
-                        .add_service(TraceServiceServer::from_arc(Arc::clone(&state)))
-                        .add_service(MetricsServiceServer::from_arc(Arc::clone(&state)))
-                        .add_service(LogsServiceServer::from_arc(state));
-                    server.serve_with_incoming(TcpIncoming::from(listener)).await.expect("the server runs");
-                }
-            }
-        })
+        Self::serving("http", answer, |listener, state| serve(listener, transport, None, state))
+    }
+
+    /// Takes everything that comes over TLS.
+    pub(crate) fn with_tls(transport: Transport, tls: &ServerTls) -> Self {
+        let tls = tls.clone();
+        Self::serving("https", |_| Answer::Accept, |listener, state| serve(listener, transport, Some(tls), state))
     }
 
     /// Takes connections and never says a word.
     pub(crate) fn black_hole() -> Self {
         let answer = |_| Answer::Hang;
-        Self::serving(answer, |listener, _| async move {
+        Self::serving("http", answer, |listener, _| async move {
             let mut held = Vec::new();
             while let Ok(connection) = listener.accept().await {
                 held.push(connection);
@@ -140,6 +156,7 @@ impl Sink {
     }
 
     fn serving<F: Future<Output = ()> + Send + 'static>(
+        scheme: &'static str,
         answer: impl Fn(Signal) -> Answer + Send + Sync + 'static,
         serve: impl FnOnce(tokio::net::TcpListener, Arc<State>) -> F,
     ) -> Self {
@@ -154,7 +171,7 @@ impl Sink {
             tokio::net::TcpListener::from_std(listener).expect("the socket takes it")
         };
         runtime.spawn(serve(listener, Arc::clone(&state)));
-        Self { address, state, runtime: Some(runtime) }
+        Self { address, scheme, state, runtime: Some(runtime) }
     }
 
     /// An address at which nothing listens.
@@ -164,7 +181,7 @@ impl Sink {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// The exports of spans that were taken, in their order.
@@ -290,6 +307,71 @@ impl LogsService for State {
     }
 }
 
+async fn serve(listener: tokio::net::TcpListener, transport: Transport, tls: Option<ServerTls>, state: Arc<State>) {
+    match transport {
+        Transport::Http => {
+            let tls = tls.map(|tls| TlsAcceptor::from(Arc::new(tls.for_http())));
+            while let Ok((socket, _)) = listener.accept().await {
+                let (tls, state) = (tls.clone(), Arc::clone(&state));
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve_http(socket, state).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(socket).await {
+                                serve_http(stream, state).await;
+                            }
+                        }
+                    }
+                });
+            }
+        }
+        Transport::Grpc => {
+            let server = tonic::transport::Server::builder();
+            let mut server = match tls {
+                None => server,
+                Some(tls) => server.tls_config(tls.for_grpc()).expect("it is a certificate"),
+            };
+            let gzip = CompressionEncoding::Gzip;
+            server
+                .add_service(TraceServiceServer::from_arc(Arc::clone(&state)).accept_compressed(gzip))
+                .add_service(MetricsServiceServer::from_arc(Arc::clone(&state)).accept_compressed(gzip))
+                .add_service(LogsServiceServer::from_arc(state).accept_compressed(gzip))
+                .serve_with_incoming(TcpIncoming::from(listener))
+                .await
+                .expect("the server runs");
+        }
+    }
+}
+
+impl ServerTls {
+    fn for_http(self) -> ServerConfig {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(Arc::clone(&provider));
+        let config = config.with_safe_default_protocol_versions().expect("the provider has them");
+        let config = match self.client_authority {
+            None => config.with_no_client_auth(),
+            Some(authority) => {
+                let mut roots = RootCertStore::empty();
+                let authority = CertificateDer::from_pem_slice(authority.as_bytes()).expect("it is PEM");
+                roots.add(authority).expect("it is an authority");
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+                config.with_client_cert_verifier(verifier.expect("there is an authority"))
+            }
+        };
+        let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes()).expect("it is PEM");
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("it is PEM");
+        config.with_single_cert(vec![certificate], key).expect("they belong together")
+    }
+
+    fn for_grpc(self) -> ServerTlsConfig {
+        let config = ServerTlsConfig::new().identity(Identity::from_pem(self.certificate, self.key));
+        match self.client_authority {
+            None => config,
+            Some(authority) => config.client_ca_root(Certificate::from_pem(authority)),
+        }
+    }
+}
+
 /// Serves the requests of one connection until it is closed.
 async fn serve_http(stream: impl AsyncRead + AsyncWrite + Unpin, state: Arc<State>) {
     let mut stream = BufReader::new(stream);
@@ -331,5 +413,10 @@ async fn read_request(reader: &mut (impl AsyncBufRead + Unpin)) -> Option<(Strin
     }
     let mut body = vec![0; headers.get("content-length")?.parse().ok()?];
     reader.read_exact(&mut body).await.ok()?;
+    if headers.get("content-encoding").is_some_and(|encoding| encoding == "gzip") {
+        let mut decoded = Vec::new();
+        GzDecoder::new(&*body).read_to_end(&mut decoded).expect("it is compressed");
+        body = decoded;
+    }
     Some((path, headers, body))
 }

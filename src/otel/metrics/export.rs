@@ -8,9 +8,7 @@ use std::{
 };
 
 use opentelemetry::{InstrumentationScope, metrics::MeterProvider as _};
-use opentelemetry_otlp::{
-    MetricExporter as OtlpExporter, OTEL_EXPORTER_OTLP_METRICS_PROTOCOL, Protocol, WithExportConfig as _,
-};
+use opentelemetry_otlp::{MetricExporter as OtlpExporter, Protocol, WithExportConfig as _};
 use opentelemetry_sdk::{
     Resource,
     error::{OTelSdkError, OTelSdkResult},
@@ -25,7 +23,8 @@ use super::{MetricsRecorder, PriceTable, process};
 use crate::otel::{
     ContentPolicy, SpanMapper, TelemetryBuilder, TelemetryError,
     delivery::Counts,
-    transport::{ExportRuntime, protocol_from_env, quietly},
+    tls::{over_grpc, over_http},
+    transport::{ExportRuntime, Signal, protocol_from_env, quietly},
 };
 
 /// What the builder is told about metrics.
@@ -114,13 +113,15 @@ impl TelemetryBuilder {
 
     /// Exports metrics over OTLP as the environment says.
     pub(in crate::otel) fn with_otlp_metrics(mut self) -> Result<Self, TelemetryError> {
-        let exporter = match protocol_from_env(OTEL_EXPORTER_OTLP_METRICS_PROTOCOL)? {
+        let exporter = match protocol_from_env(Signal::Metrics)? {
             Protocol::Grpc => {
                 let runtime = self.grpc_runtime()?;
                 let _inside = runtime.enter();
-                OtlpExporter::builder().with_tonic().build()
+                over_grpc(OtlpExporter::builder().with_tonic(), Signal::Metrics)?.build()
             }
-            protocol => OtlpExporter::builder().with_http().with_protocol(protocol).build(),
+            protocol => {
+                over_http(OtlpExporter::builder().with_http().with_protocol(protocol), Signal::Metrics)?.build()
+            }
         }
         .map_err(TelemetryError::Exporter)?;
         Ok(self.with_metric_exporter(exporter))
@@ -197,7 +198,7 @@ impl Finishing {
 
 impl<E: PushMetricExporter> PushMetricExporter for InRuntime<E> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        quietly(self.runtime.as_ref(), self.inner.export(metrics)).await
+        quietly(self.runtime.as_ref(), "the data points", self.inner.export(metrics)).await.result
     }
 
     fn force_flush(&self) -> OTelSdkResult {
