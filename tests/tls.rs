@@ -5,8 +5,7 @@
 use std::{
     collections::HashMap,
     error::Error,
-    fmt::Write as _,
-    fs,
+    fs, iter,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -112,14 +111,9 @@ async fn child_runs_and_tells_how_it_ended() {
     }
 }
 
-fn with_sources(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        write!(text, ": {error}").expect("a string takes everything");
-        source = error.source();
-    }
-    text
+fn with_sources(error: &(dyn Error + 'static)) -> String {
+    let all = iter::successors(Some(error), |&error| error.source());
+    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// What a process said after a word.

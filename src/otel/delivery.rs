@@ -46,8 +46,13 @@ pub(super) struct Counts {
     exported: AtomicU64,
     failed: AtomicU64,
     dropped: AtomicU64,
-    last_failure: Mutex<Option<String>>,
+    pub(super) last_failure: LastFailure,
 }
+
+/// Why an export failed last, if one did. The SDK's shutdown tells only of the exports that it makes itself, and of
+/// metrics only that there was a failure.
+#[derive(Debug, Default)]
+pub(super) struct LastFailure(Mutex<Option<String>>);
 
 /// The room for spans, or for log events, between a processor and its exporter.
 ///
@@ -83,11 +88,7 @@ impl Queue {
         let failed = match &sent.result {
             Ok(()) => 0,
             Err(reason) => {
-                let text = match reason {
-                    OTelSdkError::InternalFailure(text) => text.clone(),
-                    OTelSdkError::AlreadyShutdown | OTelSdkError::Timeout(_) => reason.to_string(),
-                };
-                *self.counts.last_failure.lock() = Some(text);
+                self.counts.last_failure.note(reason);
                 sent.rejected.map_or(spans, |rejected| rejected.min(spans))
             }
         };
@@ -105,10 +106,19 @@ impl Counts {
             ended: self.ended.load(Ordering::Relaxed),
         }
     }
+}
 
-    /// Why an export failed last, if one did; an SDK's shutdown tells only of the exports that it makes itself.
-    pub(super) fn last_failure(&self) -> Option<OTelSdkError> {
-        self.last_failure.lock().clone().map(OTelSdkError::InternalFailure)
+impl LastFailure {
+    pub(super) fn note(&self, failure: &OTelSdkError) {
+        let reason = match failure {
+            OTelSdkError::InternalFailure(reason) => reason.clone(),
+            OTelSdkError::AlreadyShutdown | OTelSdkError::Timeout(_) => failure.to_string(),
+        };
+        *self.0.lock() = Some(reason);
+    }
+
+    pub(super) fn get(&self) -> Option<OTelSdkError> {
+        self.0.lock().clone().map(OTelSdkError::InternalFailure)
     }
 }
 

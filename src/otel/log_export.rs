@@ -152,7 +152,7 @@ impl LogsExport {
         } else {
             Err(TelemetryError::IncompleteLogs {
                 delivery,
-                source: result.err().or_else(|| self.counts.last_failure()),
+                source: result.err().or_else(|| self.counts.last_failure.get()),
             })
         }
     }

@@ -281,7 +281,7 @@ impl Telemetry {
         if result.is_ok() && delivery.exported == delivery.ended {
             Ok(delivery)
         } else {
-            let source = result.err().or_else(|| self.counts.last_failure());
+            let source = result.err().or_else(|| self.counts.last_failure.get());
             Err(TelemetryError::Incomplete { delivery, source, metrics: None })
         }
     }

@@ -76,6 +76,8 @@ pub(crate) enum Answer {
     Refuse(u16),
     /// Reads the request and says nothing.
     Hang,
+    /// Reads the request and closes the connection; over gRPC, says that it is not available.
+    HangUp,
 }
 
 /// How a collector shows who it is, in PEM.
@@ -233,10 +235,15 @@ pub(crate) fn spans_of(requests: impl IntoIterator<Item = ExportTraceServiceRequ
 }
 
 impl State {
-    /// Keeps a request; gives the HTTP status if it is refused.
-    async fn take(&self, signal: Signal, headers: HashMap<String, String>, body: Vec<u8>) -> Result<Taken, u16> {
+    /// Keeps a request; gives the HTTP status if it is refused, none if that is not even said.
+    async fn take(
+        &self,
+        signal: Signal,
+        headers: HashMap<String, String>,
+        body: Vec<u8>,
+    ) -> Result<Taken, Option<u16>> {
         let answer = (self.answer)(signal);
-        let is_accepted = !matches!(answer, Answer::Refuse(_) | Answer::Hang);
+        let is_accepted = !matches!(answer, Answer::Refuse(_) | Answer::Hang | Answer::HangUp);
         self.arrivals.lock().push(Arrival { signal, headers, body, is_accepted });
         let entirely = Taken { rejected: 0, message: String::new() };
         match answer {
@@ -246,7 +253,8 @@ impl State {
                 Ok(entirely)
             }
             Answer::AcceptPartly { rejected, message } => Ok(Taken { rejected, message: message.to_owned() }),
-            Answer::Refuse(status) => Err(status),
+            Answer::Refuse(status) => Err(Some(status)),
+            Answer::HangUp => Err(None),
             Answer::Hang => std::future::pending().await,
         }
     }
@@ -260,11 +268,11 @@ impl State {
         let taken = self.take(signal, metadata, request.into_inner().encode_to_vec()).await;
         taken.map_err(|status| {
             let code = match status {
-                400 => Code::InvalidArgument,
-                401 => Code::Unauthenticated,
-                403 => Code::PermissionDenied,
-                503 => Code::Unavailable,
-                other => panic!("no code for {other}"),
+                Some(400) => Code::InvalidArgument,
+                Some(401) => Code::Unauthenticated,
+                Some(403) => Code::PermissionDenied,
+                Some(503) | None => Code::Unavailable,
+                Some(other) => panic!("no code for {other}"),
             };
             Status::new(code, "refused")
         })
@@ -389,7 +397,8 @@ async fn serve_http(stream: impl AsyncRead + AsyncWrite + Unpin, state: Arc<Stat
                 let response = ExportTraceServiceResponse { partial_success: Some(partial_success) };
                 ("200 OK\r\ncontent-type: application/x-protobuf".to_owned(), response.encode_to_vec())
             }
-            Err(status) => (format!("{status} Refused\r\nretry-after: 0"), Vec::new()),
+            Err(Some(status)) => (format!("{status} Refused\r\nretry-after: 0"), Vec::new()),
+            Err(None) => return,
         };
         let mut reply = format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n", body.len()).into_bytes();
         reply.extend(body);
