@@ -26,7 +26,7 @@ pub struct Delivery {
     pub ended: u64,
     /// Taken by the backend, as it said.
     pub exported: u64,
-    /// Given up after the exporter's retries.
+    /// Given up after the exporter's retries, or rejected by a backend that took others of the same request.
     pub failed: u64,
     /// Found the queue full.
     pub dropped: u64,

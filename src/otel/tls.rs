@@ -72,9 +72,11 @@ pub(super) fn over_http<B: WithHttpConfig>(exporter: B, signal: Signal) -> Resul
     };
     // A blocking client must not be built in an async context, where the user may well be.
     let thread = thread::Builder::new().spawn(build).map_err(TelemetryError::Thread)?;
-    let client = thread.join().expect("reqwest does not panic on what it is given").map_err(|error| {
-        TelemetryError::Exporter(ExporterBuildError::InternalFailure(format!("no HTTP client: {}", causes(&error))))
-    })?;
+    let client = match thread.join() {
+        Ok(Ok(client)) => client,
+        Ok(Err(error)) => return Err(no_client(&causes(&error))),
+        Err(_) => return Err(no_client("it panicked")),
+    };
     Ok(exporter.with_http_client(Client(client)))
 }
 
@@ -170,6 +172,10 @@ impl HttpClient for Client {
         }
         sent
     }
+}
+
+fn no_client(reason: &str) -> TelemetryError {
+    TelemetryError::Exporter(ExporterBuildError::InternalFailure(format!("no HTTP client: {reason}")))
 }
 
 /// What is behind an error; not the error's own text, in which the client puts the URL and who knows what is in that.

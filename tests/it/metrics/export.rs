@@ -232,6 +232,24 @@ fn the_environment_decides_what_goes_out_and_how() {
 }
 
 #[test]
+fn a_disabled_sdk_exports_nothing_and_loses_nothing() {
+    let sink = Sink::http();
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", sink.url());
+    for value in ["true", "TRUE"] {
+        let disabled = ("OTEL_SDK_DISABLED", value.to_owned());
+        // What would be an error counts for nothing then.
+        let protocol = ("OTEL_EXPORTER_OTLP_PROTOCOL", "carrier pigeon".to_owned());
+        let said = in_a_process_with(&[endpoint.clone(), disabled, protocol]);
+        assert!(said.contains(&format!("outcome: {:?}", Ok::<_, ()>(Delivery::default()))), "{said}");
+        assert!(sink.requests().is_empty() && sink.metrics().is_empty());
+    }
+    for value in ["false", "", "1"] {
+        in_a_process_with(&[endpoint.clone(), ("OTEL_SDK_DISABLED", value.to_owned())]);
+    }
+    assert_eq!(sink.requests().len(), 3);
+}
+
+#[test]
 fn the_environment_sets_interval_and_temporality_and_errors_name_it() {
     let sink = Sink::http();
     let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", sink.url());
