@@ -33,7 +33,7 @@ mod support;
 const TRANSPORTS: [(Transport, &str); 2] = [(Transport::Http, "http/protobuf"), (Transport::Grpc, "grpc")];
 const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
 
-/// A private authority with a certificate for a server and one for a client, in files.
+/// A private authority with a certificate for a server and one for a client, in files for as long as it lives.
 struct Authority {
     folder: PathBuf,
     authority: String,
@@ -54,7 +54,7 @@ impl Authority {
             (params.signed_by(&key, &issuer).expect("it signs").pem(), key.serialize_pem())
         };
         let (server, client) = (issue("127.0.0.1"), issue("client"));
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("tls-{name}"));
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder can be made");
         let files = [("authority.pem", &authority), ("client.pem", &client.0), ("client.key", &client.1)];
         for (name, pem) in files {
@@ -71,6 +71,12 @@ impl Authority {
         let (certificate, key) = self.server.clone();
         let client_authority = asks_clients.then(|| self.authority.clone());
         Sink::with_tls(transport, &ServerTls { certificate, key, client_authority })
+    }
+}
+
+impl Drop for Authority {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.folder).expect("the folder is there");
     }
 }
 
