@@ -3,9 +3,7 @@
 use std::{env, fmt, sync::Arc, time::Duration};
 
 use opentelemetry::{InstrumentationScope, Key, KeyValue, trace::TracerProvider as _};
-use opentelemetry_otlp::{
-    OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, Protocol, SpanExporter as OtlpExporter, WithExportConfig as _,
-};
+use opentelemetry_otlp::{Protocol, SpanExporter as OtlpExporter, WithExportConfig as _};
 use opentelemetry_sdk::{
     Resource,
     trace::{
@@ -21,7 +19,8 @@ use super::{
     log_export::{LogsExport, LogsSetup},
     metrics::{MetricsExport, MetricsSetup},
     names,
-    transport::{ExportRuntime, exports_over_otlp, protocol_from_env},
+    tls::{over_grpc, over_http},
+    transport::{ExportRuntime, Signal, exports_over_otlp, protocol_from_env},
 };
 
 /// How many ended spans wait for their export by default; one that finds the queue full is dropped and counted.
@@ -103,8 +102,14 @@ impl TelemetryBuilder {
     }
 
     /// Exports spans and metrics over OTLP as the OpenTelemetry specification's `OTEL_EXPORTER_OTLP_*` variables say:
-    /// endpoint, headers, timeout, compression, certificates, the temporality of metrics, and the protocol, which is
+    /// endpoint, headers, timeout in milliseconds, compression, the temporality of metrics, and the protocol, which is
     /// `grpc` or, by default, `http/protobuf`. Log events are exported as well, if content is captured in them.
+    ///
+    /// `…_CERTIFICATE` names a PEM file with the authorities that are trusted instead of the system's,
+    /// `…_CLIENT_CERTIFICATE` and `…_CLIENT_KEY` those by which the collector knows this client. As with the other
+    /// variables, the form for one signal, `OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE` say, goes before that for all.
+    ///
+    /// `OTEL_SDK_DISABLED=true` exports nothing, whatever else is set.
     ///
     /// `OTEL_TRACES_EXPORTER=none`, `OTEL_METRICS_EXPORTER=none` and `OTEL_LOGS_EXPORTER=none` leave one of them out, for
     /// a backend that does not take it. The backend need not be up: spans and log events are sent in the background and
@@ -114,8 +119,16 @@ impl TelemetryBuilder {
     ///
     /// - [`TelemetryError::ExporterKind`] if a variable asks for another exporter than `otlp` or `none`.
     /// - [`TelemetryError::Protocol`] if a variable asks for another protocol.
-    /// - [`TelemetryError::Exporter`] if an endpoint or another setting cannot be used.
+    /// - [`TelemetryError::Compression`] if a variable asks for another compression than `gzip` or `none`.
+    /// - [`TelemetryError::Certificate`] if a certificate or a key cannot be read or used.
+    /// - [`TelemetryError::ClientCertificate`] if a client's certificate comes without its key, or the key without it.
+    /// - [`TelemetryError::Thread`] if a thread cannot be started.
+    /// - [`TelemetryError::Exporter`] if an endpoint or another setting cannot be used; an encrypted one cannot on a
+    ///   machine without certificates, unless a variable names some.
     pub fn with_otlp_from_env(mut self) -> Result<Self, TelemetryError> {
+        if is_disabled() {
+            return Ok(self);
+        }
         if exports_over_otlp("OTEL_TRACES_EXPORTER")? {
             self = self.with_otlp_spans()?;
         }
@@ -129,13 +142,13 @@ impl TelemetryBuilder {
     }
 
     fn with_otlp_spans(mut self) -> Result<Self, TelemetryError> {
-        let exporter = match protocol_from_env(OTEL_EXPORTER_OTLP_TRACES_PROTOCOL)? {
+        let exporter = match protocol_from_env(Signal::Traces)? {
             Protocol::Grpc => {
                 let runtime = self.grpc_runtime()?;
                 let _inside = runtime.enter();
-                OtlpExporter::builder().with_tonic().build()
+                over_grpc(OtlpExporter::builder().with_tonic(), Signal::Traces)?.build()
             }
-            protocol => OtlpExporter::builder().with_http().with_protocol(protocol).build(),
+            protocol => over_http(OtlpExporter::builder().with_http().with_protocol(protocol), Signal::Traces)?.build(),
         }
         .map_err(TelemetryError::Exporter)?;
         Ok(self.with_span_exporter(exporter))
@@ -180,7 +193,8 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Sets how long a shutdown waits. By default, [`DEFAULT_SHUTDOWN_TIMEOUT`].
+    /// Sets how long a shutdown waits, for each exporter of spans after the other. By default,
+    /// [`DEFAULT_SHUTDOWN_TIMEOUT`].
     pub fn with_shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
         self
@@ -225,6 +239,11 @@ impl TelemetryBuilder {
         };
         Ok(self.runtime.insert(runtime).clone())
     }
+}
+
+/// Whether the environment turns telemetry off; by the specification, what is not `true` is false.
+fn is_disabled() -> bool {
+    env::var("OTEL_SDK_DISABLED").is_ok_and(|value| value.trim().eq_ignore_ascii_case("true"))
 }
 
 /// Three quarters of the span's room, where the environment makes it smaller than the SDK's default.

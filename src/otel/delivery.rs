@@ -11,11 +11,12 @@ use std::{
 use opentelemetry::Context;
 use opentelemetry_sdk::{
     Resource,
-    error::OTelSdkResult,
+    error::{OTelSdkError, OTelSdkResult},
     trace::{BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor},
 };
+use parking_lot::Mutex;
 
-use super::transport::{ExportRuntime, quietly};
+use super::transport::{ExportRuntime, Sent, quietly};
 
 /// What became of the spans, or of the log events, of a process so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub struct Delivery {
     pub ended: u64,
     /// Taken by the backend, as it said.
     pub exported: u64,
-    /// Given up after the exporter's retries.
+    /// Given up after the exporter's retries, or rejected by a backend that took others of the same request.
     pub failed: u64,
     /// Found the queue full.
     pub dropped: u64,
@@ -45,7 +46,13 @@ pub(super) struct Counts {
     exported: AtomicU64,
     failed: AtomicU64,
     dropped: AtomicU64,
+    pub(super) last_failure: LastFailure,
 }
+
+/// Why an export failed last, if one did. The SDK's shutdown tells only of the exports that it makes itself, and of
+/// metrics only that there was a failure.
+#[derive(Debug, Default)]
+pub(super) struct LastFailure(Mutex<Option<String>>);
 
 /// The room for spans, or for log events, between a processor and its exporter.
 ///
@@ -75,10 +82,18 @@ impl Queue {
     }
 
     /// Gives back the room of spans that the backend took or refused.
-    pub(super) fn leave(&self, spans: usize, result: &OTelSdkResult) {
+    pub(super) fn leave(&self, spans: usize, sent: &Sent) {
         self.waiting.fetch_sub(spans, Ordering::Relaxed);
-        let count = if result.is_ok() { &self.counts.exported } else { &self.counts.failed };
-        count.fetch_add(spans as u64, Ordering::Relaxed);
+        let spans = spans as u64;
+        let failed = match &sent.result {
+            Ok(()) => 0,
+            Err(reason) => {
+                self.counts.last_failure.note(reason);
+                sent.rejected.map_or(spans, |rejected| rejected.min(spans))
+            }
+        };
+        self.counts.failed.fetch_add(failed, Ordering::Relaxed);
+        self.counts.exported.fetch_add(spans - failed, Ordering::Relaxed);
     }
 }
 
@@ -90,6 +105,20 @@ impl Counts {
             dropped: self.dropped.load(Ordering::Relaxed),
             ended: self.ended.load(Ordering::Relaxed),
         }
+    }
+}
+
+impl LastFailure {
+    pub(super) fn note(&self, failure: &OTelSdkError) {
+        let reason = match failure {
+            OTelSdkError::InternalFailure(reason) => reason.clone(),
+            OTelSdkError::AlreadyShutdown | OTelSdkError::Timeout(_) => failure.to_string(),
+        };
+        *self.0.lock() = Some(reason);
+    }
+
+    pub(super) fn get(&self) -> Option<OTelSdkError> {
+        self.0.lock().clone().map(OTelSdkError::InternalFailure)
     }
 }
 
@@ -136,9 +165,9 @@ pub(super) struct CountingExporter<E> {
 impl<E: SpanExporter> SpanExporter for CountingExporter<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len();
-        let result = quietly(self.runtime.as_ref(), self.inner.export(batch)).await;
-        self.queue.leave(spans, &result);
-        result
+        let sent = quietly(self.runtime.as_ref(), &format!("{spans} spans"), self.inner.export(batch)).await;
+        self.queue.leave(spans, &sent);
+        sent.result
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {

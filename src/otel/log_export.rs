@@ -3,9 +3,7 @@
 use std::{env, fmt, sync::Arc, time::Duration};
 
 use opentelemetry::{InstrumentationScope, logs::LoggerProvider as _};
-use opentelemetry_otlp::{
-    LogExporter as OtlpExporter, OTEL_EXPORTER_OTLP_LOGS_PROTOCOL, Protocol, WithExportConfig as _,
-};
+use opentelemetry_otlp::{LogExporter as OtlpExporter, Protocol, WithExportConfig as _};
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
@@ -18,7 +16,8 @@ use opentelemetry_sdk::{
 use super::{
     ContentPolicy, Delivery, LogEmitter, TelemetryBuilder, TelemetryError,
     delivery::{Counts, Queue},
-    transport::{ExportRuntime, protocol_from_env, quietly},
+    tls::{over_grpc, over_http},
+    transport::{ExportRuntime, Signal, protocol_from_env, quietly},
 };
 
 /// How many log events wait for their export by default; one that finds the queue full is dropped and counted.
@@ -98,13 +97,13 @@ impl TelemetryBuilder {
 
     /// Exports log events over OTLP as the environment says.
     pub(super) fn with_otlp_logs(mut self) -> Result<Self, TelemetryError> {
-        let exporter = match protocol_from_env(OTEL_EXPORTER_OTLP_LOGS_PROTOCOL)? {
+        let exporter = match protocol_from_env(Signal::Logs)? {
             Protocol::Grpc => {
                 let runtime = self.grpc_runtime()?;
                 let _inside = runtime.enter();
-                OtlpExporter::builder().with_tonic().build()
+                over_grpc(OtlpExporter::builder().with_tonic(), Signal::Logs)?.build()
             }
-            protocol => OtlpExporter::builder().with_http().with_protocol(protocol).build(),
+            protocol => over_http(OtlpExporter::builder().with_http().with_protocol(protocol), Signal::Logs)?.build(),
         }
         .map_err(TelemetryError::Exporter)?;
         Ok(self.with_log_exporter(exporter))
@@ -151,7 +150,10 @@ impl LogsExport {
         if result.is_ok() && delivery.exported == delivery.ended {
             Ok(())
         } else {
-            Err(TelemetryError::IncompleteLogs { delivery, source: result.err() })
+            Err(TelemetryError::IncompleteLogs {
+                delivery,
+                source: result.err().or_else(|| self.counts.last_failure.get()),
+            })
         }
     }
 }
@@ -179,9 +181,9 @@ impl LogProcessor for CountingProcessor {
 impl<E: LogExporter> LogExporter for CountingExporter<E> {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let records = batch.iter().count();
-        let result = quietly(self.runtime.as_ref(), self.inner.export(batch)).await;
-        self.queue.leave(records, &result);
-        result
+        let sent = quietly(self.runtime.as_ref(), &format!("{records} log events"), self.inner.export(batch)).await;
+        self.queue.leave(records, &sent);
+        sent.result
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {

@@ -129,9 +129,13 @@ mod open_spans;
 #[cfg(feature = "otlp")]
 mod otlp_json;
 mod propagation;
+#[cfg(feature = "otlp")]
+mod remarks;
 mod scope;
 #[cfg(feature = "otlp")]
 mod telemetry;
+#[cfg(feature = "otlp")]
+mod tls;
 #[cfg(feature = "otlp")]
 mod transport;
 

@@ -1,7 +1,8 @@
 //! The one set-up call: exporter, provider, layer, and the guard that sees everything out.
 
 use std::{
-    fmt,
+    fmt, io,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -62,12 +63,39 @@ pub enum TelemetryError {
         /// Its value.
         value: String,
     },
+    /// A variable names a compression that is not supported.
+    #[error("{variable}={value:?} is not supported: expected \"gzip\" or \"none\"")]
+    Compression {
+        /// The environment variable.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// A file with certificates or a key cannot be read, or holds none that can be used.
+    #[error("{variable}={:?} cannot be used", .path)]
+    Certificate {
+        /// The environment variable.
+        variable: &'static str,
+        /// The file that it names.
+        path: PathBuf,
+        /// What is wrong with the file.
+        #[source]
+        source: io::Error,
+    },
+    /// Of a client's certificate and its key, only one is given.
+    #[error("{variable} is set and {missing} is not: a client certificate needs both")]
+    ClientCertificate {
+        /// The environment variable that is set.
+        variable: &'static str,
+        /// The one that is not.
+        missing: &'static str,
+    },
     /// The exporter could not be made from the `OTEL_*` variables.
     #[error("the OTLP exporter cannot be set up; see the OTEL_EXPORTER_OTLP_* variables")]
     Exporter(#[source] opentelemetry_otlp::ExporterBuildError),
-    /// The runtime that carries the gRPC connections could not be started.
-    #[error("the thread for the gRPC exporter cannot be started")]
-    Thread(#[source] std::io::Error),
+    /// A thread that the export needs could not be started.
+    #[error("a thread for the exporter cannot be started")]
+    Thread(#[source] io::Error),
     /// A `tracing` subscriber is installed already; add [`Telemetry::layer`] to that one.
     #[error("a global tracing subscriber is installed already: add `telemetry.layer()` to it")]
     SubscriberInstalled(#[source] tracing::subscriber::SetGlobalDefaultError),
@@ -253,7 +281,8 @@ impl Telemetry {
         if result.is_ok() && delivery.exported == delivery.ended {
             Ok(delivery)
         } else {
-            Err(TelemetryError::Incomplete { delivery, source: result.err(), metrics: None })
+            let source = result.err().or_else(|| self.counts.last_failure.get());
+            Err(TelemetryError::Incomplete { delivery, source, metrics: None })
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the exporters of all signals share: the protocol and the thread for gRPC.
+//! What the exporters of all signals share: their variables, the protocol and the thread for gRPC.
 
 use std::{
     env,
@@ -7,24 +7,82 @@ use std::{
     sync::Arc,
 };
 
-use opentelemetry_otlp::{OTEL_EXPORTER_OTLP_PROTOCOL, Protocol};
+use opentelemetry_otlp::Protocol;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use tokio::runtime::{EnterGuard, Runtime};
-use tracing::subscriber::NoSubscriber;
+use tracing::Dispatch;
 
-use super::TelemetryError;
+use super::{
+    TelemetryError,
+    remarks::{self, Rejection, Remarks},
+};
+
+/// What is exported, with variables of its own that go before those for all.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Signal {
+    Traces,
+    Metrics,
+    Logs,
+}
+
+/// The variables of a setting: one for each signal, in the order of [`Signal`], and one for all.
+pub(super) struct Setting([&'static str; 4]);
+
+macro_rules! setting {
+    ($name:literal) => {
+        $crate::otel::transport::Setting::new([
+            concat!("OTEL_EXPORTER_OTLP_TRACES_", $name),
+            concat!("OTEL_EXPORTER_OTLP_METRICS_", $name),
+            concat!("OTEL_EXPORTER_OTLP_LOGS_", $name),
+            concat!("OTEL_EXPORTER_OTLP_", $name),
+        ])
+    };
+}
+pub(super) use setting;
+
+impl Setting {
+    pub(super) const fn new(variables: [&'static str; 4]) -> Self {
+        Self(variables)
+    }
+
+    /// The variables that say something for a signal, its own first, with what they say; empty is as good as not set.
+    pub(super) fn values(&self, signal: Signal) -> impl Iterator<Item = (&'static str, String)> {
+        let [.., for_all] = self.0;
+        let variables = [self.0[signal as usize], for_all].into_iter();
+        let values = variables.filter_map(|variable| Some((variable, env::var(variable).ok()?)));
+        values.filter(|(_, value)| !value.trim().is_empty())
+    }
+
+    pub(super) fn value(&self, signal: Signal) -> Option<(&'static str, String)> {
+        self.values(signal).next()
+    }
+
+    pub(super) const fn for_all(&self) -> &'static str {
+        self.0[3]
+    }
+}
+
+const PROTOCOL: Setting = setting!("PROTOCOL");
+const COMPRESSION: Setting = setting!("COMPRESSION");
 
 /// The protocol for a signal, whose own variable goes before the one for all.
-pub(super) fn protocol_from_env(signal_variable: &'static str) -> Result<Protocol, TelemetryError> {
-    for variable in [signal_variable, OTEL_EXPORTER_OTLP_PROTOCOL] {
-        let Ok(value) = env::var(variable) else { continue };
-        return match value.trim().to_ascii_lowercase().as_str() {
-            "" => continue,
-            "grpc" => Ok(Protocol::Grpc),
-            "http/protobuf" => Ok(Protocol::HttpBinary),
-            _ => Err(TelemetryError::Protocol { variable, value }),
-        };
+pub(super) fn protocol_from_env(signal: Signal) -> Result<Protocol, TelemetryError> {
+    let Some((variable, value)) = PROTOCOL.value(signal) else { return Ok(Protocol::HttpBinary) };
+    match value.trim().to_ascii_lowercase().as_str() {
+        "grpc" => Ok(Protocol::Grpc),
+        "http/protobuf" => Ok(Protocol::HttpBinary),
+        _ => Err(TelemetryError::Protocol { variable, value }),
     }
-    Ok(Protocol::HttpBinary)
+}
+
+/// Refuses a compression that is not supported, which the exporter would leave out without a word.
+pub(super) fn check_compression(signal: Signal) -> Result<(), TelemetryError> {
+    match COMPRESSION.value(signal) {
+        Some((variable, value)) if !["gzip", "none"].contains(&value.to_ascii_lowercase().as_str()) => {
+            Err(TelemetryError::Compression { variable, value })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether a signal is to be exported over OTLP, as it is unless its variable, `OTEL_TRACES_EXPORTER` say, is `none`.
@@ -37,16 +95,44 @@ pub(super) fn exports_over_otlp(variable: &'static str) -> Result<bool, Telemetr
     }
 }
 
+/// What became of an export.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) result: OTelSdkResult,
+    /// How many items the collector did not take, if it took the others.
+    pub(super) rejected: Option<u64>,
+}
+
 /// Polls an export inside of the runtime of its connections, as the SDK's threads are in none, and with `tracing` off, so
 /// that the bridge never observes itself.
-pub(super) async fn quietly<F: Future>(runtime: Option<&ExportRuntime>, export: F) -> F::Output {
+///
+/// `items` says what is exported, `5 spans` say.
+pub(super) async fn quietly(
+    runtime: Option<&ExportRuntime>,
+    items: &str,
+    export: impl Future<Output = OTelSdkResult>,
+) -> Sent {
     let mut export = pin!(export);
-    poll_fn(|cx| {
+    let mut remarks = Remarks::default();
+    let result = poll_fn(|cx| {
         let _runtime = runtime.map(ExportRuntime::enter);
-        let _quiet = tracing::subscriber::set_default(NoSubscriber::default());
-        export.as_mut().poll(cx)
+        let _quiet = tracing::dispatcher::set_default(&remarks::EAR);
+        let polled = export.as_mut().poll(cx);
+        remarks.add(remarks::take());
+        polled
     })
-    .await
+    .await;
+    match (result, remarks) {
+        (Ok(()), Remarks { rejection: Some(Rejection { items: rejected @ 1.., message }), .. }) => {
+            let reason = format!("the collector rejected {rejected} of {items}: {message}");
+            Sent { result: Err(OTelSdkError::InternalFailure(reason)), rejected: Some(rejected) }
+        }
+        (Err(OTelSdkError::InternalFailure(failure)), Remarks { network: Some(reason), .. }) => {
+            let reason = format!("{failure}: {reason}");
+            Sent { result: Err(OTelSdkError::InternalFailure(reason)), rejected: None }
+        }
+        (result, _) => Sent { result, rejected: None },
+    }
 }
 
 /// One thread for the exporters' connections, on which `tracing` is off, so that the bridge never observes itself.
@@ -67,7 +153,7 @@ impl ExportRuntime {
             .enable_all()
             .on_thread_start(|| {
                 // Kept for the life of the thread, which does nothing else.
-                std::mem::forget(tracing::subscriber::set_default(NoSubscriber::default()));
+                std::mem::forget(tracing::dispatcher::set_default(&Dispatch::none()));
             })
             .build()
             .map_err(TelemetryError::Thread)?;

@@ -8,9 +8,7 @@ use std::{
 };
 
 use opentelemetry::{InstrumentationScope, metrics::MeterProvider as _};
-use opentelemetry_otlp::{
-    MetricExporter as OtlpExporter, OTEL_EXPORTER_OTLP_METRICS_PROTOCOL, Protocol, WithExportConfig as _,
-};
+use opentelemetry_otlp::{MetricExporter as OtlpExporter, Protocol, WithExportConfig as _};
 use opentelemetry_sdk::{
     Resource,
     error::{OTelSdkError, OTelSdkResult},
@@ -24,8 +22,9 @@ use opentelemetry_sdk::{
 use super::{MetricsRecorder, PriceTable, process};
 use crate::otel::{
     ContentPolicy, SpanMapper, TelemetryBuilder, TelemetryError,
-    delivery::Counts,
-    transport::{ExportRuntime, protocol_from_env, quietly},
+    delivery::{Counts, LastFailure},
+    tls::{over_grpc, over_http},
+    transport::{ExportRuntime, Signal, protocol_from_env, quietly},
 };
 
 /// What the builder is told about metrics.
@@ -38,6 +37,7 @@ pub(in crate::otel) struct MetricsSetup {
     legacy: bool,
     prices: Option<PriceTable>,
     max_label_values: Option<usize>,
+    last_failure: Arc<LastFailure>,
 }
 
 type AddReader = dyn FnOnce(MeterProviderBuilder) -> MeterProviderBuilder + Send;
@@ -47,6 +47,7 @@ pub(in crate::otel) struct MetricsExport {
     pub(in crate::otel) provider: SdkMeterProvider,
     pub(in crate::otel) recorder: Arc<MetricsRecorder>,
     owns_provider: bool,
+    last_failure: Arc<LastFailure>,
 }
 
 /// Metrics that are on their way out for the last time.
@@ -60,6 +61,7 @@ pub(in crate::otel) struct Finishing {
 struct InRuntime<E> {
     inner: E,
     runtime: Option<ExportRuntime>,
+    last_failure: Arc<LastFailure>,
 }
 
 /// How metrics are exported.
@@ -67,7 +69,8 @@ impl TelemetryBuilder {
     /// Sends all metrics to an exporter as well, every [`with_metric_interval`](Self::with_metric_interval) and at the
     /// end.
     pub fn with_metric_exporter(mut self, exporter: impl PushMetricExporter) -> Self {
-        let exporter = InRuntime { inner: exporter, runtime: self.runtime.clone() };
+        let last_failure = Arc::clone(&self.metrics.last_failure);
+        let exporter = InRuntime { inner: exporter, runtime: self.runtime.clone(), last_failure };
         let interval = self.metrics.interval;
         self.metrics.readers.push(Box::new(move |provider| {
             // Zero keeps the default.
@@ -114,13 +117,15 @@ impl TelemetryBuilder {
 
     /// Exports metrics over OTLP as the environment says.
     pub(in crate::otel) fn with_otlp_metrics(mut self) -> Result<Self, TelemetryError> {
-        let exporter = match protocol_from_env(OTEL_EXPORTER_OTLP_METRICS_PROTOCOL)? {
+        let exporter = match protocol_from_env(Signal::Metrics)? {
             Protocol::Grpc => {
                 let runtime = self.grpc_runtime()?;
                 let _inside = runtime.enter();
-                OtlpExporter::builder().with_tonic().build()
+                over_grpc(OtlpExporter::builder().with_tonic(), Signal::Metrics)?.build()
             }
-            protocol => OtlpExporter::builder().with_http().with_protocol(protocol).build(),
+            protocol => {
+                over_http(OtlpExporter::builder().with_http().with_protocol(protocol), Signal::Metrics)?.build()
+            }
         }
         .map_err(TelemetryError::Exporter)?;
         Ok(self.with_metric_exporter(exporter))
@@ -154,7 +159,7 @@ impl MetricsExport {
         if let Some(values) = setup.max_label_values {
             recorder = recorder.with_max_label_values(values);
         }
-        Some(Self { provider, recorder: Arc::new(recorder), owns_provider })
+        Some(Self { provider, recorder: Arc::new(recorder), owns_provider, last_failure: setup.last_failure })
     }
 
     /// Begins the end, on a thread of its own, since the SDK's flush of metrics knows no time limit.
@@ -164,13 +169,14 @@ impl MetricsExport {
     pub(in crate::otel) fn finish(self, timeout: Duration) -> Finishing {
         let (spans_done, spans) = mpsc::channel();
         let (sender, result) = mpsc::channel();
-        let Self { provider, recorder, owns_provider } = self;
+        let Self { provider, recorder, owns_provider, last_failure } = self;
         recorder.close();
         let finish = move || {
             // Whether it was told or ran out of time, or the sender is gone, it goes on.
             spans.recv_timeout(timeout / 2).ok();
             let flushed = provider.force_flush();
             let result = if owns_provider { flushed.and(provider.shutdown()) } else { flushed };
+            let result = result.map_err(|error| last_failure.get().unwrap_or(error));
             // The receiver may have given up.
             sender.send(result).ok();
         };
@@ -197,7 +203,8 @@ impl Finishing {
 
 impl<E: PushMetricExporter> PushMetricExporter for InRuntime<E> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        quietly(self.runtime.as_ref(), self.inner.export(metrics)).await
+        let sent = quietly(self.runtime.as_ref(), "the data points", self.inner.export(metrics)).await;
+        sent.result.inspect_err(|error| self.last_failure.note(error))
     }
 
     fn force_flush(&self) -> OTelSdkResult {
