@@ -7,16 +7,18 @@ use std::{hint::black_box, sync::Arc};
 
 use agent_runtime::{
     event::{Event, EventData, EventStream, EventType},
-    otel::{EventIdGenerator, OtelLayer, SpanMapper},
+    otel::{EventIdGenerator, MetricsRecorder, OtelLayer, SpanMapper},
 };
 use criterion::{Bencher, BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
 use fixtures::{BATCH, WORKFLOW_ID, chunks, config, time_batches};
 use opentelemetry::{
     Context, KeyValue,
+    metrics::MeterProvider as _,
     trace::{Span as _, SpanBuilder, TraceContextExt as _, Tracer as _, TracerProvider as _},
 };
 use opentelemetry_sdk::{
     error::OTelSdkResult,
+    metrics::{ManualReader, SdkMeterProvider},
     trace::{
         BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider, Span as SdkSpan, SpanData,
         SpanExporter,
@@ -65,10 +67,20 @@ impl Backend {
         Self { tracer: provider.tracer("bench"), provider }
     }
 
-    /// As `Telemetry` sets it up.
+    /// As `Telemetry` sets it up, for spans.
+    fn layer(&self) -> OtelLayer {
+        OtelLayer::new(Arc::new(SpanMapper::new(self.tracer.clone()).with_whole_workflows_sampled(true)))
+    }
+
     fn bridge(&self) -> Dispatch {
-        let mapper = SpanMapper::new(self.tracer.clone()).with_whole_workflows_sampled(true);
-        registry().with(OtelLayer::new(Arc::new(mapper))).into()
+        registry().with(self.layer()).into()
+    }
+
+    /// As `Telemetry` sets it up, for spans and metrics.
+    fn bridge_with_metrics(&self) -> Dispatch {
+        let meters = SdkMeterProvider::builder().with_reader(ManualReader::default()).build();
+        let metrics = Arc::new(MetricsRecorder::new(meters.meter("bench")));
+        registry().with(self.layer().with_metrics(metrics)).into()
     }
 
     fn tracing(&self) -> [(&'static str, Dispatch); 2] {
@@ -231,9 +243,14 @@ fn spans(criterion: &mut Criterion) {
         [("span", Backend::new(Sampler::AlwaysOn)), ("span_unsampled", Backend::new(Sampler::AlwaysOff))]
     {
         let mut group = criterion.benchmark_group(kept);
-        for (name, is_bridged) in [("append_without_bridge", false), ("bridge", true)] {
+        let bridges: [(&str, fn(&Backend) -> Dispatch); 3] = [
+            ("append_without_bridge", |_| Dispatch::none()),
+            ("bridge", Backend::bridge),
+            ("bridge_with_metrics", Backend::bridge_with_metrics),
+        ];
+        for (name, dispatch) in bridges {
             // Made no earlier: a callsite remembers what the only subscriber of the process wanted when it was first run.
-            let dispatch = if is_bridged { backend.bridge() } else { Dispatch::none() };
+            let dispatch = dispatch(&backend);
             let stream = EventStream::builder().with_capacity(KEPT).build();
             let append = |nests: Vec<Nest>| nests.into_iter().for_each(|nest| append_nest(&stream, nest));
             group.bench_function(name, |bencher| {
@@ -302,7 +319,13 @@ impl Surroundings {
 }
 
 /// Chunks through the bridge; each batch has a request of its own.
-fn bridged_chunks(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, backend: &Backend, surroundings: Surroundings) {
+fn bridged_chunks(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    backend: &Backend,
+    dispatch: &Dispatch,
+    surroundings: Surroundings,
+) {
     let stream = EventStream::builder().with_capacity(KEPT).build();
     group.bench_function(name, |bencher| {
         let time = |iterations| {
@@ -321,18 +344,22 @@ fn bridged_chunks(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, backend:
             };
             time_batches(iterations, BATCH, prepare, run, settle)
         };
-        dispatcher::with_default(&backend.bridge(), || bencher.iter_custom(time));
+        dispatcher::with_default(dispatch, || bencher.iter_custom(time));
     });
 }
 
 fn chunks_and_events(criterion: &mut Criterion) {
     let backend = Backend::new(Sampler::AlwaysOn);
     let mut group = criterion.benchmark_group("chunk");
-    bridged_chunks(&mut group, "bridge", &backend, ALONE);
-    bridged_chunks(&mut group, "bridge_depth_16", &backend, Surroundings { depth: 15, ..ALONE });
-    bridged_chunks(&mut group, "bridge_beside_64_tools", &backend, Surroundings { beside: 64, ..ALONE });
-    bridged_chunks(&mut group, "bridge_prompt_4096_bytes", &backend, Surroundings { prompt_bytes: 4096, ..ALONE });
-    bridged_chunks(&mut group, "bridge_unsampled", &Backend::new(Sampler::AlwaysOff), ALONE);
+    let bridge = backend.bridge();
+    let mut chunks = |name, surroundings| bridged_chunks(&mut group, name, &backend, &bridge, surroundings);
+    chunks("bridge", ALONE);
+    chunks("bridge_depth_16", Surroundings { depth: 15, ..ALONE });
+    chunks("bridge_beside_64_tools", Surroundings { beside: 64, ..ALONE });
+    chunks("bridge_prompt_4096_bytes", Surroundings { prompt_bytes: 4096, ..ALONE });
+    bridged_chunks(&mut group, "bridge_with_metrics", &backend, &backend.bridge_with_metrics(), ALONE);
+    let off = Backend::new(Sampler::AlwaysOff);
+    bridged_chunks(&mut group, "bridge_unsampled", &off, &off.bridge(), ALONE);
     group.bench_function("sdk", |bencher| {
         let prepare = |count: u64| (count, backend.tracer.start("chat small"));
         let run = |(count, mut span): (u64, SdkSpan)| {

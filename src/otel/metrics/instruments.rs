@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
+use opentelemetry::metrics::{Counter, Histogram, Meter};
 
 /// Seconds that one call takes, of a model or of a tool.
 const CALL_SECONDS: [f64; 14] =
@@ -139,12 +139,12 @@ const WORKFLOW_STEP_DURATION: Description = Description {
     unit: "s",
     text: "Duration of one step of a workflow.",
 };
-const COMPONENTS_ACTIVE: Description = Description {
+pub(super) const COMPONENTS_ACTIVE: Description = Description {
     name: "agent_runtime.components.active",
     unit: "{component}",
     text: "Components that have started and not yet ended.",
 };
-const EVENTS: Description =
+pub(super) const EVENTS: Description =
     Description { name: "agent_runtime.events", unit: "{event}", text: "Events that reached the bridge." };
 const SYSTEM_EVENTS: Description = Description {
     name: "agent_runtime.system.events",
@@ -216,8 +216,6 @@ pub(super) struct Instruments {
     pub(super) tool_duration: Histogram<f64>,
     pub(super) workflow_duration: Histogram<f64>,
     pub(super) step_duration: Histogram<f64>,
-    pub(super) active: UpDownCounter<i64>,
-    pub(super) events: Counter<u64>,
     pub(super) system_events: Counter<u64>,
 }
 
@@ -264,8 +262,6 @@ impl Instruments {
             tool_duration: EXECUTE_TOOL_DURATION.seconds(meter, &CALL_SECONDS),
             workflow_duration: INVOKE_WORKFLOW_DURATION.seconds(meter, &WORKFLOW_SECONDS),
             step_duration: WORKFLOW_STEP_DURATION.seconds(meter, &AGENT_SECONDS),
-            active: COMPONENTS_ACTIVE.up_down_counter(meter),
-            events: EVENTS.counter(meter),
             system_events: SYSTEM_EVENTS.counter(meter),
         }
     }
@@ -299,10 +295,6 @@ pub(super) fn overflowed_labels(meter: &Meter) -> Counter<u64> {
 impl Description {
     fn counter(&self, meter: &Meter) -> Counter<u64> {
         meter.u64_counter(self.name).with_unit(self.unit).with_description(self.text).build()
-    }
-
-    fn up_down_counter(&self, meter: &Meter) -> UpDownCounter<i64> {
-        meter.i64_up_down_counter(self.name).with_unit(self.unit).with_description(self.text).build()
     }
 
     fn seconds(&self, meter: &Meter, boundaries: &[f64]) -> Histogram<f64> {

@@ -18,10 +18,7 @@ use opentelemetry::{
 use parking_lot::Mutex;
 
 use super::instruments;
-use crate::{
-    event::{Event, EventScope, EventType},
-    otel::{ContentPolicy, mapping, names},
-};
+use crate::otel::{ContentPolicy, mapping, names};
 
 /// How many values each attribute of the metrics takes by default; those that come after become `_OTHER`.
 pub const DEFAULT_MAX_LABEL_VALUES: usize = 100;
@@ -43,13 +40,6 @@ pub(super) struct LabelGuard {
 pub(super) struct Labels<'a> {
     guard: &'a LabelGuard,
     set: Vec<KeyValue>,
-}
-
-/// The attributes that name a scope, and those that name a scope and a type, made once.
-#[derive(Debug)]
-pub(super) struct EventLabels {
-    of_scope: Vec<[KeyValue; 1]>,
-    of_event: Vec<[KeyValue; 2]>,
 }
 
 impl LabelGuard {
@@ -135,27 +125,5 @@ impl Labels<'_> {
 
     pub(super) fn into_set(self) -> Vec<KeyValue> {
         self.set
-    }
-}
-
-impl EventLabels {
-    pub(super) fn new() -> Self {
-        let scope_label = |scope: EventScope| KeyValue::new(names::SCOPE, scope.as_str());
-        let type_label = |event_type: EventType| KeyValue::new(names::EVENT_TYPE, event_type.as_str());
-        let of_event = EventScope::ALL.into_iter().flat_map(|scope| {
-            EventType::ALL.into_iter().map(move |event_type| [scope_label(scope), type_label(event_type)])
-        });
-        Self {
-            of_scope: EventScope::ALL.into_iter().map(|scope| [scope_label(scope)]).collect(),
-            of_event: of_event.collect(),
-        }
-    }
-
-    pub(super) fn of_scope(&self, scope: EventScope) -> &[KeyValue] {
-        &self.of_scope[scope as usize]
-    }
-
-    pub(super) fn of_event(&self, event: &Event) -> &[KeyValue] {
-        &self.of_event[event.scope as usize * EventType::ALL.len() + event.event_type as usize]
     }
 }

@@ -4,6 +4,7 @@
 //! instruments of a [`Meter`](opentelemetry::metrics::Meter), which [`MetricsRecorder`] makes. Whether a span is sampled
 //! changes nothing. Every label is bounded. The table of metrics is in the documentation of [`otel`](super).
 
+mod counts;
 #[cfg(feature = "otlp")]
 mod export;
 mod instruments;

@@ -11,8 +11,9 @@ use parking_lot::Mutex;
 
 use super::{
     PriceTable,
+    counts::EventCounts,
     instruments::{CostInstruments, InferenceTimes, Instruments, LegacyInstruments},
-    labels::{EventLabels, LabelGuard},
+    labels::LabelGuard,
     open::{OpenComponent, start_labels},
     process,
 };
@@ -46,7 +47,7 @@ pub struct MetricsRecorder {
     legacy: Option<LegacyInstruments>,
     prices: Option<(PriceTable, CostInstruments)>,
     guard: LabelGuard,
-    event_labels: EventLabels,
+    counts: Arc<EventCounts>,
     max_open: usize,
     max_age: TimeDelta,
     open: Mutex<OpenComponents<OpenComponent>>,
@@ -55,7 +56,8 @@ pub struct MetricsRecorder {
 impl MetricsRecorder {
     /// Makes a recorder with the instruments of a meter.
     ///
-    /// The meter also observes, from now on, how many events the subscribers of all streams of the process miss.
+    /// The meter also observes, from now on, how many events the subscribers of all streams of the process miss. Give a
+    /// meter to one recorder only: what two of them observe does not add up.
     #[must_use]
     pub fn new(meter: Meter) -> Self {
         process::observe_lag(&meter);
@@ -64,7 +66,7 @@ impl MetricsRecorder {
             legacy: None,
             prices: None,
             guard: LabelGuard::new(&meter),
-            event_labels: EventLabels::new(),
+            counts: EventCounts::read_by(&meter),
             max_open: DEFAULT_MAX_OPEN_COMPONENTS,
             max_age: TimeDelta::from_std(DEFAULT_MAX_COMPONENT_AGE).unwrap_or(TimeDelta::MAX),
             open: Mutex::default(),
@@ -119,7 +121,7 @@ impl MetricsRecorder {
 
     /// Takes in an event.
     pub fn observe(&self, event: &Event) {
-        self.instruments.events.add(1, self.event_labels.of_event(event));
+        self.counts.event(event.scope, event.event_type);
         match (event.scope, event.event_type) {
             (EventScope::System, _) => self.system(event),
             (_, EventType::Started) => self.start(event),
@@ -158,7 +160,7 @@ impl MetricsRecorder {
         }
         open.insert(component);
         drop(open);
-        self.instruments.active.add(1, self.event_labels.of_scope(event.scope));
+        self.counts.opened(event.scope);
         overdue.iter().for_each(|component| self.interrupt(component, event.timestamp));
     }
 
@@ -176,7 +178,7 @@ impl MetricsRecorder {
         let taken = self.open.lock().take(event);
         // Without its start nobody knows how long a component took; what its end tells is counted all the same.
         if let Some(component) = &taken {
-            self.instruments.active.add(-1, self.event_labels.of_scope(component.scope));
+            self.counts.closed(component.scope);
             let error = (event.event_type != EventType::Completed).then(|| mapping::error_type(event));
             self.duration(component, event.timestamp, error.as_deref(), Some(event));
         }
@@ -193,7 +195,7 @@ impl MetricsRecorder {
     }
 
     fn interrupt(&self, component: &OpenComponent, at: DateTime<Utc>) {
-        self.instruments.active.add(-1, self.event_labels.of_scope(component.scope));
+        self.counts.closed(component.scope);
         self.duration(component, at, Some(mapping::INTERRUPTED), None);
     }
 

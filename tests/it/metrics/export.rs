@@ -29,11 +29,11 @@ use parking_lot::{Condvar, Mutex};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::scenario::agent_alone;
+use crate::support;
 use crate::{
     process::run_child,
     sink::{Answer, Signal, Sink, Transport},
 };
-use crate::support;
 
 /// What a test waits for at most; long, because machines that run tests are slow at times.
 const PATIENCE: Duration = Duration::from_secs(30);
