@@ -25,6 +25,7 @@ use support::{FULL_TREE, assert_balanced, full_flow, history};
 #[expect(dead_code, reason = "shared with other test binaries, which use other parts of it")]
 #[path = "support/process.rs"]
 mod process;
+#[expect(dead_code, reason = "shared with other test binaries, which use other parts of it")]
 #[path = "support/sink.rs"]
 mod sink;
 #[expect(dead_code, unused_imports, reason = "shared with other test binaries, which use other parts of it")]

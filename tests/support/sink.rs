@@ -1,102 +1,160 @@
-//! Collectors: OTLP over HTTP and over gRPC on a port of the loopback address that the system picks.
+//! Collectors: OTLP over HTTP or over gRPC, for all signals, on a port of the loopback address that the system picks.
 
 use std::{
-    collections::VecDeque,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    collections::{HashMap, VecDeque},
+    net::{SocketAddr, TcpListener},
     sync::Arc,
-    thread,
+    time::Duration,
 };
 
 use opentelemetry_proto::tonic::collector::{
+    logs::v1::{
+        ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
+        logs_service_server::{LogsService, LogsServiceServer},
+    },
     metrics::v1::{
-        ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+        ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
         metrics_service_server::{MetricsService, MetricsServiceServer},
     },
     trace::v1::{
-        ExportTraceServiceRequest, ExportTraceServiceResponse,
+        ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
         trace_service_server::{TraceService, TraceServiceServer},
     },
 };
 use parking_lot::Mutex;
-use prost::Message as _;
+use prost::Message;
+use tokio::{
+    io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader},
+    runtime::Runtime,
+    time::sleep,
+};
+use tonic::{Code, Request, Response, Status, metadata::KeyAndValueRef, transport::server::TcpIncoming};
 
 use crate::support::Spans;
 
-/// What a collector does with a request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Answer {
-    Accept,
-    /// Refuses with an HTTP status, with `Retry-After: 0` where it may be tried again.
-    Refuse(u16),
+/// How requests come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Http,
+    Grpc,
 }
 
-/// A collector, and what has arrived.
-#[derive(Clone, Debug)]
+/// What requests carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    Traces,
+    Metrics,
+    Logs,
+}
+
+/// What a collector does with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Accept,
+    AcceptAfter(Duration),
+    /// Takes the request, but for so many of its items.
+    AcceptPartly {
+        rejected: i64,
+        message: &'static str,
+    },
+    /// Refuses with an HTTP status, or what gRPC has for it, with `Retry-After: 0` where it may be tried again.
+    Refuse(u16),
+    /// Reads the request and says nothing.
+    Hang,
+}
+
+/// A collector, and what has arrived. It ends when dropped.
 pub(crate) struct Sink {
     pub(crate) address: SocketAddr,
     state: Arc<State>,
+    runtime: Option<Runtime>,
 }
 
-#[derive(Debug, Default)]
 struct State {
-    requests: Mutex<Vec<ExportTraceServiceRequest>>,
-    /// Answers to the first requests; those after them are accepted.
-    answers: Mutex<VecDeque<Answer>>,
+    answer: Box<dyn Fn(Signal) -> Answer + Send + Sync>,
+    arrivals: Mutex<Vec<Arrival>>,
+}
+
+struct Arrival {
+    signal: Signal,
+    headers: HashMap<String, String>,
+    body: Vec<u8>,
+    is_accepted: bool,
+}
+
+/// How many items a request that was taken was taken without, and why.
+struct Taken {
+    rejected: i64,
+    message: String,
 }
 
 impl Sink {
-    /// Takes OTLP/HTTP.
+    /// Takes everything that comes over HTTP.
     pub(crate) fn http() -> Self {
-        Self::http_answering([])
+        Self::taking(Transport::Http)
     }
 
-    /// Answers the first requests as told.
-    pub(crate) fn http_answering(answers: impl IntoIterator<Item = Answer>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let sink = Self::at(&listener, answers);
-        let state = Arc::clone(&sink.state);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let state = Arc::clone(&state);
-                thread::spawn(move || serve_http(stream, &state));
-            }
-        });
-        sink
-    }
-
-    /// Takes OTLP/gRPC.
+    /// Takes everything that comes over gRPC.
     pub(crate) fn grpc() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let sink = Self::at(&listener, []);
-        let traces = TraceServiceServer::new(Grpc(Arc::clone(&sink.state)));
-        let metrics = MetricsServiceServer::new(Grpc(Arc::clone(&sink.state)));
-        thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
-            runtime.block_on(async {
-                listener.set_nonblocking(true).expect("the socket takes it");
-                let listener = tokio::net::TcpListener::from_std(listener).expect("the socket takes it");
-                let incoming = tonic::transport::server::TcpIncoming::from(listener);
-                tonic::transport::Server::builder()
-                    .add_service(traces)
-                    .add_service(metrics)
-                    .serve_with_incoming(incoming)
-                    .await
-                    .expect("the server runs");
-            });
-        });
-        sink
+        Self::taking(Transport::Grpc)
+    }
+
+    pub(crate) fn taking(transport: Transport) -> Self {
+        Self::answering(transport, |_| Answer::Accept)
+    }
+
+    /// Answers the first requests over HTTP as told, and takes those after them.
+    pub(crate) fn http_answering(answers: impl IntoIterator<Item = Answer>) -> Self {
+        let answers: Mutex<VecDeque<_>> = Mutex::new(answers.into_iter().collect());
+        Self::answering(Transport::Http, move |_| answers.lock().pop_front().unwrap_or(Answer::Accept))
+    }
+
+    pub(crate) fn answering(transport: Transport, answer: impl Fn(Signal) -> Answer + Send + Sync + 'static) -> Self {
+        Self::serving(answer, |listener, state| async move {
+            match transport {
+                Transport::Http => {
+                    while let Ok((socket, _)) = listener.accept().await {
+                        tokio::spawn(serve_http(socket, Arc::clone(&state)));
+                    }
+                }
+                Transport::Grpc => {
+                    let server = tonic::transport::Server::builder()
+                        .add_service(TraceServiceServer::from_arc(Arc::clone(&state)))
+                        .add_service(MetricsServiceServer::from_arc(Arc::clone(&state)))
+                        .add_service(LogsServiceServer::from_arc(state));
+                    server.serve_with_incoming(TcpIncoming::from(listener)).await.expect("the server runs");
+                }
+            }
+        })
     }
 
     /// Takes connections and never says a word.
     pub(crate) fn black_hole() -> Self {
+        let answer = |_| Answer::Hang;
+        Self::serving(answer, |listener, _| async move {
+            let mut held = Vec::new();
+            while let Ok(connection) = listener.accept().await {
+                held.push(connection);
+            }
+        })
+    }
+
+    fn serving<F: Future<Output = ()> + Send + 'static>(
+        answer: impl Fn(Signal) -> Answer + Send + Sync + 'static,
+        serve: impl FnOnce(tokio::net::TcpListener, Arc<State>) -> F,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let sink = Self::at(&listener, []);
-        thread::spawn(move || {
-            let held: Vec<_> = listener.incoming().collect();
-            drop(held);
-        });
-        sink
+        let address = listener.local_addr().expect("it is bound");
+        listener.set_nonblocking(true).expect("the socket takes it");
+        let state = Arc::new(State { answer: Box::new(answer), arrivals: Mutex::default() });
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime starts");
+        let listener = {
+            let _inside = runtime.enter();
+            tokio::net::TcpListener::from_std(listener).expect("the socket takes it")
+        };
+        runtime.spawn(serve(listener, Arc::clone(&state)));
+        Self { address, state, runtime: Some(runtime) }
     }
 
     /// An address at which nothing listens.
@@ -109,8 +167,19 @@ impl Sink {
         format!("http://{}", self.address)
     }
 
+    /// The exports of spans that were taken, in their order.
     pub(crate) fn requests(&self) -> Vec<ExportTraceServiceRequest> {
-        self.state.requests.lock().clone()
+        self.taken(Signal::Traces)
+    }
+
+    /// The exports of metrics that were taken, in their order.
+    pub(crate) fn metrics(&self) -> Vec<ExportMetricsServiceRequest> {
+        self.taken(Signal::Metrics)
+    }
+
+    /// The exports of log events that were taken, in their order.
+    pub(crate) fn logs(&self) -> Vec<ExportLogsServiceRequest> {
+        self.taken(Signal::Logs)
     }
 
     /// All spans that have arrived.
@@ -118,10 +187,25 @@ impl Sink {
         spans_of(self.requests())
     }
 
-    fn at(listener: &TcpListener, answers: impl IntoIterator<Item = Answer>) -> Self {
-        let answers = Mutex::new(answers.into_iter().collect());
-        let state = Arc::new(State { requests: Mutex::default(), answers });
-        Self { address: listener.local_addr().expect("it is bound"), state }
+    /// The headers, or the metadata, of every request for a signal, taken or not; the names are in lower case.
+    pub(crate) fn headers(&self, signal: Signal) -> Vec<HashMap<String, String>> {
+        let arrivals = self.state.arrivals.lock();
+        arrivals.iter().filter(|arrival| arrival.signal == signal).map(|arrival| arrival.headers.clone()).collect()
+    }
+
+    fn taken<M: Message + Default>(&self, signal: Signal) -> Vec<M> {
+        let arrivals = self.state.arrivals.lock();
+        let taken = arrivals.iter().filter(|arrival| arrival.signal == signal && arrival.is_accepted);
+        taken.map(|arrival| M::decode(&*arrival.body).expect("it is protobuf")).collect()
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // A runtime's own drop blocks, which Tokio forbids where async tests end.
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -131,71 +215,121 @@ pub(crate) fn spans_of(requests: impl IntoIterator<Item = ExportTraceServiceRequ
     Spans(resources.flat_map(|resource| resource.scope_spans).flat_map(|scope| scope.spans).collect())
 }
 
-struct Grpc(Arc<State>);
+impl State {
+    /// Keeps a request; gives the HTTP status if it is refused.
+    async fn take(&self, signal: Signal, headers: HashMap<String, String>, body: Vec<u8>) -> Result<Taken, u16> {
+        let answer = (self.answer)(signal);
+        let is_accepted = !matches!(answer, Answer::Refuse(_) | Answer::Hang);
+        self.arrivals.lock().push(Arrival { signal, headers, body, is_accepted });
+        let entirely = Taken { rejected: 0, message: String::new() };
+        match answer {
+            Answer::Accept => Ok(entirely),
+            Answer::AcceptAfter(delay) => {
+                sleep(delay).await;
+                Ok(entirely)
+            }
+            Answer::AcceptPartly { rejected, message } => Ok(Taken { rejected, message: message.to_owned() }),
+            Answer::Refuse(status) => Err(status),
+            Answer::Hang => std::future::pending().await,
+        }
+    }
 
-#[tonic::async_trait]
-impl TraceService for Grpc {
-    async fn export(
-        &self,
-        request: tonic::Request<ExportTraceServiceRequest>,
-    ) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
-        self.0.requests.lock().push(request.into_inner());
-        Ok(tonic::Response::new(ExportTraceServiceResponse::default()))
+    async fn take_grpc<M: Message>(&self, signal: Signal, request: Request<M>) -> Result<Taken, Status> {
+        let metadata = request.metadata().iter().filter_map(|entry| match entry {
+            KeyAndValueRef::Ascii(key, value) => Some((key.to_string(), value.to_str().ok()?.to_owned())),
+            KeyAndValueRef::Binary(..) => None,
+        });
+        let metadata = metadata.collect();
+        let taken = self.take(signal, metadata, request.into_inner().encode_to_vec()).await;
+        taken.map_err(|status| {
+            let code = match status {
+                400 => Code::InvalidArgument,
+                401 => Code::Unauthenticated,
+                403 => Code::PermissionDenied,
+                503 => Code::Unavailable,
+                other => panic!("no code for {other}"),
+            };
+            Status::new(code, "refused")
+        })
     }
 }
 
 #[tonic::async_trait]
-impl MetricsService for Grpc {
+impl TraceService for State {
     async fn export(
         &self,
-        _: tonic::Request<ExportMetricsServiceRequest>,
-    ) -> Result<tonic::Response<ExportMetricsServiceResponse>, tonic::Status> {
-        Ok(tonic::Response::new(ExportMetricsServiceResponse::default()))
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let Taken { rejected, message } = self.take_grpc(Signal::Traces, request).await?;
+        let partial_success = ExportTracePartialSuccess { rejected_spans: rejected, error_message: message };
+        Ok(Response::new(ExportTraceServiceResponse { partial_success: Some(partial_success) }))
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for State {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        let Taken { rejected, message } = self.take_grpc(Signal::Metrics, request).await?;
+        let partial_success = ExportMetricsPartialSuccess { rejected_data_points: rejected, error_message: message };
+        Ok(Response::new(ExportMetricsServiceResponse { partial_success: Some(partial_success) }))
+    }
+}
+
+#[tonic::async_trait]
+impl LogsService for State {
+    async fn export(
+        &self,
+        request: Request<ExportLogsServiceRequest>,
+    ) -> Result<Response<ExportLogsServiceResponse>, Status> {
+        let Taken { rejected, message } = self.take_grpc(Signal::Logs, request).await?;
+        let partial_success = ExportLogsPartialSuccess { rejected_log_records: rejected, error_message: message };
+        Ok(Response::new(ExportLogsServiceResponse { partial_success: Some(partial_success) }))
     }
 }
 
 /// Serves the requests of one connection until it is closed.
-fn serve_http(stream: TcpStream, state: &State) {
-    let mut writer = stream.try_clone().expect("a socket can be cloned");
-    let mut reader = BufReader::new(stream);
-    while let Some((path, body)) = read_request(&mut reader) {
-        let answer = state.answers.lock().pop_front().unwrap_or(Answer::Accept);
-        let reply = match answer {
-            Answer::Accept => {
-                if path == "/v1/traces" {
-                    let request = ExportTraceServiceRequest::decode(&*body).expect("it is protobuf");
-                    state.requests.lock().push(request);
-                }
-                "HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n".to_owned()
-            }
-            Answer::Refuse(status) => {
-                format!("HTTP/1.1 {status} Refused\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n")
-            }
+async fn serve_http(stream: impl AsyncRead + AsyncWrite + Unpin, state: Arc<State>) {
+    let mut stream = BufReader::new(stream);
+    while let Some((path, headers, body)) = read_request(&mut stream).await {
+        let signal = match path.as_str() {
+            "/v1/traces" => Signal::Traces,
+            "/v1/metrics" => Signal::Metrics,
+            "/v1/logs" => Signal::Logs,
+            other => panic!("no signal goes to {other}"),
         };
-        if writer.write_all(reply.as_bytes()).is_err() {
+        let (head, body) = match state.take(signal, headers, body).await {
+            Ok(Taken { rejected, message }) => {
+                // In bytes, the responses of all signals are alike.
+                let partial_success = ExportTracePartialSuccess { rejected_spans: rejected, error_message: message };
+                let response = ExportTraceServiceResponse { partial_success: Some(partial_success) };
+                ("200 OK\r\ncontent-type: application/x-protobuf".to_owned(), response.encode_to_vec())
+            }
+            Err(status) => (format!("{status} Refused\r\nretry-after: 0"), Vec::new()),
+        };
+        let mut reply = format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n", body.len()).into_bytes();
+        reply.extend(body);
+        if stream.write_all(&reply).await.is_err() || stream.flush().await.is_err() {
             return;
         }
     }
 }
 
 /// Reads a request with a length; the exporter sends no other.
-fn read_request(reader: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>)> {
+async fn read_request(reader: &mut (impl AsyncBufRead + Unpin)) -> Option<(String, HashMap<String, String>, Vec<u8>)> {
     let mut line = String::new();
-    reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+    reader.read_line(&mut line).await.ok().filter(|read| *read > 0)?;
     let path = line.split_whitespace().nth(1)?.to_owned();
-    let mut length = 0;
+    let mut headers = HashMap::new();
     loop {
         let mut header = String::new();
-        reader.read_line(&mut header).ok().filter(|read| *read > 0)?;
-        let header = header.trim().to_ascii_lowercase();
-        if header.is_empty() {
-            break;
-        }
-        if let Some(value) = header.strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
+        reader.read_line(&mut header).await.ok().filter(|read| *read > 0)?;
+        let Some((name, value)) = header.split_once(':') else { break };
+        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some((path, body))
+    let mut body = vec![0; headers.get("content-length")?.parse().ok()?];
+    reader.read_exact(&mut body).await.ok()?;
+    Some((path, headers, body))
 }

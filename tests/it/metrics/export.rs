@@ -1,7 +1,6 @@
 //! Metrics on their way out: over OTLP, as the environment says, and to a good end or one that is told.
 
 use std::{
-    process::Command,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,7 +12,11 @@ use agent_runtime::{
 };
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_otlp::{MetricExporter, SpanExporter as OtlpSpanExporter, WithExportConfig as _};
-use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, Metric, metric::Data, number_data_point::Value};
+use opentelemetry_proto::tonic::{
+    common::v1::any_value,
+    metrics::v1::{AggregationTemporality, Metric, metric::Data, number_data_point::Value},
+    resource::v1::Resource,
+};
 use opentelemetry_sdk::{
     error::OTelSdkResult,
     metrics::{
@@ -25,9 +28,10 @@ use opentelemetry_sdk::{
 use parking_lot::{Condvar, Mutex};
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use super::{
-    scenario::agent_alone,
-    sink::{Answer, Sink, Transport, service_name},
+use super::scenario::agent_alone;
+use crate::{
+    process::run_child,
+    sink::{Answer, Signal, Sink, Transport},
 };
 
 /// What a test waits for at most; long, because machines that run tests are slow at times.
@@ -37,9 +41,9 @@ const CHILD: &str = "metrics::export::run_as_the_environment_says";
 
 #[tokio::test]
 async fn metrics_go_out_beside_the_spans_under_the_same_resource() {
-    let sink = Sink::taking(Transport::Http);
+    let sink = Sink::http();
     let delivery = run_and_shut_down(over_http(&sink)).await.unwrap();
-    assert_eq!(delivery.exported, sink.span_count() as u64);
+    assert_eq!(delivery.exported, sink.spans().0.len() as u64);
 
     let metrics = sink.metrics();
     for export in metrics {
@@ -49,10 +53,10 @@ async fn metrics_go_out_beside_the_spans_under_the_same_resource() {
         let scope = scope.scope.unwrap();
         assert_eq!((scope.name.as_str(), scope.version.as_str()), ("agent_runtime", env!("CARGO_PKG_VERSION")));
     }
-    let [spans] = <[_; 1]>::try_from(sink.traces()[0].resource_spans.clone()).unwrap();
+    let [spans] = <[_; 1]>::try_from(sink.requests()[0].resource_spans.clone()).unwrap();
     assert_eq!(service_name(spans.resource).as_deref(), Some("metered"));
 
-    let last = sink.last_metrics();
+    let last = last_metrics(&sink);
     let duration = histogram(&last, "gen_ai.client.inference.duration");
     assert_eq!((duration.0, duration.1.len()), (AggregationTemporality::Cumulative, 14));
     // The last export waits for the spans' end and so tells of it.
@@ -66,10 +70,10 @@ async fn metrics_go_out_beside_the_spans_under_the_same_resource() {
 
 #[tokio::test]
 async fn a_loss_of_spans_and_one_of_metrics_are_told_apart() {
-    use Answer::{Refuse, Take};
-    let cases = [(Take, Take), (Take, Refuse), (Refuse, Take), (Refuse, Refuse)];
+    let (take, refuse) = (Answer::Accept, Answer::Refuse(400));
+    let cases = [(take, take), (take, refuse), (refuse, take), (refuse, refuse)];
     for (traces, metrics) in cases {
-        let sink = Sink::start(Transport::Http, traces, metrics);
+        let sink = answering(traces, metrics);
         let result = run_and_shut_down(over_http(&sink)).await;
         let seen = match &result {
             Ok(delivery) => (delivery.exported, true),
@@ -77,30 +81,31 @@ async fn a_loss_of_spans_and_one_of_metrics_are_told_apart() {
             Err(TelemetryError::Incomplete { delivery, metrics, .. }) => (delivery.exported, metrics.is_none()),
             Err(other) => panic!("{other:?}"),
         };
-        let expected = (if traces == Take { 4 } else { 0 }, metrics == Take);
+        let expected = (if traces == take { 4 } else { 0 }, metrics == take);
         assert_eq!(seen, expected, "{traces:?} {metrics:?}: {result:?}");
         if let Err(error) = result {
-            assert_eq!(error.to_string().contains("metrics"), metrics == Refuse, "{error}");
+            assert_eq!(error.to_string().contains("metrics"), metrics == refuse, "{error}");
         }
-        if (traces, metrics) == (Refuse, Take) {
-            assert_eq!(sum(&sink.last_metrics(), "agent_runtime.spans.failed"), Some(4));
+        if (traces, metrics) == (refuse, take) {
+            assert_eq!(sum(&last_metrics(&sink), "agent_runtime.spans.failed"), Some(4));
         }
     }
 }
 
 #[tokio::test]
 async fn a_backend_that_says_nothing_does_not_hold_up_the_shutdown() {
-    for (traces, metrics) in [(Answer::Hang, Answer::Hang), (Answer::Take, Answer::Hang), (Answer::Hang, Answer::Take)]
+    for (traces, metrics) in
+        [(Answer::Hang, Answer::Hang), (Answer::Accept, Answer::Hang), (Answer::Hang, Answer::Accept)]
     {
-        let sink = Sink::start(Transport::Http, traces, metrics);
+        let sink = answering(traces, metrics);
         let timeout = Duration::from_millis(400);
         let began = Instant::now();
         let result = run_and_shut_down(over_http(&sink).with_shutdown_timeout(timeout)).await;
         assert!(result.is_err(), "{traces:?} {metrics:?}: {result:?}");
         // Far below the ten seconds that the exporter would wait.
         assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
-        if metrics == Answer::Take {
-            assert!(sum(&sink.last_metrics(), "agent_runtime.spans.ended").is_some(), "metrics do not wait for spans");
+        if metrics == Answer::Accept {
+            assert!(sum(&last_metrics(&sink), "agent_runtime.spans.ended").is_some(), "metrics do not wait for spans");
         }
     }
 }
@@ -192,7 +197,7 @@ async fn spans_that_find_the_queue_full_are_counted() {
 
 #[test]
 fn the_environment_decides_what_goes_out_and_how() {
-    let (http, grpc) = (Sink::taking(Transport::Http), Sink::taking(Transport::Grpc));
+    let (http, grpc) = (Sink::http(), Sink::grpc());
     let endpoint = |sink: &Sink| ("OTEL_EXPORTER_OTLP_ENDPOINT", sink.url());
     let set = |key, value: &str| (key, value.to_owned());
     // The sink, the variables, and whether spans and metrics come.
@@ -218,17 +223,17 @@ fn the_environment_decides_what_goes_out_and_how() {
         ),
     ];
     for (sink, variables, expected) in cases {
-        let before = (sink.span_count(), sink.metrics().len());
+        let before = (sink.spans().0.len(), sink.metrics().len());
         let said = in_a_process_with(&variables);
         assert!(said.contains("outcome: Ok"), "{variables:?}: {said}");
-        let come = (sink.span_count() > before.0, sink.metrics().len() > before.1);
+        let come = (sink.spans().0.len() > before.0, sink.metrics().len() > before.1);
         assert_eq!(come, expected, "{variables:?}: {said}");
     }
 }
 
 #[test]
 fn the_environment_sets_interval_and_temporality_and_errors_name_it() {
-    let sink = Sink::taking(Transport::Http);
+    let sink = Sink::http();
     let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", sink.url());
     let said = in_a_process_with(&[
         endpoint.clone(),
@@ -265,16 +270,29 @@ async fn run_as_the_environment_says() {
 }
 
 fn in_a_process_with(variables: &[(&str, String)]) -> String {
-    let this = std::env::current_exe().expect("a test binary");
-    let mut command = Command::new(this);
-    for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("OTEL_")) {
-        command.env_remove(key);
+    let variables: Vec<_> = variables.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    let finished = run_child(CHILD, &variables);
+    finished.stdout + &finished.stderr
+}
+
+/// A collector that answers all requests for a signal alike.
+fn answering(traces: Answer, metrics: Answer) -> Sink {
+    Sink::answering(Transport::Http, move |signal| if signal == Signal::Metrics { metrics } else { traces })
+}
+
+/// The metrics of the last export.
+fn last_metrics(sink: &Sink) -> Vec<Metric> {
+    let last = sink.metrics().pop().expect("metrics have come");
+    let scopes = last.resource_metrics.into_iter().flat_map(|resource| resource.scope_metrics);
+    scopes.flat_map(|scope| scope.metrics).collect()
+}
+
+fn service_name(resource: Option<Resource>) -> Option<String> {
+    let name = resource?.attributes.into_iter().find(|attribute| attribute.key == "service.name")?;
+    match name.value?.value? {
+        any_value::Value::StringValue(name) => Some(name),
+        other => panic!("{other:?} is no name"),
     }
-    command.args(["--exact", CHILD, "--ignored", "--nocapture"]);
-    let output = command.envs(variables.iter().map(|(key, value)| (*key, value))).output().expect("it runs");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    said
 }
 
 fn over_http(sink: &Sink) -> TelemetryBuilder {

@@ -9,6 +9,4 @@ mod lifecycle;
 mod money;
 mod progress;
 mod scenario;
-#[cfg(feature = "otlp")]
-mod sink;
 mod sums;
