@@ -97,6 +97,9 @@ impl Backend {
     }
 }
 
+/// What listens to the events of a benchmark.
+type SetUp = fn(&Backend) -> Dispatch;
+
 type Nest = ([Event; 4], [Event; 4]);
 
 /// The starts of a workflow, its step, an agent and a tool, and their ends, innermost first.
@@ -243,7 +246,7 @@ fn spans(criterion: &mut Criterion) {
         [("span", Backend::new(Sampler::AlwaysOn)), ("span_unsampled", Backend::new(Sampler::AlwaysOff))]
     {
         let mut group = criterion.benchmark_group(kept);
-        let bridges: [(&str, fn(&Backend) -> Dispatch); 3] = [
+        let bridges: [(&str, SetUp); 3] = [
             ("append_without_bridge", |_| Dispatch::none()),
             ("bridge", Backend::bridge),
             ("bridge_with_metrics", Backend::bridge_with_metrics),

@@ -18,7 +18,7 @@ const CHUNK_DELAY: Duration = Duration::from_millis(15);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let mut telemetry = Telemetry::builder("failures");
+    let mut telemetry = Telemetry::builder("failures").with_content_capture_from_env();
     let exports = env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|value| !value.is_empty());
     if exports {
         telemetry = telemetry.with_otlp_from_env()?;

@@ -1,12 +1,12 @@
 //! The quickstart against collectors over HTTP and gRPC: the example as a program, and its scenario with every chunk
 //! counted. What it exports depends on its environment, so both run in processes of their own.
 
-use std::{collections::BTreeMap, env, path::PathBuf, process::Command};
+use std::{collections::BTreeMap, env, path::PathBuf};
 
 use agent_runtime::{llm::ChatModel, otel::Telemetry, prelude::*};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 
-use process::{Finished, finish, run_child};
+use process::{Finished, run_child, run_example};
 use sink::{Sink, spans_of};
 use support::{Spans, assert_balanced, history, spans};
 
@@ -42,17 +42,8 @@ invoke_workflow sales_report
       chat scripted-demo
 ";
 
-/// Runs the example as `cargo test` has built it.
 fn quickstart(arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
-    let mut path = env::current_exe().expect("this binary has a path");
-    path.pop();
-    path.pop();
-    path.push("examples/quickstart");
-    path.set_extension(env::consts::EXE_EXTENSION);
-    assert!(path.exists(), "{} is not built: run `cargo build --examples`", path.display());
-    let mut command = Command::new(path);
-    command.args(arguments);
-    finish(command, variables)
+    run_example("quickstart", arguments, variables)
 }
 
 /// The variables that send the trace to a collector, which takes no metrics.

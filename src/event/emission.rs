@@ -15,7 +15,8 @@ use tracing::Level;
 
 use super::{Event, EventScope, EventType, TraceContext};
 
-/// The target of the `tracing` events, for filters: started and ended components at `INFO`, progress at `DEBUG`.
+/// The target of the `tracing` events, for filters: started and ended components and events of the runtime itself at
+/// `INFO`, progress at `DEBUG`.
 pub const TRACING_TARGET: &str = "agent_runtime::event";
 
 /// A context in which the work of one component is polled, so that what it starts nests under the component's span.
@@ -83,15 +84,21 @@ pub(super) fn in_layer() -> bool {
     IN_LAYER.get()
 }
 
-/// Whether some layer on this thread wants to see events of this type.
-pub(super) fn is_wanted(event_type: EventType) -> bool {
-    let wanted = call_layers(|| match event_type {
-        EventType::Progress => tracing::event_enabled!(target: TRACING_TARGET, Level::DEBUG),
-        EventType::Started | EventType::Completed | EventType::Failed | EventType::Canceled => {
+/// Whether some layer on this thread wants to see events like this one.
+pub(super) fn is_wanted(event: &Event) -> bool {
+    let wanted = call_layers(|| {
+        if is_detail(event) {
+            tracing::event_enabled!(target: TRACING_TARGET, Level::DEBUG)
+        } else {
             tracing::event_enabled!(target: TRACING_TARGET, Level::INFO)
         }
     });
     wanted.unwrap_or(false)
+}
+
+/// Whether an event is one of many that tell how a component gets on; what the runtime itself has to say is rare.
+fn is_detail(event: &Event) -> bool {
+    event.event_type == EventType::Progress && event.scope != EventScope::System
 }
 
 /// Shows the event to the layers of this thread's subscriber.
@@ -141,8 +148,9 @@ fn fire(event: &Event) {
             )
         };
     }
-    match event.event_type {
-        EventType::Progress => fire_at!(Level::DEBUG),
-        EventType::Started | EventType::Completed | EventType::Failed | EventType::Canceled => fire_at!(Level::INFO),
+    if is_detail(event) {
+        fire_at!(Level::DEBUG);
+    } else {
+        fire_at!(Level::INFO);
     }
 }

@@ -119,7 +119,7 @@ impl EventStream {
         let (emitted, aftermath) = if emission::in_layer() {
             shared.put(event)
         } else {
-            let wanted = emission::is_wanted(event.event_type);
+            let wanted = emission::is_wanted(&event);
             let _turn = shared.turn.lock();
             if wanted { shared.show_and_put(event) } else { shared.put(event) }
         };

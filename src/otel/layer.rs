@@ -16,8 +16,8 @@ use crate::event::{Emission, TRACING_TARGET};
 /// It composes with any registry. It sees what the filters before it let through: with an
 /// [`EnvFilter`](https://docs.rs/tracing-subscriber/latest/tracing_subscriber/filter/struct.EnvFilter.html) for the
 /// whole registry, `agent_runtime::event=debug` must be on (with only `info`, spans are complete but have no progress
-/// events, and there are no metrics of the time between chunks and of system events); with a filter on another layer
-/// alone nothing needs to be done. Beside a `tracing-opentelemetry` layer both kinds of spans nest in each other,
+/// events, and there is no metric of the time between chunks); with a filter on another layer alone nothing needs to be
+/// done. Beside a `tracing-opentelemetry` layer both kinds of spans nest in each other,
 /// provided that layer's context activation is on, as it is by default.
 pub struct OtelLayer<T = SdkTracer> {
     mapper: Option<Arc<SpanMapper<T>>>,

@@ -29,6 +29,21 @@ pub(crate) fn run_child(test: &str, variables: &[(&str, &str)]) -> Finished {
     finished
 }
 
+/// Runs an example as `cargo test` has built it.
+#[track_caller]
+pub(crate) fn run_example(name: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
+    let mut path = env::current_exe().expect("this binary has a path");
+    path.pop();
+    path.pop();
+    path.push("examples");
+    path.push(name);
+    path.set_extension(env::consts::EXE_EXTENSION);
+    assert!(path.exists(), "{} is not built: run `cargo build --examples`", path.display());
+    let mut command = Command::new(path);
+    command.args(arguments);
+    finish(command, variables)
+}
+
 /// Runs a command without the `OTEL_*` and `OPENAI_*` variables of this process; panics if it hangs.
 #[track_caller]
 pub(crate) fn finish(mut command: Command, variables: &[(&str, &str)]) -> Finished {

@@ -22,8 +22,12 @@ fn limited(bytes: usize) -> Export {
     Export::with(ContentPolicy::default().with_capture(ContentCapture::SpanAndEvent).with_max_bytes(bytes))
 }
 
+/// Lists and objects in each other; `json!` would copy the inside of each.
 fn nested(depth: usize, innermost: JsonValue) -> JsonValue {
-    (0..depth).fold(innermost, |inner, level| if level % 2 == 0 { json!([inner]) } else { json!({"in": inner}) })
+    (0..depth).fold(innermost, |inner, level| match level % 2 {
+        0 => JsonValue::from(vec![inner]),
+        _ => JsonValue::Object([("in".to_owned(), inner)].into_iter().collect()),
+    })
 }
 
 /// Values that are hard to cut, all of about the given size.

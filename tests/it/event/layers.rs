@@ -80,6 +80,12 @@ fn the_tracing_event_says_in_readable_fields_what_happened() {
         (Event::agent_completed("lead", run(), None, json!({})), Level::INFO, "completed", ""),
         (Event::llm_failed("lead:llm:0", "no quota", run(), None, json!({})), Level::INFO, "failed", "no quota"),
         (Event::system_canceled("system:cron", None, run(), None, json!({})), Level::INFO, "canceled", ""),
+        (
+            Event::system_progress("system:rate_limit", Some("wait".into()), run(), None, json!({})),
+            Level::INFO,
+            "progress",
+            "wait",
+        ),
     ];
     with_layers(Registry::default().with(witness.clone()), || {
         for (event, ..) in &table {
@@ -186,14 +192,15 @@ async fn without_a_layer_nothing_is_dispatched_and_everything_delivered() {
 #[tokio::test]
 async fn what_no_layer_wants_is_not_dispatched() {
     let kinds: Vec<_> = all_kinds().collect();
-    let without_progress = kinds.iter().filter(|(_, event_type)| *event_type != EventType::Progress).count();
+    let is_detail = |(scope, event_type)| event_type == EventType::Progress && scope != EventScope::System;
+    let without_detail = kinds.iter().filter(|kind| !is_detail(**kind)).count();
     let target = |level| Targets::new().with_target(TRACING_TARGET, level).boxed();
     let table = [
         (LevelFilter::OFF.boxed(), 0),
         (LevelFilter::WARN.boxed(), 0),
-        (LevelFilter::INFO.boxed(), without_progress),
+        (LevelFilter::INFO.boxed(), without_detail),
         (LevelFilter::DEBUG.boxed(), kinds.len()),
-        (target(LevelFilter::INFO), without_progress),
+        (target(LevelFilter::INFO), without_detail),
         (target(LevelFilter::OFF), 0),
         (Targets::new().with_target("elsewhere", LevelFilter::TRACE).boxed(), 0),
     ];

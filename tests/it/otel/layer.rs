@@ -31,7 +31,8 @@ use tracing_subscriber::{
 };
 
 use crate::support::{
-    FULL_TREE, Recording, Spans, assert_balanced, check_over, dispatch_of, full_flow, history, spans,
+    FULL_TREE, Recording, Spans, agent_flow, assert_balanced, check_over, dispatch_of, full_flow, history, replies,
+    spans, tool,
 };
 
 /// Runs the full flow under a subscriber and gives its events.
@@ -58,6 +59,19 @@ async fn with_a_filter_that_lets_only_info_through_spans_are_complete_and_chunks
         !spans::attribute(span, "gen_ai.response.time_to_first_chunk").is_null()
     };
     assert_eq!(spans.all("chat scripted").into_iter().filter(timed).count(), 4);
+}
+
+#[tokio::test]
+async fn with_a_filter_that_lets_only_info_through_a_system_event_is_on_its_span() {
+    let recording = Recording::new();
+    let dispatch = dispatch_of(registry().with(EnvFilter::new("info")).with(recording.layer()));
+    let call = || ScriptedReply::tool_calls([("look", json!({}))]);
+    let look = tool("look", |_, _| async { Ok(json!("seen")) });
+    let flow = agent_flow(replies([call(), call(), ScriptedReply::text("Done.")]), [look]);
+    Runtime::new().execute(&flow, "go").with_subscriber(dispatch).await.expect("the run succeeds");
+    let spans = recording.spans();
+    let names: Vec<_> = spans.one("invoke_agent agent").events.iter().map(|event| event.name.as_str()).collect();
+    assert_eq!(names, ["agent_runtime.system.tool_loop_detection"]);
 }
 
 #[tokio::test]

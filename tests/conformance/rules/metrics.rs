@@ -1,0 +1,133 @@
+//! What metrics must be like.
+
+use super::{Field, Instrument, Is, MetricRule, When, always, field, sometimes};
+
+/// Seconds of one call.
+const B1: &[f64] = &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+/// Seconds of an agent.
+const B2: &[f64] = &[0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6];
+/// Seconds of a workflow.
+const B3: &[f64] = &[1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0];
+/// Tokens.
+const B4: &[f64] = &[
+    1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 16777216.0,
+    67108864.0,
+];
+/// Calls.
+const B5: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
+
+const OF_REQUEST: &[Field] = &[
+    always("gen_ai.operation.name", Is::Exactly("chat")),
+    always("gen_ai.provider.name", Is::Word),
+    always("gen_ai.request.model", Is::Word),
+    sometimes("server.address", Is::Text).not_in_the_examples(),
+    field("server.port", Is::Int, When::With("server.address")).not_in_the_examples(),
+];
+const OF_ANSWER: &[Field] = &[sometimes("gen_ai.response.model", Is::Word)];
+const ERROR: &[Field] = &[sometimes("error.type", Is::Word)];
+const MODALITY: &[Field] = &[always("gen_ai.token.modality", Is::Exactly("unknown"))];
+const AGENT: &[Field] = &[always("gen_ai.agent.name", Is::Word)];
+const SCOPES: &[&str] = &["workflow", "workflow_step", "agent", "llm_request", "tool", "system"];
+const OF_SCOPE: &[Field] = &[always("agent_runtime.scope", Is::OneOf(SCOPES))];
+
+const fn metric(
+    name: &'static str,
+    instrument: Instrument,
+    unit: &'static str,
+    labels: &'static [&'static [Field]],
+) -> MetricRule {
+    MetricRule { name, instrument, unit, labels, is_shown: true }
+}
+
+const fn tokens(name: &'static str) -> MetricRule {
+    metric(name, Instrument::Counter, "{token}", &[OF_REQUEST, OF_ANSWER, MODALITY])
+}
+
+const fn spans(name: &'static str) -> MetricRule {
+    metric(name, Instrument::Counter, "{span}", &[])
+}
+
+pub(crate) const METRICS: &[MetricRule] = &[
+    metric("gen_ai.client.inference.duration", Instrument::Durations(B1), "s", &[OF_REQUEST, OF_ANSWER, ERROR]),
+    metric("gen_ai.client.inference.time_to_first_chunk", Instrument::Durations(B1), "s", &[OF_REQUEST, OF_ANSWER]),
+    metric("gen_ai.client.inference.time_per_output_chunk", Instrument::Durations(B1), "s", &[OF_REQUEST]),
+    tokens("gen_ai.client.inference.usage.input_tokens"),
+    tokens("gen_ai.client.inference.usage.output_tokens"),
+    tokens("gen_ai.client.inference.usage.cache_read.input_tokens"),
+    MetricRule { is_shown: false, ..tokens("gen_ai.client.inference.usage.cache_write.input_tokens") },
+    tokens("gen_ai.client.inference.usage.reasoning.output_tokens"),
+    metric(
+        "gen_ai.client.inference.operation.input_tokens",
+        Instrument::Numbers(B4),
+        "{token}",
+        &[OF_REQUEST, OF_ANSWER],
+    ),
+    metric(
+        "gen_ai.client.inference.operation.output_tokens",
+        Instrument::Numbers(B4),
+        "{token}",
+        &[OF_REQUEST, OF_ANSWER],
+    ),
+    metric(
+        "gen_ai.invoke_agent.duration",
+        Instrument::Durations(B2),
+        "s",
+        &[AGENT, &[always("gen_ai.request.model", Is::Word)], ERROR],
+    ),
+    metric("gen_ai.invoke_agent.inference_calls", Instrument::Numbers(B5), "{inference_call}", &[AGENT]),
+    metric("gen_ai.invoke_agent.tool_calls", Instrument::Numbers(B5), "{tool_call}", &[AGENT]),
+    metric(
+        "gen_ai.execute_tool.duration",
+        Instrument::Durations(B1),
+        "s",
+        &[&[always("gen_ai.tool.name", Is::Word), always("gen_ai.tool.type", Is::Exactly("function"))], AGENT, ERROR],
+    ),
+    metric(
+        "gen_ai.invoke_workflow.duration",
+        Instrument::Durations(B3),
+        "s",
+        &[&[always("gen_ai.workflow.name", Is::Word)], ERROR],
+    ),
+    metric(
+        "agent_runtime.workflow_step.duration",
+        Instrument::Durations(B2),
+        "s",
+        &[&[always("agent_runtime.step.name", Is::Word), always("agent_runtime.step.type", Is::Word)], ERROR],
+    ),
+    metric("agent_runtime.llm.cost", Instrument::Amount, "USD", &[OF_REQUEST, OF_ANSWER, AGENT]),
+    metric("agent_runtime.llm.unpriced_requests", Instrument::Counter, "{request}", &[OF_REQUEST, OF_ANSWER, AGENT]),
+    metric("agent_runtime.components.active", Instrument::UpDownCounter, "{component}", &[OF_SCOPE]),
+    metric(
+        "agent_runtime.events",
+        Instrument::Counter,
+        "{event}",
+        &[
+            OF_SCOPE,
+            &[always(
+                "agent_runtime.event.type",
+                Is::OneOf(&["started", "progress", "completed", "failed", "canceled"]),
+            )],
+        ],
+    ),
+    metric(
+        "agent_runtime.system.events",
+        Instrument::Counter,
+        "{event}",
+        &[&[always("agent_runtime.system.subsystem", Is::Exactly("tool_loop_detection"))]],
+    ),
+    metric("agent_runtime.subscriber.lagged", Instrument::Counter, "{event}", &[]),
+    spans("agent_runtime.spans.ended"),
+    spans("agent_runtime.spans.exported"),
+    spans("agent_runtime.spans.failed"),
+    spans("agent_runtime.spans.dropped"),
+    spans("agent_runtime.spans.interrupted"),
+    MetricRule {
+        is_shown: false,
+        ..metric(
+            "agent_runtime.metrics.overflowed_labels",
+            Instrument::Counter,
+            "{label}",
+            &[&[always("agent_runtime.metrics.label", Is::Word)]],
+        )
+    },
+];
