@@ -167,6 +167,11 @@ fn log_events_and_metrics_that_a_collector_does_not_take_are_told_too() {
         let told = format!("the collector rejected 3 of {ended} log events: too long");
         assert!(ending.outcome.ends_with(&told), "{ending:?}");
 
+        let refusing = Sink::answering(transport, |_| Answer::Refuse(400));
+        let ending = run(&refusing, protocol, &[("OTEL_METRICS_EXPORTER", "none")]);
+        let lost = format!("; of {ended} log events {ended} did not arrive: ");
+        assert!(ending.outcome.contains(&lost), "{ending:?}");
+
         let ending = run(&answering(transport, Signal::Metrics, PARTLY), protocol, &[]);
         assert!(ending.outcome.starts_with("the last metrics did not arrive"), "{ending:?}");
         assert!(ending.outcome.ends_with("the collector rejected 3 of the data points: too long"), "{ending:?}");

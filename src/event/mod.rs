@@ -26,8 +26,9 @@ pub use emission::{Emission, SpanScope, TRACING_TARGET};
 pub use error::{EventError, Lagged, RecvError, TryRecvError};
 pub use model::{ComponentStatus, Event, EventScope, EventType};
 pub use payload::{
-    AgentCompleted, AgentProgress, AgentStarted, Failure, LlmCompleted, LlmStarted, StepCompleted, StepStarted,
-    StepType, ToolCall, ToolCompleted, ToolProgress, ToolStarted, Usage, WorkflowCompleted, WorkflowStarted,
+    AgentCompleted, AgentProgress, AgentStarted, Failure, FailureDetails, LlmCompleted, LlmStarted, StepCompleted,
+    StepStarted, StepType, ToolCall, ToolCompleted, ToolProgress, ToolStarted, Usage, WorkflowCompleted,
+    WorkflowStarted,
 };
 pub(crate) use stream::lagged_events_in_process;
 pub use stream::{DEFAULT_CAPACITY, EventStream, EventStreamBuilder};

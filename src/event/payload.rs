@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as JsonValue};
+use serde_json::Value as JsonValue;
 
 use super::{EventData, TraceContext};
 
@@ -304,9 +304,48 @@ pub struct Failure {
     pub error_code: String,
     /// From start to end, in milliseconds.
     pub duration_ms: u64,
-    /// What else is known: the step's name, the limit that was hit, when to try again.
+    /// What else is known.
     #[serde(flatten)]
-    pub details: Map<String, JsonValue>,
+    pub details: FailureDetails,
+}
+
+/// What is known of a failure besides its code; which of it depends on the scope.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FailureDetails {
+    /// The step's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_name: Option<String>,
+    /// The tool's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_name: Option<String>,
+    /// How often the agent had asked its model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iterations: Option<u32>,
+    /// The limit that was hit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_allowed: Option<u32>,
+    /// When the provider takes another request, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+    /// The text up to the failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response: Option<String>,
+    /// How many pieces it came in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunk_count: Option<u64>,
+    /// From the request to the first piece, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_to_first_chunk_ms: Option<u64>,
+    /// What the request cost, if the provider said so before the failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// The provider's id for the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_id: Option<String>,
+    /// The model that answered, as the provider names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_model: Option<String>,
 }
 
 macro_rules! into_event_data {

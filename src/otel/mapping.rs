@@ -117,33 +117,30 @@ pub(super) fn details(event: &Event, content: &ContentPolicy) -> Vec<KeyValue> {
 pub(super) fn end(event: &Event, content: &ContentPolicy) -> Vec<KeyValue> {
     let mut attributes = Attributes { list: Vec::new(), content };
     let data = &event.data;
-    if event.event_type == EventType::Completed {
-        match event.scope {
-            EventScope::LlmRequest => {
-                attributes.text(names::RESPONSE_ID, data.response_id());
-                attributes.text(names::RESPONSE_MODEL, data.response_model());
-                attributes.finish_reason(data.finish_reason());
-                if let Some(usage) = data.usage() {
-                    attributes.int(names::USAGE_INPUT_TOKENS, Some(usage.prompt_tokens));
-                    attributes.int(names::USAGE_OUTPUT_TOKENS, Some(usage.completion_tokens));
-                    attributes.int(names::USAGE_CACHE_READ_INPUT_TOKENS, usage.cached_tokens);
-                    attributes.int(names::USAGE_CACHE_WRITE_INPUT_TOKENS, usage.cache_write_tokens);
-                    attributes.int(names::USAGE_REASONING_OUTPUT_TOKENS, usage.reasoning_tokens);
-                }
+    let is_good = event.event_type == EventType::Completed;
+    match event.scope {
+        EventScope::LlmRequest => {
+            attributes.text(names::RESPONSE_ID, data.response_id());
+            attributes.text(names::RESPONSE_MODEL, data.response_model());
+            attributes.finish_reason(if is_good { data.finish_reason() } else { Some("error") });
+            if let Some(usage) = data.usage() {
+                attributes.int(names::USAGE_INPUT_TOKENS, Some(usage.prompt_tokens));
+                attributes.int(names::USAGE_OUTPUT_TOKENS, Some(usage.completion_tokens));
+                attributes.int(names::USAGE_CACHE_READ_INPUT_TOKENS, usage.cached_tokens);
+                attributes.int(names::USAGE_CACHE_WRITE_INPUT_TOKENS, usage.cache_write_tokens);
+                attributes.int(names::USAGE_REASONING_OUTPUT_TOKENS, usage.reasoning_tokens);
             }
-            EventScope::Agent => {
-                attributes.int(names::AGENT_ITERATIONS, data.iterations());
-                attributes.int(names::AGENT_LLM_CALLS, data.llm_calls());
-                attributes.int(names::AGENT_TOOL_CALLS, data.tool_call_count());
-                attributes.int(names::AGENT_TOTAL_TOKENS, data.total_tokens());
-            }
-            EventScope::Workflow | EventScope::WorkflowStep | EventScope::Tool | EventScope::System => {}
         }
-    } else {
+        EventScope::Agent => {
+            attributes.int(names::AGENT_ITERATIONS, data.iterations());
+            attributes.int(names::AGENT_LLM_CALLS, data.llm_calls());
+            attributes.int(names::AGENT_TOOL_CALLS, data.tool_call_count());
+            attributes.int(names::AGENT_TOTAL_TOKENS, data.total_tokens());
+        }
+        EventScope::Workflow | EventScope::WorkflowStep | EventScope::Tool | EventScope::System => {}
+    }
+    if !is_good {
         attributes.text(names::ERROR_TYPE, Some(&error_type(event)));
-        if event.scope == EventScope::LlmRequest {
-            attributes.finish_reason(Some("error"));
-        }
         if event.event_type == EventType::Canceled {
             attributes.list.push(KeyValue::new(names::CANCELED, true));
         }

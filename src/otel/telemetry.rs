@@ -101,9 +101,9 @@ pub enum TelemetryError {
     SubscriberInstalled(#[source] tracing::subscriber::SetGlobalDefaultError),
     /// Not every span has arrived.
     #[error(
-        "{} of {} spans did not arrive ({} refused or unreachable, {} not sent){}",
+        "{} of {} spans did not arrive ({} refused or unreachable, {} not sent){}{}",
         .delivery.failed + .delivery.unsent(), .delivery.ended, .delivery.failed, .delivery.unsent(),
-        if .metrics.is_some() { ", nor did the last metrics" } else { "" }
+        if .metrics.is_some() { ", nor did the last metrics" } else { "" }, and_logs(.logs)
     )]
     Incomplete {
         /// What became of the spans.
@@ -113,11 +113,13 @@ pub enum TelemetryError {
         source: Option<OTelSdkError>,
         /// What the SDK says of the metrics, if they did not arrive either.
         metrics: Option<OTelSdkError>,
+        /// What became of the log events, if not all of them arrived either.
+        logs: Option<Delivery>,
     },
     /// Every span has arrived, but the last metrics have not.
     #[error(
-        "the last metrics did not arrive, all {} spans did; set OTEL_METRICS_EXPORTER=none for a backend without metrics",
-        .delivery.exported
+        "the last metrics did not arrive, all {} spans did{}; set OTEL_METRICS_EXPORTER=none for a backend without metrics",
+        .delivery.exported, and_logs(.logs)
     )]
     Metrics {
         /// What became of the spans.
@@ -125,6 +127,8 @@ pub enum TelemetryError {
         /// What the SDK says.
         #[source]
         source: OTelSdkError,
+        /// What became of the log events, if not all of them arrived either.
+        logs: Option<Delivery>,
     },
     /// The provider, which belongs to the user, did not flush.
     #[error("the spans could not be flushed")]
@@ -262,11 +266,15 @@ impl Telemetry {
         let left = self.shutdown_timeout.saturating_sub(begun.elapsed());
         let logs = self.logs.as_ref().map_or(Ok(()), |logs| logs.finish(left));
         let metrics = metrics.map_or(Ok(()), Finishing::wait);
+        let lost_logs = match &logs {
+            Err(TelemetryError::IncompleteLogs { delivery, .. }) => Some(*delivery),
+            _ => None,
+        };
         match (spans, metrics) {
             (Ok(delivery), Ok(())) => logs.map(|()| delivery),
-            (Ok(delivery), Err(source)) => Err(TelemetryError::Metrics { delivery, source }),
-            (Err(TelemetryError::Incomplete { delivery, source, .. }), Err(metrics)) => {
-                Err(TelemetryError::Incomplete { delivery, source, metrics: Some(metrics) })
+            (Ok(delivery), Err(source)) => Err(TelemetryError::Metrics { delivery, source, logs: lost_logs }),
+            (Err(TelemetryError::Incomplete { delivery, source, .. }), metrics) => {
+                Err(TelemetryError::Incomplete { delivery, source, metrics: metrics.err(), logs: lost_logs })
             }
             (Err(spans), _) => Err(spans),
         }
@@ -282,9 +290,14 @@ impl Telemetry {
             Ok(delivery)
         } else {
             let source = result.err().or_else(|| self.counts.last_failure.get());
-            Err(TelemetryError::Incomplete { delivery, source, metrics: None })
+            Err(TelemetryError::Incomplete { delivery, source, metrics: None, logs: None })
         }
     }
+}
+
+fn and_logs(lost: &Option<Delivery>) -> String {
+    lost.map(|logs| format!("; of {} log events {} did not arrive", logs.ended, logs.failed + logs.unsent()))
+        .unwrap_or_default()
 }
 
 impl Drop for Telemetry {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt, future::try_join_all};
-use serde_json::{Map, Value as JsonValue, json};
+use serde_json::{Value as JsonValue, json};
 
 use super::{
     Agent, RunError,
@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     event::{
-        AgentCompleted, AgentProgress, AgentStarted, Event, EventData, EventScope, LlmCompleted, LlmStarted, ToolCall,
+        AgentCompleted, AgentProgress, AgentStarted, Event, EventData, EventScope, FailureDetails, LlmCompleted,
+        LlmStarted, ToolCall,
     },
     llm::{ChatDelta, ChatMessage, ChatRequest, ChatResponse, ModelError, ToolDefinition},
 };
@@ -62,10 +63,12 @@ pub(super) async fn run(agent: &Agent, input: JsonValue, run: &Arc<Run>) -> Resu
             Ok(output)
         }
         Err(error) => {
-            let mut details = Map::from_iter([("iterations".to_owned(), json!(tally.iterations))]);
-            if let RunError::IterationLimit { limit, .. } = &error {
-                details.insert("max_allowed".to_owned(), json!(limit));
-            }
+            let max_allowed = match &error {
+                RunError::IterationLimit { limit, .. } => Some(*limit),
+                _ => None,
+            };
+            let iterations = Some(tally.iterations);
+            let details = FailureDetails { iterations, max_allowed, ..FailureDetails::default() };
             component.fail(&error, error.code(), details);
             Err(error)
         }
@@ -194,16 +197,18 @@ impl Answer {
         }
     }
 
-    fn failure_details(&self, error: &ModelError) -> Map<String, JsonValue> {
-        let mut details = Map::new();
-        if let Some(after) = error.retry_after() {
-            details.insert("retry_after".to_owned(), json!(after.as_secs()));
+    fn failure_details(&self, error: &ModelError) -> FailureDetails {
+        let has_text = self.chunk_count > 0;
+        FailureDetails {
+            retry_after: error.retry_after().map(|after| after.as_secs()),
+            response: has_text.then(|| self.response.text.clone()),
+            chunk_count: has_text.then_some(self.chunk_count),
+            time_to_first_chunk_ms: self.time_to_first_chunk_ms,
+            usage: self.response.usage,
+            response_id: self.response.id.clone(),
+            response_model: self.response.model.clone(),
+            ..FailureDetails::default()
         }
-        if self.chunk_count > 0 {
-            details.insert("chunk_count".to_owned(), json!(self.chunk_count));
-            details.insert("response".to_owned(), json!(self.response.text));
-        }
-        details
     }
 }
 

@@ -3,11 +3,12 @@
 use std::{cell::Cell, error::Error, future::Future, sync::Arc};
 
 use parking_lot::ReentrantMutex;
-use serde_json::{Map, Value as JsonValue};
 use tokio::time::Instant;
 
 use super::{error::with_sources, run::Run, scope::Current};
-use crate::event::{Event, EventData, EventError, EventScope, EventType, Failure, SpanScope, TraceContext};
+use crate::event::{
+    Event, EventData, EventError, EventScope, EventType, Failure, FailureDetails, SpanScope, TraceContext,
+};
 
 /// The guard of a started component.
 ///
@@ -97,7 +98,7 @@ impl Component {
     }
 
     /// Tells a failure, with the error's sources and what else is known.
-    pub(super) fn fail(self, error: &dyn Error, code: &str, details: Map<String, JsonValue>) {
+    pub(super) fn fail(self, error: &dyn Error, code: &str, details: FailureDetails) {
         let failure = Failure { error_code: code.to_owned(), duration_ms: self.elapsed_ms(), details };
         self.reporter.end(EventType::Failed, Some(with_sources(error)), failure);
     }
@@ -135,7 +136,8 @@ impl Drop for Component {
         } else {
             (EventType::Canceled, "canceled", "dropped before its end")
         };
-        let failure = Failure { error_code: code.to_owned(), duration_ms: self.elapsed_ms(), details: Map::new() };
+        let failure =
+            Failure { error_code: code.to_owned(), duration_ms: self.elapsed_ms(), details: FailureDetails::default() };
         self.reporter.end(event_type, Some(message.to_owned()), failure);
     }
 }

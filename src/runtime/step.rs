@@ -3,10 +3,10 @@
 use std::{fmt, future::Future, sync::Arc};
 
 use futures_util::{FutureExt, future::BoxFuture};
-use serde_json::{Map, Value as JsonValue, json};
+use serde_json::Value as JsonValue;
 
 use super::{Agent, BoxError, RunError, Workflow, agent_loop, component::Component, run::Run};
-use crate::event::{EventError, EventScope, StepCompleted, StepStarted, StepType};
+use crate::event::{EventError, EventScope, FailureDetails, StepCompleted, StepStarted, StepType};
 
 /// One step of a workflow.
 #[derive(Clone, Debug)]
@@ -83,7 +83,8 @@ impl Step {
                 Ok(output)
             }
             Err(error) => {
-                component.fail(&error, error.code(), Map::from_iter([("step_name".to_owned(), json!(step_name))]));
+                let details = FailureDetails { step_name: Some(step_name), ..FailureDetails::default() };
+                component.fail(&error, error.code(), details);
                 Err(error)
             }
         }

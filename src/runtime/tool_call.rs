@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use serde_json::{Map, Value as JsonValue, json};
+use serde_json::{Value as JsonValue, json};
 
 use super::{
     MAX_PROGRESS_BYTES_PER_CALL, MAX_PROGRESS_MESSAGE_BYTES, ProgressCallback, RunError, Tool, ToolError,
@@ -19,7 +19,7 @@ use super::{
     executor,
     run::Run,
 };
-use crate::event::{EventScope, ToolCall, ToolCompleted, ToolProgress, ToolStarted};
+use crate::event::{EventScope, FailureDetails, ToolCall, ToolCompleted, ToolProgress, ToolStarted};
 
 /// The id for a call whose tool's name, made up by the model, cannot be an id.
 const UNNAMED_TOOL: &str = "unnamed_tool";
@@ -64,7 +64,7 @@ pub(super) async fn run(
             component.complete(ToolCompleted { tool_name: call.name.clone(), result: value.clone(), duration_ms });
         }
         Err(error) => {
-            let details = Map::from_iter([("tool_name".to_owned(), json!(call.name))]);
+            let details = FailureDetails { tool_name: Some(call.name.clone()), ..FailureDetails::default() };
             component.fail(error, error.code(), details);
         }
     }

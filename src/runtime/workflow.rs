@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value as JsonValue};
+use serde_json::Value as JsonValue;
 use tokio::sync::mpsc;
 
 use super::{RunError, RunOptions, RunOutput, Step, component::Component, executor, run::Run};
-use crate::event::{Event, EventError, EventScope, WorkflowCompleted, WorkflowStarted};
+use crate::event::{Event, EventError, EventScope, FailureDetails, WorkflowCompleted, WorkflowStarted};
 
 /// Named steps that run one after the other. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -91,7 +91,7 @@ impl Workflow {
                 Ok(RunOutput { workflow_id: run.workflow_id.clone(), output, trace })
             }
             Err(error) => {
-                component.fail(&error, error.code(), Map::new());
+                component.fail(&error, error.code(), FailureDetails::default());
                 Err(error)
             }
         }

@@ -181,7 +181,9 @@ async fn spans_that_find_the_queue_full_are_counted() {
     telemetry.mapper().observe(&stream.append(open).unwrap());
 
     let result = telemetry.shutdown();
-    let Err(TelemetryError::Incomplete { delivery, source, metrics: lost }) = result else { panic!("{result:?}") };
+    let Err(TelemetryError::Incomplete { delivery, source, metrics: lost, logs: None }) = result else {
+        panic!("{result:?}")
+    };
     assert!(source.is_none() && lost.is_none());
     assert_eq!((delivery.ended, delivery.exported, delivery.dropped, delivery.unsent()), (108, 16, 92, 92));
     let last = metrics.get_finished_metrics().unwrap().pop().unwrap();

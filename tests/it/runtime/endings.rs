@@ -146,7 +146,11 @@ async fn a_failure_ends_every_component_around_it_with_its_code_and_message() {
 async fn a_broken_answer_keeps_what_had_come() {
     let broken = replies([ScriptedReply::text("so far so good").then_error(2, || ModelError::Truncated)]);
     let ran = run(&agent_flow(broken, []), "go").await;
-    assert_eq!(spans::chunk_counts(ran.spans.one("chat scripted")), (2, 2));
+    let request = ran.spans.one("chat scripted");
+    assert_eq!(spans::chunk_counts(request), (2, 2));
+    let told = ["gen_ai.response.id", "gen_ai.response.model", "gen_ai.response.finish_reasons"];
+    let told = told.map(|key| spans::attribute(request, key));
+    assert_eq!(told, [json!("scripted-0"), json!("scripted"), json!(["error"])]);
     let failed = ran.events.iter().find(|event| event.component_id == "agent:llm:0" && event.event_type.is_terminal());
     let failed = failed.expect("it ended");
     assert_eq!((failed.event_type, failed.data.response()), (EventType::Failed, Some("so far ")));
