@@ -25,7 +25,7 @@ use super::{
     content, ids,
     mapping::{self, SpanStart},
     names,
-    open_spans::{Notes, OpenSpan, OpenSpans},
+    open_spans::{self, Notes, OpenSpan, OpenSpans},
     scope::{self, OtelScope},
 };
 use crate::event::{self, Event, EventScope, EventType, SpanScope, TraceContext};
@@ -184,7 +184,7 @@ where
             started: event.timestamp,
             inside: Arc::clone(&inside),
             trace,
-            recorded: event.trace.map(|trace| trace.span_id),
+            recorded: open_spans::recorded(event).map(|trace| trace.span_id),
             notes: is_recording.then(|| Box::new(Notes::new(event.scope, self.max_progress_events))),
         };
         let mut open = self.open.lock();
@@ -373,7 +373,7 @@ fn parent_context(open: &OpenSpans, event: &Event) -> Context {
 
 /// The parent that the span of a stored event had. Where that was a span of the user's, only its id is known.
 fn recorded_parent(open: &OpenSpans, event: &Event) -> Option<Context> {
-    let recorded = event.trace?;
+    let recorded = open_spans::recorded(event)?;
     let parent_id = recorded.parent_span_id?;
     if let Some(parent) = open.recorded(event, parent_id) {
         return Some(parent.context().clone());

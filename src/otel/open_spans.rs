@@ -112,7 +112,7 @@ impl OpenSpans {
     /// the newest of its workflow.
     pub(super) fn concerned(&mut self, event: &Event, ambient: Option<Component>) -> Option<&mut OpenSpan> {
         let own = event.workflow_id.as_deref();
-        let recorded = event.trace.map(|trace| trace.span_id);
+        let recorded = recorded(event).map(|trace| trace.span_id);
         let said_in = ambient.filter(|ambient| own.is_none() || own == ambient.workflow_id.as_deref());
         let workflow_id = said_in.as_ref().map_or(own, |said_in| said_in.workflow_id.as_deref());
         let said_in = said_in.as_ref().map(|said_in| SpanId::from_bytes(said_in.span_id.to_bytes()));
@@ -133,6 +133,12 @@ impl OpenSpans {
             self.ended.push_back((workflow_id.clone(), span.context().span().span_context().clone()));
         }
     }
+}
+
+/// The span that a stored event was recorded with. What is in a workflow that was not sampled may have had none of its own.
+pub(super) fn recorded(event: &Event) -> Option<TraceContext> {
+    let is_root = event.scope == EventScope::Workflow && event.parent_workflow_id.is_none();
+    event.trace.filter(|trace| trace.sampled || is_root)
 }
 
 impl OpenSpan {

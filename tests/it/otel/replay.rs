@@ -2,17 +2,25 @@
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use agent_runtime::prelude::*;
+use agent_runtime::{
+    otel::{EventIdGenerator, OtelLayer, SpanMapper},
+    prelude::*,
+};
 use opentelemetry::trace::{SpanId, TraceContextExt as _, TraceId, Tracer as _, TracerProvider as _};
 use opentelemetry_proto::tonic::trace::v1::Span;
-use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
+use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, Sampler, SdkTracerProvider};
 use tracing::instrument::WithSubscriber as _;
+use tracing_subscriber::{layer::SubscriberExt as _, registry};
 
 use crate::support::{
-    FULL_TREE, Ran, Recording, Spans, agent_flow, calling, check_over, full_flow, history, run, tool,
+    FULL_TREE, Ran, Recording, Spans, agent_flow, calling, check_over, dispatch_of, full_flow, history, run, spans,
+    tool,
 };
 
 /// Panics unless both have the same spans, in all that they say.
@@ -70,6 +78,33 @@ async fn a_system_event_is_replayed_onto_the_span_that_it_was_on() {
     let Ran { events, spans, .. } = run(&agent_flow(model, noisy), "go").await;
     assert_eq!(events.iter().filter(|event| event.scope == EventScope::System).count(), 2);
     assert_same(&Recording::new().replay(&stored(&events)), &spans);
+}
+
+#[tokio::test]
+async fn a_replay_of_a_run_that_was_not_sampled_has_all_its_spans() {
+    let provider = SdkTracerProvider::builder()
+        .with_sampler(Sampler::AlwaysOff)
+        .with_id_generator(EventIdGenerator::default())
+        .build();
+    let look = || tool("look", |_, _| async { Ok(json!("seen")) });
+    let call = || ScriptedReply::tool_calls([("look", json!({}))]);
+    let model = || crate::support::replies([call(), call(), ScriptedReply::text("Done.")]);
+    for whole in [true, false] {
+        let mapper = SpanMapper::new(provider.tracer("test")).with_whole_workflows_sampled(whole);
+        let dispatch = dispatch_of(registry().with(OtelLayer::new(Arc::new(mapper))));
+        let runtime = Runtime::new();
+        runtime.execute(&agent_flow(model(), [look()]), "go").with_subscriber(dispatch).await.expect("it succeeds");
+        let events = stored(&history(&runtime).await);
+        assert!(events.iter().all(|event| event.trace.is_some_and(|trace| !trace.sampled)));
+        let replayed = Recording::new().replay(&events);
+        let live = run(&agent_flow(model(), [look()]), "go").await.spans;
+        assert_eq!(replayed.tree(), live.tree());
+        let reports = |spans: &Spans| {
+            let agent = spans.one("invoke_agent agent");
+            spans::events(agent, "agent_runtime.system.tool_loop_detection").len()
+        };
+        assert_eq!((reports(&replayed), reports(&live)), (1, 1));
+    }
 }
 
 /// A run in which tools at once each run a workflow, which ids alone cannot tell apart.
