@@ -102,7 +102,6 @@ pub(super) fn details(event: &Event, content: &ContentPolicy) -> Vec<KeyValue> {
         EventScope::Tool => {
             attributes.text(names::TOOL_DESCRIPTION, data.description());
             attributes.text(names::TOOL_CALL_ID, data.tool_call_id());
-            attributes.text(names::AGENT_NAME, data.agent());
         }
         EventScope::Workflow | EventScope::System => {}
     }
@@ -264,6 +263,7 @@ fn tool(event: &Event, attributes: &mut Attributes<'_>) -> (String, SpanKind) {
     attributes.word(names::OPERATION_NAME, "execute_tool");
     attributes.text(names::TOOL_NAME, Some(name));
     attributes.word(names::TOOL_TYPE, TOOL_TYPE);
+    attributes.text(names::AGENT_NAME, event.data.agent());
     (attributes.span_name("execute_tool", Some(name)), SpanKind::Internal)
 }
 

@@ -1,11 +1,8 @@
 //! Sampling by the SDK's samplers, with ids that come from events.
 
 use std::{
-    collections::HashSet,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
 };
 
 use agent_runtime::{
@@ -21,6 +18,7 @@ use opentelemetry::{
 use opentelemetry_sdk::trace::{
     InMemorySpanExporter, Sampler, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample,
 };
+use parking_lot::Mutex;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::support::{self, tool};
@@ -83,9 +81,9 @@ async fn emits_its_events_and_no_spans(decided_by_workflow: bool) {
     assert!(Emission::with_current(|_| ()).is_none());
 }
 
-/// Counts how often it is asked, and lets go of steps alone.
+/// Remembers what it is asked with, by the name of the span, and lets go of steps alone.
 #[derive(Clone, Debug, Default)]
-struct WithoutSteps(Arc<AtomicUsize>);
+struct WithoutSteps(Arc<Mutex<BTreeMap<String, Vec<String>>>>);
 
 impl ShouldSample for WithoutSteps {
     fn should_sample(
@@ -97,8 +95,8 @@ impl ShouldSample for WithoutSteps {
         attributes: &[KeyValue],
         _links: &[Link],
     ) -> SamplingResult {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        assert!(!attributes.is_empty(), "{name} comes with what tells it apart");
+        let keys = attributes.iter().map(|attribute| attribute.key.to_string()).collect();
+        self.0.lock().insert(name.to_owned(), keys);
         let is_step = name.starts_with("workflow_step");
         SamplingResult {
             decision: if is_step { SamplingDecision::Drop } else { SamplingDecision::RecordAndSample },
@@ -139,7 +137,38 @@ fn a_sampler_that_looks_at_each_span_is_asked_for_each() {
     let mut names: Vec<_> = exporter.get_finished_spans().unwrap().into_iter().map(|span| span.name).collect();
     names.sort_unstable();
     assert_eq!(names, ["chat", "invoke_agent agent", "invoke_workflow flow", "invoke_workflow part"]);
-    assert_eq!(sampler.0.load(Ordering::Relaxed), 5);
+    assert_eq!(sampler.0.lock().len(), 5);
+}
+
+/// Those that the conventions want to be there "at span creation time".
+#[test]
+fn a_sampler_is_asked_with_what_the_conventions_call_important_for_it() {
+    let sampler = WithoutSteps::default();
+    let mapper = SpanMapper::new(provider(&InMemorySpanExporter::default(), sampler.clone()).tracer("test"));
+    let id = || Some("wf".to_owned());
+    let request = json!({
+        "model": "m", "provider": "p", "server_address": "a", "server_port": 1, "stream": true, "messages": [],
+    });
+    for event in [
+        Event::workflow_started("flow", id(), None, json!({})),
+        Event::agent_started("agent", id(), None, json!({ "model": "m" })),
+        Event::llm_started("agent:llm:0", id(), None, request),
+        Event::tool_started("look:0", id(), None, json!({ "tool_name": "look", "agent": "agent" })),
+    ] {
+        mapper.observe(&event);
+    }
+    let asked = sampler.0.lock();
+    for (name, important) in [
+        ("invoke_workflow flow", &["gen_ai.operation.name", "gen_ai.workflow.name"][..]),
+        ("invoke_agent agent", &["gen_ai.operation.name", "gen_ai.agent.name", "gen_ai.request.model"]),
+        (
+            "chat m",
+            &["gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "server.address", "server.port"],
+        ),
+        ("execute_tool look", &["gen_ai.operation.name", "gen_ai.tool.name", "gen_ai.tool.type", "gen_ai.agent.name"]),
+    ] {
+        assert_eq!(asked[name], important, "{name}");
+    }
 }
 
 #[test]
