@@ -5,7 +5,7 @@
 //! The models are scripts, so the failures come every time.
 #![expect(clippy::print_stdout, reason = "this example is about what it prints")]
 
-use std::{env, error::Error, sync::Arc, time::Duration};
+use std::{env, sync::Arc, time::Duration};
 
 use agent_runtime::{
     llm::{ChatRequest, ModelError, Role},
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_millis(300);
 const CHUNK_DELAY: Duration = Duration::from_millis(15);
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> anyhow::Result<()> {
     let mut telemetry = Telemetry::builder("failures").with_content_capture_from_env();
     let exports = env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|value| !value.is_empty());
     if exports {
@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     match telemetry.shutdown() {
         Ok(delivery) if exports => println!("{} spans exported over OTLP", delivery.exported),
         Ok(_) => println!("Set OTEL_EXPORTER_OTLP_ENDPOINT to export this trace, to Jaeger for example."),
-        Err(error) => println!("Not everything was exported: {error}"),
+        Err(error) => println!("Not everything was exported: {:#}", anyhow::Error::from(error)),
     }
     Ok(())
 }

@@ -180,6 +180,7 @@ fn with_a_dead_collector_the_run_is_shown_and_the_loss_told() {
         assert!(finished.success && !finished.stderr.contains("panicked"), "{protocol}: {finished:#?}");
         let lost = format!("Not everything was exported: {0} of {0} spans did not arrive", TREE.lines().count());
         assert!(finished.stdout.contains(&lost), "{protocol}: {}", finished.stdout);
+        assert!(finished.stdout.contains("Connection refused"), "{protocol}: {}", finished.stdout);
     }
 }
 

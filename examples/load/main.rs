@@ -10,7 +10,6 @@ mod scenario;
 
 use std::{
     env,
-    error::Error,
     fs::File,
     io::{BufWriter, Write as _},
     path::PathBuf,
@@ -22,6 +21,7 @@ use agent_runtime::{
     otel::{Delivery, Telemetry, TelemetryError},
     prelude::*,
 };
+use anyhow::{Context as _, bail};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 /// More events than any run of this example makes before its reader has read them.
@@ -44,7 +44,7 @@ struct Ends {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> anyhow::Result<()> {
     let options = Options::from_args()?;
     let mut telemetry = Telemetry::builder("load").with_prices(scenario::prices()?);
     let exports = env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|value| !value.is_empty());
@@ -60,7 +60,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let ends = run_all(&runtime, &options, &telemetry).await?;
     drop(runtime);
     if let Some(writer) = writer {
-        writer.await?.map_err(|error| -> Box<dyn Error> { error })?;
+        writer.await??;
     }
     println!("{} workflows completed, {} failed, {} canceled", ends.completed, ends.failed, ends.canceled);
 
@@ -74,7 +74,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn run_all(runtime: &Runtime, options: &Options, telemetry: &Telemetry) -> Result<Ends, Box<dyn Error>> {
+async fn run_all(runtime: &Runtime, options: &Options, telemetry: &Telemetry) -> anyhow::Result<Ends> {
     let slots = Arc::new(Semaphore::new(options.at_once));
     let cases = scenario::cases(runtime);
     let mut runs = JoinSet::new();
@@ -106,7 +106,7 @@ fn describe(delivery: Delivery) -> String {
 }
 
 /// Writes the native events, one a line.
-async fn write(mut events: Subscription, path: PathBuf) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn write(mut events: Subscription, path: PathBuf) -> anyhow::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     loop {
         match events.recv_shared().await {
@@ -128,18 +128,18 @@ impl Ends {
 }
 
 impl Options {
-    fn from_args() -> Result<Self, String> {
+    fn from_args() -> anyhow::Result<Self> {
         let mut options = Self { workflows: 100, at_once: 20, pause: Duration::ZERO, events: None };
         let mut args = env::args().skip(1);
         while let Some(flag) = args.next() {
-            let value = args.next().ok_or_else(|| format!("{flag} needs a value"))?;
-            let number = || value.parse::<u32>().map_err(|error| format!("{flag} {value}: {error}"));
+            let value = args.next().with_context(|| format!("{flag} needs a value"))?;
+            let number = || value.parse::<u32>().with_context(|| format!("{flag} {value}"));
             match flag.as_str() {
                 "--workflows" => options.workflows = number()? as usize,
                 "--at-once" => options.at_once = number()?.max(1) as usize,
                 "--pause-ms" => options.pause = Duration::from_millis(number()?.into()),
                 "--events" => options.events = Some(value.into()),
-                _ => return Err(format!("unknown option {flag}")),
+                _ => bail!("unknown option {flag}"),
             }
         }
         Ok(options)

@@ -9,7 +9,7 @@ mod live;
 mod scenario;
 mod tree;
 
-use std::{env, error::Error, path::PathBuf, sync::Arc};
+use std::{env, path::PathBuf, sync::Arc};
 
 use agent_runtime::{
     event::TraceUrl,
@@ -17,6 +17,7 @@ use agent_runtime::{
     otel::{Telemetry, to_otlp_json},
     prelude::*,
 };
+use anyhow::bail;
 use opentelemetry_sdk::{
     Resource,
     trace::{InMemorySpanExporter, SimpleSpanProcessor},
@@ -25,7 +26,7 @@ use opentelemetry_sdk::{
 const QUESTION: &str = "How did Acme's sales do in the fourth quarter?";
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> anyhow::Result<()> {
     let trace_out = trace_out_from_args()?;
     let model = choose_model()?;
 
@@ -57,13 +58,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
             }
         }
         Ok(_) => println!("\nSet OTEL_EXPORTER_OTLP_ENDPOINT to export this trace, to Jaeger for example."),
-        Err(error) => println!("\nNot everything was exported: {error}"),
+        Err(error) => println!("\nNot everything was exported: {:#}", anyhow::Error::from(error)),
     }
     result?;
     Ok(())
 }
 
-fn set_up_telemetry(spans: &InMemorySpanExporter) -> Result<Telemetry, Box<dyn Error>> {
+fn set_up_telemetry(spans: &InMemorySpanExporter) -> anyhow::Result<Telemetry> {
     let mut telemetry = Telemetry::builder("quickstart")
         .with_content_capture_from_env()
         .with_span_processor(SimpleSpanProcessor::new(spans.clone()));
@@ -77,7 +78,7 @@ fn set_up_telemetry(spans: &InMemorySpanExporter) -> Result<Telemetry, Box<dyn E
     Ok(telemetry)
 }
 
-fn choose_model() -> Result<Arc<dyn ChatModel>, Box<dyn Error>> {
+fn choose_model() -> anyhow::Result<Arc<dyn ChatModel>> {
     if is_set("OPENAI_BASE_URL") || is_set("OPENAI_API_KEY") {
         let model = OpenAiClient::from_env()?;
         println!("Model: {} ({})", model.model(), model.provider());
@@ -87,12 +88,12 @@ fn choose_model() -> Result<Arc<dyn ChatModel>, Box<dyn Error>> {
     Ok(Arc::new(scenario::scripted_model()))
 }
 
-fn trace_out_from_args() -> Result<Option<PathBuf>, String> {
+fn trace_out_from_args() -> anyhow::Result<Option<PathBuf>> {
     let mut args = env::args_os().skip(1);
     match (args.next(), args.next(), args.next()) {
         (None, ..) => Ok(None),
         (Some(flag), Some(path), None) if flag == "--trace-out" => Ok(Some(path.into())),
-        _ => Err("usage: quickstart [--trace-out FILE]".to_owned()),
+        _ => bail!("usage: quickstart [--trace-out FILE]"),
     }
 }
 
