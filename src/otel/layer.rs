@@ -7,7 +7,7 @@ use opentelemetry_sdk::trace::SdkTracer;
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, layer::Context};
 
-use super::{LogEmitter, MetricsRecorder, SpanMapper, logs};
+use super::{LogEmitter, MetricsRecorder, SpanMapper, spans};
 use crate::event::{Emission, TRACING_TARGET};
 
 /// A [`Layer`] that turns the events of every [`EventStream`](crate::event::EventStream) of the process into spans,
@@ -64,7 +64,7 @@ where
     fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
         if event.metadata().target() != TRACING_TARGET {
             if let Some(mapper) = &self.mapper {
-                logs::observe(event, mapper.content());
+                spans::observe_user_event(event, mapper.content());
             }
             return;
         }

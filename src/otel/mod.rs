@@ -109,39 +109,17 @@
 //! Every text of an event, content or not, passes the [`Redactor`], if one is set, before a span, a log event or a metric
 //! gets it. [`PatternRedactor`] is a ready one.
 
-#[cfg(feature = "otlp")]
-mod builder;
-mod coalesce;
 mod content;
 #[cfg(feature = "otlp")]
-mod delivery;
-mod ids;
+mod export;
 mod layer;
-#[cfg(feature = "otlp")]
-mod log_export;
-mod logs;
-mod mapper;
 mod mapping;
 mod metrics;
 mod names;
 mod open_components;
-mod open_spans;
-#[cfg(feature = "otlp")]
-mod otlp_json;
 mod propagation;
-#[cfg(feature = "otlp")]
-mod remarks;
-mod scope;
-#[cfg(feature = "otlp")]
-mod telemetry;
-#[cfg(feature = "otlp")]
-mod tls;
-#[cfg(feature = "otlp")]
-mod transport;
+mod spans;
 
-#[cfg(feature = "otlp")]
-pub use builder::{DEFAULT_QUEUE_SIZE, TelemetryBuilder};
-pub use coalesce::DEFAULT_MAX_PROGRESS_EVENTS;
 #[cfg(feature = "redaction")]
 pub use content::PatternRedactor;
 pub use content::{
@@ -149,22 +127,18 @@ pub use content::{
     MIN_CONTENT_BYTES, Redactor, UnknownContentCapture,
 };
 #[cfg(feature = "otlp")]
-pub use delivery::Delivery;
-pub use ids::EventIdGenerator;
+pub use export::{
+    DEFAULT_LOG_QUEUE_SIZE, DEFAULT_QUEUE_SIZE, DEFAULT_SHUTDOWN_TIMEOUT, Delivery, Telemetry, TelemetryBuilder,
+    TelemetryError, to_otlp_json,
+};
 pub use layer::OtelLayer;
-#[cfg(feature = "otlp")]
-pub use log_export::DEFAULT_LOG_QUEUE_SIZE;
-pub use mapper::{DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, Observed, SpanMapper};
 pub use metrics::{
     DEFAULT_MAX_COMPONENT_AGE, DEFAULT_MAX_LABEL_VALUES, DEFAULT_MAX_OPEN_COMPONENTS, MetricsRecorder, Price,
     PriceError, PriceTable,
 };
 #[cfg(feature = "testing")]
 pub(crate) use names::EVENT_OFFSET;
-#[cfg(feature = "otlp")]
-pub use otlp_json::to_otlp_json;
 pub use propagation::extract_context;
-#[cfg(feature = "otlp")]
-pub use telemetry::{DEFAULT_SHUTDOWN_TIMEOUT, Telemetry, TelemetryError};
-
-use content::PartialAnswer;
+pub use spans::{
+    DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_PROGRESS_EVENTS, DEFAULT_MAX_SPAN_AGE, EventIdGenerator, Observed, SpanMapper,
+};

@@ -40,7 +40,7 @@ const TOKENS: [f64; 14] = [
 const CALLS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 
 /// What an instrument is called and measures in.
-pub(super) struct Description {
+pub(in crate::otel) struct Description {
     pub(super) name: &'static str,
     pub(super) unit: &'static str,
     pub(super) text: &'static str,
@@ -172,28 +172,28 @@ pub(super) const SUBSCRIBER_LAGGED: Description = Description {
     text: "Events that subscribers missed, since they fell behind the whole log of their stream.",
 };
 #[cfg(feature = "otlp")]
-pub(super) const SPANS_ENDED: Description = Description {
+pub(in crate::otel) const SPANS_ENDED: Description = Description {
     name: "agent_runtime.spans.ended",
     unit: "{span}",
     text: "Sampled spans that ended and were to be exported.",
 };
 #[cfg(feature = "otlp")]
-pub(super) const SPANS_EXPORTED: Description =
+pub(in crate::otel) const SPANS_EXPORTED: Description =
     Description { name: "agent_runtime.spans.exported", unit: "{span}", text: "Spans that the backend took." };
 #[cfg(feature = "otlp")]
-pub(super) const SPANS_FAILED: Description = Description {
+pub(in crate::otel) const SPANS_FAILED: Description = Description {
     name: "agent_runtime.spans.failed",
     unit: "{span}",
     text: "Spans whose export was given up after all retries.",
 };
 #[cfg(feature = "otlp")]
-pub(super) const SPANS_DROPPED: Description = Description {
+pub(in crate::otel) const SPANS_DROPPED: Description = Description {
     name: "agent_runtime.spans.dropped",
     unit: "{span}",
     text: "Spans that found the queue to the exporter full.",
 };
 #[cfg(feature = "otlp")]
-pub(super) const SPANS_INTERRUPTED: Description = Description {
+pub(in crate::otel) const SPANS_INTERRUPTED: Description = Description {
     name: "agent_runtime.spans.interrupted",
     unit: "{span}",
     text: "Spans that were ended without their component's end, by age, by number or at shutdown.",

@@ -5,8 +5,6 @@
 //! changes nothing. Every label is bounded. The table of metrics is in the documentation of [`otel`](super).
 
 mod counts;
-#[cfg(feature = "otlp")]
-mod export;
 mod instruments;
 mod labels;
 mod open;
@@ -15,7 +13,9 @@ mod process;
 mod recorder;
 
 #[cfg(feature = "otlp")]
-pub(super) use export::{Finishing, MetricsExport, MetricsSetup};
+pub(super) use instruments::{SPANS_DROPPED, SPANS_ENDED, SPANS_EXPORTED, SPANS_FAILED, SPANS_INTERRUPTED};
 pub use labels::DEFAULT_MAX_LABEL_VALUES;
 pub use price::{Price, PriceError, PriceTable};
+#[cfg(feature = "otlp")]
+pub(super) use process::observe;
 pub use recorder::{DEFAULT_MAX_COMPONENT_AGE, DEFAULT_MAX_OPEN_COMPONENTS, MetricsRecorder};

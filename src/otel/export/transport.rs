@@ -30,7 +30,7 @@ pub(super) struct Setting([&'static str; 4]);
 
 macro_rules! setting {
     ($name:literal) => {
-        $crate::otel::transport::Setting::new([
+        $crate::otel::export::transport::Setting::new([
             concat!("OTEL_EXPORTER_OTLP_TRACES_", $name),
             concat!("OTEL_EXPORTER_OTLP_METRICS_", $name),
             concat!("OTEL_EXPORTER_OTLP_LOGS_", $name),

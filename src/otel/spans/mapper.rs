@@ -20,15 +20,19 @@ use opentelemetry::{
 use parking_lot::Mutex;
 
 use super::{
-    ContentPolicy,
     coalesce::{DEFAULT_MAX_PROGRESS_EVENTS, ProgressEvent},
-    content, ids,
-    mapping::{self, SpanStart},
-    names,
-    open_spans::{self, Notes, OpenSpan, OpenSpans},
+    ids,
+    open::{Notes, OpenSpan, OpenSpans, recorded},
     scope::{self, OtelScope},
 };
-use crate::event::{self, Event, EventScope, EventType, SpanScope, TraceContext};
+use crate::{
+    event::{self, Event, EventScope, EventType, SpanScope, TraceContext},
+    otel::{
+        ContentPolicy, content,
+        mapping::{self, SpanStart},
+        names,
+    },
+};
 
 /// How many spans may be open at once by default; beyond it the oldest is ended as interrupted.
 pub const DEFAULT_MAX_OPEN_SPANS: usize = 65_536;
@@ -41,7 +45,7 @@ const MAX_SYSTEM_EVENTS: u32 = 16;
 
 /// Turns events into spans of a [`Tracer`], with the events' own times.
 ///
-/// It knows neither `tracing` nor an exporter: [`OtelLayer`](super::OtelLayer) gives it live events, a replay may give it
+/// It knows neither `tracing` nor an exporter: [`OtelLayer`](crate::otel::OtelLayer) gives it live events, a replay may give it
 /// stored ones. Events of one component must come in order; components may interleave in any way.
 pub struct SpanMapper<T> {
     tracer: T,
@@ -125,7 +129,7 @@ where
     }
 
     /// What of the events' content the spans carry.
-    pub(super) const fn content(&self) -> &ContentPolicy {
+    pub(in crate::otel) const fn content(&self) -> &ContentPolicy {
         &self.content
     }
 
@@ -184,7 +188,7 @@ where
             started: event.timestamp,
             inside: Arc::clone(&inside),
             trace,
-            recorded: open_spans::recorded(event).map(|trace| trace.span_id),
+            recorded: recorded(event).map(|trace| trace.span_id),
             notes: is_recording.then(|| Box::new(Notes::new(event.scope, self.max_progress_events))),
         };
         let mut open = self.open.lock();
@@ -373,7 +377,7 @@ fn parent_context(open: &OpenSpans, event: &Event) -> Context {
 
 /// The parent that the span of a stored event had. Where that was a span of the user's, only its id is known.
 fn recorded_parent(open: &OpenSpans, event: &Event) -> Option<Context> {
-    let recorded = open_spans::recorded(event)?;
+    let recorded = recorded(event)?;
     let parent_id = recorded.parent_span_id?;
     if let Some(parent) = open.recorded(event, parent_id) {
         return Some(parent.context().clone());

@@ -7,9 +7,10 @@ use std::sync::{
 
 use opentelemetry::{Context, KeyValue, SpanId, trace::TraceContextExt as _};
 
-use super::propagation;
-
-use crate::event::{Event, EventScope, SpanScope};
+use crate::{
+    event::{Event, EventScope, SpanScope},
+    otel::propagation,
+};
 
 /// Polls a component's work with its span as the current one.
 #[derive(Debug)]

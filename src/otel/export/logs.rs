@@ -14,15 +14,16 @@ use opentelemetry_sdk::{
 };
 
 use super::{
-    ContentPolicy, Delivery, LogEmitter, TelemetryBuilder, TelemetryError,
+    Delivery, TelemetryBuilder, TelemetryError,
     delivery::{Counts, Queue},
     tls::{over_grpc, over_http},
     transport::{ExportRuntime, Signal, protocol_from_env, quietly},
 };
+use crate::otel::{ContentPolicy, LogEmitter};
 
 /// How many log events wait for their export by default; one that finds the queue full is dropped and counted.
 ///
-/// The SDK's own default: each of them may hold several times [`DEFAULT_MAX_CONTENT_BYTES`](super::DEFAULT_MAX_CONTENT_BYTES).
+/// The SDK's own default: each of them may hold several times [`DEFAULT_MAX_CONTENT_BYTES`](crate::otel::DEFAULT_MAX_CONTENT_BYTES).
 pub const DEFAULT_LOG_QUEUE_SIZE: usize = 2_048;
 
 /// What the builder is told about log events.

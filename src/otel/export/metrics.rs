@@ -2,12 +2,15 @@
 
 use std::{
     fmt,
-    sync::{Arc, mpsc},
+    sync::{Arc, Weak, mpsc},
     thread,
     time::{Duration, Instant},
 };
 
-use opentelemetry::{InstrumentationScope, metrics::MeterProvider as _};
+use opentelemetry::{
+    InstrumentationScope,
+    metrics::{Meter, MeterProvider as _},
+};
 use opentelemetry_otlp::{MetricExporter as OtlpExporter, Protocol, WithExportConfig as _};
 use opentelemetry_sdk::{
     Resource,
@@ -19,17 +22,17 @@ use opentelemetry_sdk::{
     trace::SdkTracer,
 };
 
-use super::{MetricsRecorder, PriceTable, process};
-use crate::otel::{
-    ContentPolicy, SpanMapper, TelemetryBuilder, TelemetryError,
+use super::{
+    TelemetryBuilder, TelemetryError,
     delivery::{Counts, LastFailure},
     tls::{over_grpc, over_http},
     transport::{ExportRuntime, Signal, protocol_from_env, quietly},
 };
+use crate::otel::{ContentPolicy, MetricsRecorder, PriceTable, SpanMapper, metrics};
 
 /// What the builder is told about metrics.
 #[derive(Default)]
-pub(in crate::otel) struct MetricsSetup {
+pub(super) struct MetricsSetup {
     /// Each adds its reader, whose thread starts with it and would outlive a builder that is not built.
     readers: Vec<Box<AddReader>>,
     provider: Option<SdkMeterProvider>,
@@ -43,15 +46,15 @@ pub(in crate::otel) struct MetricsSetup {
 type AddReader = dyn FnOnce(MeterProviderBuilder) -> MeterProviderBuilder + Send;
 
 /// The metrics of a running export.
-pub(in crate::otel) struct MetricsExport {
-    pub(in crate::otel) provider: SdkMeterProvider,
-    pub(in crate::otel) recorder: Arc<MetricsRecorder>,
+pub(super) struct MetricsExport {
+    pub(super) provider: SdkMeterProvider,
+    pub(super) recorder: Arc<MetricsRecorder>,
     owns_provider: bool,
     last_failure: Arc<LastFailure>,
 }
 
 /// Metrics that are on their way out for the last time.
-pub(in crate::otel) struct Finishing {
+pub(super) struct Finishing {
     spans_done: mpsc::Sender<()>,
     result: mpsc::Receiver<OTelSdkResult>,
     deadline: Instant,
@@ -116,7 +119,7 @@ impl TelemetryBuilder {
     }
 
     /// Exports metrics over OTLP as the environment says.
-    pub(in crate::otel) fn with_otlp_metrics(mut self) -> Result<Self, TelemetryError> {
+    pub(super) fn with_otlp_metrics(mut self) -> Result<Self, TelemetryError> {
         let exporter = match protocol_from_env(Signal::Metrics)? {
             Protocol::Grpc => {
                 let runtime = self.grpc_runtime()?;
@@ -134,7 +137,7 @@ impl TelemetryBuilder {
 
 impl MetricsExport {
     /// Starts the export; nothing if there is nowhere for metrics to go.
-    pub(in crate::otel) fn start(
+    pub(super) fn start(
         setup: MetricsSetup,
         resource: impl FnOnce() -> Resource,
         scope: InstrumentationScope,
@@ -151,7 +154,7 @@ impl MetricsExport {
             setup.readers.into_iter().fold(builder, |builder, add_reader| add_reader(builder)).build()
         });
         let meter = provider.meter_with_scope(scope);
-        process::observe_spans(&meter, counts, mapper);
+        observe_spans(&meter, counts, mapper);
         let mut recorder = MetricsRecorder::new(meter).with_legacy_metrics(setup.legacy).with_content(content);
         if let Some(prices) = setup.prices {
             recorder = recorder.with_prices(prices);
@@ -166,7 +169,7 @@ impl MetricsExport {
     ///
     /// The last export waits for the spans' end so as to tell of it, but no longer than half of the time, so that spans
     /// that do not arrive do not take the metrics with them.
-    pub(in crate::otel) fn finish(self, timeout: Duration) -> Finishing {
+    pub(super) fn finish(self, timeout: Duration) -> Finishing {
         let (spans_done, spans) = mpsc::channel();
         let (sender, result) = mpsc::channel();
         let Self { provider, recorder, owns_provider, last_failure } = self;
@@ -188,7 +191,7 @@ impl MetricsExport {
 
 impl Finishing {
     /// Waits for the last export until the deadline.
-    pub(in crate::otel) fn wait(self) -> OTelSdkResult {
+    pub(super) fn wait(self) -> OTelSdkResult {
         let began = Instant::now();
         self.spans_done.send(()).ok();
         match self.result.recv_timeout(self.deadline.saturating_duration_since(began)) {
@@ -224,4 +227,19 @@ impl fmt::Debug for MetricsExport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MetricsExport").field("recorder", &self.recorder).finish_non_exhaustive()
     }
+}
+
+/// Observes what becomes of spans.
+fn observe_spans(meter: &Meter, counts: &Arc<Counts>, mapper: &Arc<SpanMapper<SdkTracer>>) {
+    let read = |number: fn(&Counts) -> u64| {
+        let counts = Arc::clone(counts);
+        move || Some(number(&counts))
+    };
+    metrics::observe(meter, &metrics::SPANS_ENDED, read(|counts| counts.read().ended));
+    metrics::observe(meter, &metrics::SPANS_EXPORTED, read(|counts| counts.read().exported));
+    metrics::observe(meter, &metrics::SPANS_FAILED, read(|counts| counts.read().failed));
+    metrics::observe(meter, &metrics::SPANS_DROPPED, read(|counts| counts.read().dropped));
+    // A meter provider of the user's may outlive the mapper, which holds the tracer provider.
+    let mapper: Weak<_> = Arc::downgrade(mapper);
+    metrics::observe(meter, &metrics::SPANS_INTERRUPTED, move || Some(mapper.upgrade()?.interrupted_spans()));
 }

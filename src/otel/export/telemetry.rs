@@ -17,11 +17,12 @@ use thiserror::Error;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::{
-    Delivery, MetricsRecorder, OtelLayer, SpanMapper, TelemetryBuilder, UnknownContentCapture,
+    Delivery, TelemetryBuilder,
     delivery::Counts,
-    log_export::LogsExport,
+    logs::LogsExport,
     metrics::{Finishing, MetricsExport},
 };
+use crate::otel::{MetricsRecorder, OtelLayer, SpanMapper, UnknownContentCapture};
 
 /// How long a shutdown waits for the backend by default.
 pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);

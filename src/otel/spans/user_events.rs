@@ -8,7 +8,8 @@ use tracing::{
     field::{Field, Visit},
 };
 
-use super::{ContentPolicy, names, scope};
+use super::scope;
+use crate::otel::{ContentPolicy, names};
 
 /// How many fields of an event are kept.
 const MAX_FIELDS: usize = 32;
@@ -17,7 +18,7 @@ const MAX_FIELDS: usize = 32;
 const TELEMETRY_TARGETS: [&str; 4] = ["opentelemetry", "tonic", "h2", "hyper"];
 
 /// Adds an event of level `INFO` or above to the span of the component that it happens in, if there is one.
-pub(super) fn observe(event: &Event<'_>, content: &ContentPolicy) {
+pub(in crate::otel) fn observe(event: &Event<'_>, content: &ContentPolicy) {
     let metadata = event.metadata();
     let is_telemetry = || TELEMETRY_TARGETS.iter().any(|target| metadata.target().starts_with(target));
     if *metadata.level() > Level::INFO || is_telemetry() {

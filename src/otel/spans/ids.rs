@@ -13,7 +13,7 @@ thread_local! {
 
 /// An SDK [`IdGenerator`] that derives the ids of our spans from their events and draws all others at random.
 ///
-/// Give it to the `SdkTracerProvider` that you build yourself; [`Telemetry`](super::Telemetry) does so by itself. With
+/// Give it to the `SdkTracerProvider` that you build yourself; [`Telemetry`](crate::otel::Telemetry) does so by itself. With
 /// another generator the spans nest just as well, only under random ids.
 #[derive(Clone, Debug, Default)]
 pub struct EventIdGenerator {

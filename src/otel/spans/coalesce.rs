@@ -8,8 +8,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use opentelemetry::KeyValue;
 
-use super::{ContentPolicy, mapping, names};
-use crate::event::{Event, EventData, EventScope, LLM_BATCH_WINDOW, TOOL_BATCH_WINDOW};
+use crate::{
+    event::{Event, EventData, EventScope, LLM_BATCH_WINDOW, TOOL_BATCH_WINDOW},
+    otel::{ContentPolicy, mapping, names},
+};
 
 /// How many span events the progress of one component becomes at most, by default: three quarters of the SDK's limit,
 /// which leaves room for system events and for the user's own.

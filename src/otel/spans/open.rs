@@ -9,12 +9,16 @@ use opentelemetry::{
 };
 
 use super::{
-    PartialAnswer,
     coalesce::Coalescer,
-    open_components::{Open, OpenComponents},
     scope::{Component, OtelScope},
 };
-use crate::event::{Event, EventScope, SpanId, TraceContext};
+use crate::{
+    event::{Event, EventScope, SpanId, TraceContext},
+    otel::{
+        content::PartialAnswer,
+        open_components::{Open, OpenComponents},
+    },
+};
 
 /// How many ended workflows are remembered.
 const MAX_ENDED: usize = 1_024;

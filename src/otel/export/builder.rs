@@ -13,14 +13,16 @@ use opentelemetry_sdk::{
 use rand::{RngExt as _, rngs::StdRng};
 
 use super::{
-    ContentCapture, ContentPolicy, DEFAULT_MAX_PROGRESS_EVENTS, DEFAULT_SHUTDOWN_TIMEOUT, EventIdGenerator, Redactor,
-    SpanMapper, Telemetry, TelemetryError, UnknownContentCapture,
+    DEFAULT_SHUTDOWN_TIMEOUT, Telemetry, TelemetryError,
     delivery::{CountingExporter, CountingProcessor, Counts, Queue},
-    log_export::{LogsExport, LogsSetup},
+    logs::{LogsExport, LogsSetup},
     metrics::{MetricsExport, MetricsSetup},
-    names,
     tls::{over_grpc, over_http},
     transport::{ExportRuntime, Signal, exports_over_otlp, protocol_from_env},
+};
+use crate::otel::{
+    ContentCapture, ContentPolicy, DEFAULT_MAX_PROGRESS_EVENTS, EventIdGenerator, Redactor, SpanMapper,
+    UnknownContentCapture, names,
 };
 
 /// How many ended spans wait for their export by default; one that finds the queue full is dropped and counted.
@@ -89,7 +91,7 @@ impl TelemetryBuilder {
     }
 
     /// Sets how long one attribute with content may be. By default,
-    /// [`DEFAULT_MAX_CONTENT_BYTES`](super::DEFAULT_MAX_CONTENT_BYTES); see [`ContentPolicy::with_max_bytes`].
+    /// [`DEFAULT_MAX_CONTENT_BYTES`](crate::otel::DEFAULT_MAX_CONTENT_BYTES); see [`ContentPolicy::with_max_bytes`].
     pub fn with_max_content_bytes(mut self, bytes: usize) -> Self {
         self.content = self.content.with_max_bytes(bytes);
         self

@@ -1,0 +1,13 @@
+//! Events onto spans: what is open, what its progress is merged to, and the context that its work runs in.
+
+mod coalesce;
+mod ids;
+mod mapper;
+mod open;
+mod scope;
+mod user_events;
+
+pub use coalesce::DEFAULT_MAX_PROGRESS_EVENTS;
+pub use ids::EventIdGenerator;
+pub use mapper::{DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, Observed, SpanMapper};
+pub(super) use user_events::observe as observe_user_event;
