@@ -18,16 +18,10 @@ use opentelemetry::trace::{Tracer as _, TracerProvider as _};
 use tokio::runtime::{Builder, Runtime as Tokio};
 use tracing_subscriber::{layer::SubscriberExt as _, registry};
 
-use process::run_child;
-use sink::{Answer, Sink};
+use support::process::run_child;
+use support::sink::{Answer, Sink};
 use support::{FULL_TREE, assert_balanced, full_flow, history};
 
-#[expect(dead_code, reason = "shared with other test binaries, which use other parts of it")]
-#[path = "support/process.rs"]
-mod process;
-#[expect(dead_code, reason = "shared with other test binaries, which use other parts of it")]
-#[path = "support/sink.rs"]
-mod sink;
 #[expect(dead_code, unused_imports, reason = "shared with other test binaries, which use other parts of it")]
 mod support;
 

@@ -19,16 +19,10 @@ use agent_runtime::{
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, registry};
 
-use process::run_child;
-use sink::{Answer, Signal, Sink, Transport, spans_of};
+use support::process::run_child;
+use support::sink::{Answer, Signal, Sink, Transport, spans_of};
 use support::{FULL_TREE, full_flow};
 
-#[expect(dead_code, reason = "shared with other test binaries, which use other parts of it")]
-#[path = "support/process.rs"]
-mod process;
-#[expect(dead_code, reason = "shared with other test binaries, which use other parts of it")]
-#[path = "support/sink.rs"]
-mod sink;
 #[expect(dead_code, unused_imports, reason = "shared with other test binaries, which use other parts of it")]
 mod support;
 

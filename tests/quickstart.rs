@@ -6,41 +6,16 @@ use std::{collections::BTreeMap, env, path::PathBuf};
 use agent_runtime::{llm::ChatModel, otel::Telemetry, prelude::*};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 
-use process::{Finished, run_child, run_example};
-use sink::{Sink, spans_of};
+use support::process::{Finished, run_child, run_example};
+use support::sink::{Sink, spans_of};
 use support::{Spans, assert_balanced, history, spans};
 
-#[path = "support/process.rs"]
-mod process;
 #[path = "../examples/quickstart/scenario.rs"]
 mod scenario;
-#[expect(dead_code, reason = "shared with other test binaries, which use other parts of it")]
-#[path = "support/sink.rs"]
-mod sink;
 #[expect(dead_code, unused_imports, reason = "shared with other test binaries, which use other parts of it")]
 mod support;
 
-const TREE: &str = "\
-invoke_workflow sales_report
-  workflow_step tidy_question
-  workflow_step researcher
-    invoke_agent researcher
-      chat scripted-demo
-      execute_tool search_filings
-      execute_tool fetch_prices
-      chat scripted-demo
-  workflow_step fact_check
-    invoke_workflow fact_check
-      workflow_step extract_claims
-      workflow_step checker
-        invoke_agent checker
-          chat scripted-demo
-          execute_tool calculator
-          chat scripted-demo
-  workflow_step writer
-    invoke_agent writer
-      chat scripted-demo
-";
+const TREE: &str = include_str!("support/quickstart.tree");
 
 fn quickstart(arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
     run_example("quickstart", arguments, variables)

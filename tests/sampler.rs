@@ -9,15 +9,9 @@ use opentelemetry::{
 };
 use tracing_subscriber::{layer::SubscriberExt as _, registry};
 
-use process::run_child;
-use sink::Sink;
+use support::process::run_child;
+use support::sink::Sink;
 
-#[expect(dead_code, reason = "shared with other test binaries, which use other parts of it")]
-#[path = "support/process.rs"]
-mod process;
-#[expect(dead_code, reason = "shared with other test binaries, which use other parts of it")]
-#[path = "support/sink.rs"]
-mod sink;
 #[expect(dead_code, unused_imports, reason = "shared with other test binaries, which use other parts of it")]
 mod support;
 

@@ -17,16 +17,10 @@ use agent_runtime::{
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tracing_subscriber::{layer::SubscriberExt as _, registry};
 
-use process::{Finished, run_child};
-use sink::{Answer, ServerTls, Signal, Sink, Transport};
+use support::process::{Finished, run_child};
+use support::sink::{Answer, ServerTls, Signal, Sink, Transport};
 use support::{FULL_TREE, full_flow};
 
-#[expect(dead_code, reason = "shared with other test binaries, which use other parts of it")]
-#[path = "support/process.rs"]
-mod process;
-#[expect(dead_code, reason = "shared with other test binaries, which use other parts of it")]
-#[path = "support/sink.rs"]
-mod sink;
 #[expect(dead_code, unused_imports, reason = "shared with other test binaries, which use other parts of it")]
 mod support;
 

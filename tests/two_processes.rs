@@ -17,16 +17,10 @@ use tokio::{
 use tracing::Instrument as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use process::run_child;
-use sink::Sink;
+use support::process::run_child;
+use support::sink::Sink;
 use support::spans;
 
-#[expect(dead_code, reason = "shared with other test binaries, which use other parts of it")]
-#[path = "support/process.rs"]
-mod process;
-#[expect(dead_code, reason = "shared with other test binaries, which use other parts of it")]
-#[path = "support/sink.rs"]
-mod sink;
 #[expect(dead_code, unused_imports, reason = "shared with other test binaries, which use other parts of it")]
 mod support;
 

@@ -147,6 +147,11 @@ pub(super) fn end(event: &Event, content: &ContentPolicy) -> Vec<KeyValue> {
     attributes.list
 }
 
+/// What is told of a component whose end never came.
+pub(super) fn interrupted() -> [KeyValue; 2] {
+    [KeyValue::new(names::INTERRUPTED, true), KeyValue::new(names::ERROR_TYPE, INTERRUPTED)]
+}
+
 /// What a request's stream adds to its span: how many pieces there were and when the first one came.
 ///
 /// A filter may keep progress from the bridge; the end of our own requests tells the same numbers.

@@ -18,27 +18,7 @@ use crate::{
 
 const PROTOCOLS: [&str; 2] = ["grpc", "http/protobuf"];
 
-const QUICKSTART: &str = "\
-invoke_workflow sales_report
-  workflow_step tidy_question
-  workflow_step researcher
-    invoke_agent researcher
-      chat scripted-demo
-      execute_tool search_filings
-      execute_tool fetch_prices
-      chat scripted-demo
-  workflow_step fact_check
-    invoke_workflow fact_check
-      workflow_step extract_claims
-      workflow_step checker
-        invoke_agent checker
-          chat scripted-demo
-          execute_tool calculator
-          chat scripted-demo
-  workflow_step writer
-    invoke_agent writer
-      chat scripted-demo
-";
+const QUICKSTART: &str = include_str!("../support/quickstart.tree");
 
 const FAILURES: &str = "\
 invoke_workflow answer_ticket: server_error

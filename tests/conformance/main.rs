@@ -1,20 +1,13 @@
 //! All that the examples send, against the rules that it must follow: each span, span event, metric and log event that a
 //! collector gets of the examples as programs is held against [`rules`], and each rule against what the examples show.
 
-#[expect(dead_code, reason = "shared with other test binaries, which use other parts of it")]
-#[path = "../support/process.rs"]
-mod process;
 mod rules;
-#[expect(dead_code, reason = "shared with other test binaries, which use other parts of it")]
-#[path = "../support/sink.rs"]
-mod sink;
 #[expect(dead_code, unused_imports, reason = "shared with other test binaries, which use other parts of it")]
 #[path = "../support/mod.rs"]
 mod support;
 mod walk;
 
-use process::run_example;
-use sink::Sink;
+use support::{process::run_example, sink::Sink};
 use walk::Walk;
 
 /// An example, its arguments, and whether it captures content.

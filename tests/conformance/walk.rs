@@ -15,8 +15,7 @@ use crate::{
     rules::{
         EventRule, Field, Instrument, Is, LOGS, LogRule, METRICS, MetricRule, RESOURCE, SCOPE, SPANS, SpanRule, When,
     },
-    sink::Sink,
-    support::Spans,
+    support::{Spans, sink::Sink},
 };
 
 /// What the AggregationTemporality of OTLP has for "since the start of the process".

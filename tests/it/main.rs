@@ -8,14 +8,9 @@ mod guide;
 mod llm;
 mod metrics;
 mod otel;
-#[expect(dead_code, reason = "shared with other test binaries, which use other parts of it")]
-#[path = "../support/process.rs"]
-mod process;
 mod runtime;
 mod sampling;
 #[expect(dead_code, reason = "shared with other test binaries, which use other parts of it")]
-#[path = "../support/sink.rs"]
-mod sink;
 #[path = "../support/mod.rs"]
 mod support;
 mod tidy;

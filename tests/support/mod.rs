@@ -1,9 +1,11 @@
 //! What the tests share: checks with a failure text that says what is wrong, a recording of spans, and collectors.
 
 pub(crate) mod balance;
+pub(crate) mod process;
 pub(crate) mod recording;
 pub(crate) mod scenes;
 mod scripted_server;
+pub(crate) mod sink;
 pub(crate) mod spans;
 
 pub(crate) use balance::{assert_balanced, balance_faults};

@@ -87,8 +87,7 @@ impl LogEmitter {
             record.add_attributes(self.told_at_start(&started).map(of_attribute));
             let stream = mapping::stream(None, started.timestamp, chunks, first_chunk);
             record.add_attributes(stream.into_iter().map(of_attribute));
-            record.add_attribute(names::INTERRUPTED, true);
-            record.add_attribute(names::ERROR_TYPE, "interrupted");
+            record.add_attributes(mapping::interrupted().into_iter().map(of_attribute));
             record.add_attributes(self.content.log_attributes(input(&started)));
             if let Some(partial) = answer.text() {
                 record.add_attributes(self.content.log_attributes(interrupted(partial)));

@@ -310,8 +310,7 @@ where
             if let Some(partial) = notes.answer.text() {
                 current.set_attributes(self.content.span_attributes(content::interrupted(partial)));
             }
-            current.set_attribute(KeyValue::new(names::INTERRUPTED, true));
-            current.set_attribute(KeyValue::new(names::ERROR_TYPE, mapping::INTERRUPTED));
+            current.set_attributes(mapping::interrupted());
             current.set_status(Status::error("the end of the component was never told"));
         }
         current.end_with_timestamp(at.max(span.started).into());

@@ -8,7 +8,7 @@ use opentelemetry::logs::AnyValue;
 use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLoggerProvider, SimpleLogProcessor};
 
 use super::content_events;
-use crate::{
+use crate::support::{
     process::{self, Finished},
     sink::{Sink, Transport},
 };

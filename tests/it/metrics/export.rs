@@ -29,8 +29,8 @@ use parking_lot::{Condvar, Mutex};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::scenario::agent_alone;
-use crate::support;
-use crate::{
+use crate::support::{
+    self,
     process::run_child,
     sink::{Answer, Signal, Sink, Transport},
 };
