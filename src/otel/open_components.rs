@@ -5,18 +5,25 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     hash::{BuildHasher as _, Hasher as _, RandomState},
+    sync::Arc,
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::event::{Event, EventScope};
 
-/// What is kept of a component between its start and its end.
-pub(super) trait Open {
-    fn scope(&self) -> EventScope;
-    fn component_id(&self) -> &str;
-    fn workflow_id(&self) -> Option<&str>;
-    fn started(&self) -> DateTime<Utc>;
+/// A component between its start and its end, with what its reader keeps of it.
+#[derive(Debug)]
+pub(super) struct Open<K> {
+    pub(super) scope: EventScope,
+    component_id: String,
+    pub(super) workflow_id: Option<Arc<str>>,
+    pub(super) started: DateTime<Utc>,
+    pub(super) kept: K,
+    /// The hash of workflow and id.
+    identity: u64,
+    /// The hash of the workflow.
+    workflow: u64,
 }
 
 /// All open components, by the numbers in which they came.
@@ -24,10 +31,10 @@ pub(super) trait Open {
 /// They are found by hashes, so that a look-up copies no id and hardly takes longer the more are open. Ids whose hashes
 /// collide are told apart by the ids themselves.
 #[derive(Debug)]
-pub(super) struct OpenComponents<C> {
+pub(super) struct OpenComponents<K> {
     next: u64,
     // Boxed, as the tree moves its values about.
-    components: BTreeMap<u64, Box<Kept<C>>>,
+    components: BTreeMap<u64, Box<Open<K>>>,
     /// By the hash of workflow and id.
     by_identity: BTreeSet<(u64, u64)>,
     /// By the hash of the workflow, and the scope.
@@ -35,67 +42,69 @@ pub(super) struct OpenComponents<C> {
     hashes: RandomState,
 }
 
-#[derive(Debug)]
-struct Kept<C> {
-    component: C,
-    identity: u64,
-    workflow: u64,
-}
-
-impl<C: Open> OpenComponents<C> {
+impl<K> OpenComponents<K> {
     pub(super) fn len(&self) -> usize {
         self.components.len()
     }
 
-    pub(super) fn insert(&mut self, component: C) {
-        let workflow = self.hash(component.workflow_id(), "");
-        let identity = self.hash(component.workflow_id(), component.component_id());
-        self.by_identity.insert((identity, self.next));
-        self.by_scope.insert((workflow, component.scope(), self.next));
-        self.components.insert(self.next, Box::new(Kept { component, identity, workflow }));
+    /// Adds the component of a Started event. Its workflow's id is shared, since one more string for each costs a good part
+    /// of all that is done here.
+    pub(super) fn insert(&mut self, started: &Event, workflow_id: Option<Arc<str>>, kept: K) {
+        let component = Open {
+            scope: started.scope,
+            component_id: started.component_id.clone(),
+            identity: self.hash(workflow_id.as_deref(), &started.component_id),
+            workflow: self.hash(workflow_id.as_deref(), ""),
+            workflow_id,
+            started: started.timestamp,
+            kept,
+        };
+        self.by_identity.insert((component.identity, self.next));
+        self.by_scope.insert((component.workflow, component.scope, self.next));
+        self.components.insert(self.next, Box::new(component));
         self.next += 1;
     }
 
     /// The event's component. Components that collide in their ids are taken oldest first.
-    pub(super) fn of(&mut self, event: &Event) -> Option<&mut C> {
+    pub(super) fn of(&mut self, event: &Event) -> Option<&mut Open<K>> {
         let number = self.number_of(event)?;
         self.get_mut(number)
     }
 
     /// Takes out the event's component, oldest first.
-    pub(super) fn take(&mut self, event: &Event) -> Option<C> {
+    pub(super) fn take(&mut self, event: &Event) -> Option<Box<Open<K>>> {
         let number = self.number_of(event)?;
         self.remove(number)
     }
 
     /// Takes out those that are too many or too old, now that another one starts.
-    pub(super) fn take_overdue(&mut self, max_open: usize, max_age: TimeDelta, now: DateTime<Utc>) -> Vec<C> {
+    pub(super) fn take_overdue(&mut self, max_open: usize, max_age: TimeDelta, now: DateTime<Utc>) -> Vec<Open<K>> {
         let mut overdue = Vec::new();
         while self.len() >= max_open || self.oldest_start().is_some_and(|started| now - started > max_age) {
-            overdue.extend(self.take_oldest());
+            overdue.extend(self.take_oldest().map(|component| *component));
         }
         overdue
     }
 
     /// Takes out the one that was opened last.
-    pub(super) fn take_newest(&mut self) -> Option<C> {
+    pub(super) fn take_newest(&mut self) -> Option<Box<Open<K>>> {
         let number = *self.components.keys().next_back()?;
         self.remove(number)
     }
 
     /// The one that a new component belongs under, by the ids alone.
-    pub(super) fn parent_of(&self, event: &Event) -> Option<&C> {
+    pub(super) fn parent_of(&self, event: &Event) -> Option<&Open<K>> {
         self.get(self.parent_number_of(event)?)
     }
 
     /// The one that a new component belongs under, by the ids alone, to be changed.
-    pub(super) fn parent_of_mut(&mut self, event: &Event) -> Option<&mut C> {
+    pub(super) fn parent_of_mut(&mut self, event: &Event) -> Option<&mut Open<K>> {
         let number = self.parent_number_of(event)?;
         self.get_mut(number)
     }
 
     /// The components of a workflow, with their numbers.
-    pub(super) fn in_workflow(&self, workflow_id: Option<&str>) -> impl Iterator<Item = (u64, &C)> {
+    pub(super) fn in_workflow(&self, workflow_id: Option<&str>) -> impl Iterator<Item = (u64, &Open<K>)> {
         EventScope::ALL
             .into_iter()
             .flat_map(move |scope| self.numbers_in(workflow_id, scope))
@@ -108,17 +117,17 @@ impl<C: Open> OpenComponents<C> {
     }
 
     /// The component of a workflow and a scope that was opened last.
-    pub(super) fn newest_of(&self, workflow_id: &str, scope: EventScope) -> Option<&C> {
+    pub(super) fn newest_of(&self, workflow_id: &str, scope: EventScope) -> Option<&Open<K>> {
         self.get(self.numbers_in(Some(workflow_id), scope).next_back()?)
     }
 
     /// The component with a number, to be changed.
-    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut C> {
-        self.components.get_mut(&number).map(|kept| &mut kept.component)
+    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Open<K>> {
+        self.components.get_mut(&number).map(Box::as_mut)
     }
 
-    fn get(&self, number: u64) -> Option<&C> {
-        self.components.get(&number).map(|kept| &kept.component)
+    fn get(&self, number: u64) -> Option<&Open<K>> {
+        self.components.get(&number).map(Box::as_ref)
     }
 
     fn parent_number_of(&self, event: &Event) -> Option<u64> {
@@ -159,10 +168,10 @@ impl<C: Open> OpenComponents<C> {
         component_id: &str,
     ) -> impl DoubleEndedIterator<Item = u64> {
         let identity = self.hash(workflow_id, component_id);
-        let is_it = move |component: &C| {
-            component.scope() == scope
-                && component.component_id() == component_id
-                && component.workflow_id() == workflow_id
+        let is_it = move |component: &Open<K>| {
+            component.scope == scope
+                && component.component_id == component_id
+                && component.workflow_id.as_deref() == workflow_id
         };
         let numbers = self.by_identity.range((identity, 0)..=(identity, u64::MAX)).map(|(_, number)| *number);
         numbers.filter(move |number| self.get(*number).is_some_and(is_it))
@@ -173,7 +182,9 @@ impl<C: Open> OpenComponents<C> {
         let workflow = self.hash(workflow_id, "");
         let numbers =
             self.by_scope.range((workflow, scope, 0)..=(workflow, scope, u64::MAX)).map(|(.., number)| *number);
-        numbers.filter(move |number| self.get(*number).is_some_and(|component| component.workflow_id() == workflow_id))
+        numbers.filter(move |number| {
+            self.get(*number).is_some_and(|component| component.workflow_id.as_deref() == workflow_id)
+        })
     }
 
     /// Over nothing but the bytes of both ids, since what it finds is compared anyway.
@@ -185,23 +196,23 @@ impl<C: Open> OpenComponents<C> {
     }
 
     fn oldest_start(&self) -> Option<DateTime<Utc>> {
-        self.components.values().next().map(|kept| kept.component.started())
+        self.components.values().next().map(|component| component.started)
     }
 
-    fn take_oldest(&mut self) -> Option<C> {
+    fn take_oldest(&mut self) -> Option<Box<Open<K>>> {
         let number = *self.components.keys().next()?;
         self.remove(number)
     }
 
-    fn remove(&mut self, number: u64) -> Option<C> {
-        let Kept { component, identity, workflow } = *self.components.remove(&number)?;
-        self.by_identity.remove(&(identity, number));
-        self.by_scope.remove(&(workflow, component.scope(), number));
+    fn remove(&mut self, number: u64) -> Option<Box<Open<K>>> {
+        let component = self.components.remove(&number)?;
+        self.by_identity.remove(&(component.identity, number));
+        self.by_scope.remove(&(component.workflow, component.scope, number));
         Some(component)
     }
 }
 
-impl<C> Default for OpenComponents<C> {
+impl<K> Default for OpenComponents<K> {
     fn default() -> Self {
         Self {
             next: 0,

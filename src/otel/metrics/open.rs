@@ -8,16 +8,12 @@ use opentelemetry::KeyValue;
 use super::labels::LabelGuard;
 use crate::{
     event::{Event, EventScope},
-    otel::{mapping, names, open_components::Open},
+    otel::{mapping, names},
 };
 
-/// A component whose end has not come yet.
+/// What the metrics keep of a component.
 #[derive(Debug)]
-pub(super) struct OpenComponent {
-    pub(super) scope: EventScope,
-    component_id: String,
-    workflow_id: Option<String>,
-    pub(super) started: DateTime<Utc>,
+pub(super) struct Measured {
     /// The attributes that its start tells; shared, so that a chunk makes none anew.
     pub(super) labels: Arc<[KeyValue]>,
     /// Of a tool its name, which a model may have made up and which therefore is no label before its end; of a request the
@@ -43,13 +39,9 @@ pub(super) struct Chunks {
     pub(super) unwanted: bool,
 }
 
-impl OpenComponent {
+impl Measured {
     pub(super) fn of(started: &Event, guard: &LabelGuard) -> Self {
         Self {
-            scope: started.scope,
-            component_id: started.component_id.clone(),
-            workflow_id: started.workflow_id.clone(),
-            started: started.timestamp,
             labels: start_labels(started, guard).into(),
             name: name(started).map(str::to_owned),
             calls: Calls::default(),
@@ -111,23 +103,5 @@ fn name(started: &Event) -> Option<&str> {
         EventScope::Tool => Some(mapping::tool_name(started)),
         EventScope::LlmRequest => started.data.model(),
         EventScope::Workflow | EventScope::WorkflowStep | EventScope::Agent | EventScope::System => None,
-    }
-}
-
-impl Open for OpenComponent {
-    fn scope(&self) -> EventScope {
-        self.scope
-    }
-
-    fn component_id(&self) -> &str {
-        &self.component_id
-    }
-
-    fn workflow_id(&self) -> Option<&str> {
-        self.workflow_id.as_deref()
-    }
-
-    fn started(&self) -> DateTime<Utc> {
-        self.started
     }
 }

@@ -14,13 +14,14 @@ use super::{
     counts::EventCounts,
     instruments::{CostInstruments, InferenceTimes, Instruments, LegacyInstruments},
     labels::LabelGuard,
-    open::{OpenComponent, start_labels},
+    open::{Measured, start_labels},
     process,
 };
 use crate::{
     event::{Event, EventData, EventScope, EventType},
     otel::{
-        ContentPolicy, DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, mapping, names, open_components::OpenComponents,
+        ContentPolicy, DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, mapping, names,
+        open_components::{Open, OpenComponents},
     },
 };
 
@@ -50,7 +51,7 @@ pub struct MetricsRecorder {
     counts: Arc<EventCounts>,
     max_open: usize,
     max_age: TimeDelta,
-    open: Mutex<OpenComponents<OpenComponent>>,
+    open: Mutex<OpenComponents<Measured>>,
 }
 
 impl MetricsRecorder {
@@ -152,13 +153,13 @@ impl MetricsRecorder {
     }
 
     fn start(&self, event: &Event) {
-        let component = OpenComponent::of(event, &self.guard);
+        let kept = Measured::of(event, &self.guard);
         let mut open = self.open.lock();
         let overdue = open.take_overdue(self.max_open, self.max_age, event.timestamp);
         if let Some(parent) = open.parent_of_mut(event).filter(|parent| parent.scope == EventScope::Agent) {
-            parent.count_call(event.scope);
+            parent.kept.count_call(event.scope);
         }
-        open.insert(component);
+        open.insert(event, event.workflow_id.as_deref().map(Arc::from), kept);
         drop(open);
         self.counts.opened(event.scope);
         overdue.iter().for_each(|component| self.interrupt(component, event.timestamp));
@@ -167,8 +168,8 @@ impl MetricsRecorder {
     fn chunk(&self, event: &Event) {
         let mut open = self.open.lock();
         let Some(request) = open.of(event) else { return };
-        let Some(gap) = request.chunks.add(event.timestamp) else { return };
-        let labels = Arc::clone(&request.labels);
+        let Some(gap) = request.kept.chunks.add(event.timestamp) else { return };
+        let labels = Arc::clone(&request.kept.labels);
         drop(open);
         // The model that answers is only known at the end, and a chunk has no room for a set of its own.
         self.for_times(|times| times.time_per_output_chunk.record(seconds(gap), &labels));
@@ -183,8 +184,8 @@ impl MetricsRecorder {
             self.duration(component, event.timestamp, error.as_deref(), Some(event));
         }
         match event.scope {
-            EventScope::Agent => self.calls(taken.as_ref(), event),
-            EventScope::LlmRequest => self.request(taken.as_ref(), event),
+            EventScope::Agent => self.calls(taken.as_deref(), event),
+            EventScope::LlmRequest => self.request(taken.as_deref(), event),
             EventScope::Workflow | EventScope::WorkflowStep | EventScope::Tool | EventScope::System => {}
         }
     }
@@ -194,19 +195,19 @@ impl MetricsRecorder {
         self.instruments.system_events.add(1, &labels.into_set());
     }
 
-    fn interrupt(&self, component: &OpenComponent, at: DateTime<Utc>) {
+    fn interrupt(&self, component: &Open<Measured>, at: DateTime<Utc>) {
         self.counts.closed(component.scope);
         self.duration(component, at, Some(mapping::INTERRUPTED), None);
     }
 
     /// Records how long a component took, as its span does.
-    fn duration(&self, component: &OpenComponent, at: DateTime<Utc>, error: Option<&str>, end: Option<&Event>) {
+    fn duration(&self, component: &Open<Measured>, at: DateTime<Utc>, error: Option<&str>, end: Option<&Event>) {
         let took = seconds(at - component.started);
-        let mut labels = self.guard.labels_from(&component.labels);
+        let mut labels = self.guard.labels_from(&component.kept.labels);
         if component.scope == EventScope::Tool {
             // A name that the model made up must not take the place of a real one.
             let is_made_up = error == Some(UNKNOWN_TOOL);
-            let name = if is_made_up { Some(mapping::OTHER) } else { component.name.as_deref() };
+            let name = if is_made_up { Some(mapping::OTHER) } else { component.kept.name.as_deref() };
             labels = labels.name(names::TOOL_NAME, name);
         }
         let response_model = end.and_then(|end| end.data.response_model());
@@ -224,8 +225,8 @@ impl MetricsRecorder {
     }
 
     /// Records how often an agent asked its model and ran tools: as its end says, else as was seen.
-    fn calls(&self, agent: Option<&OpenComponent>, end: &Event) {
-        let seen = agent.map(|agent| agent.calls);
+    fn calls(&self, agent: Option<&Open<Measured>>, end: &Event) {
+        let seen = agent.map(|agent| agent.kept.calls);
         let labels = self.guard.labels().name(names::AGENT_NAME, Some(end.component_name())).into_set();
         if let Some(calls) = end.data.llm_calls().or(seen.map(|calls| calls.inference)) {
             self.instruments.agent_inference_calls.record(calls, &labels);
@@ -236,9 +237,9 @@ impl MetricsRecorder {
     }
 
     /// Records what the end of a request tells besides its time.
-    fn request(&self, request: Option<&OpenComponent>, end: &Event) {
+    fn request(&self, request: Option<&Open<Measured>>, end: &Event) {
         let data = &end.data;
-        let start = request.map_or_else(|| start_labels(end, &self.guard).into(), |open| Arc::clone(&open.labels));
+        let start = request.map_or_else(|| start_labels(end, &self.guard).into(), |open| Arc::clone(&open.kept.labels));
         let labels = self.guard.labels_from(&start).name(names::RESPONSE_MODEL, data.response_model()).into_set();
         if let Some(time) = request.and_then(|request| time_to_first_chunk(request, data)) {
             self.for_times(|times| times.time_to_first_chunk.record(time, &labels));
@@ -248,7 +249,7 @@ impl MetricsRecorder {
             self.record_tokens(data, &labels);
         }
         // Last, since it calls code of the user's.
-        self.cost(end, request.and_then(|request| request.name.as_deref()).or(data.model()), &labels);
+        self.cost(end, request.and_then(|request| request.kept.name.as_deref()).or(data.model()), &labels);
     }
 
     /// Counts the tokens that a request used, also if it failed; what was not told is not made up.
@@ -303,9 +304,9 @@ impl MetricsRecorder {
 }
 
 /// From a streaming request to its first chunk: as was seen, else, where a filter keeps progress away, as its end says.
-fn time_to_first_chunk(request: &OpenComponent, end: &EventData) -> Option<f64> {
-    let seen = request.chunks.first.and_then(|first| (first - request.started).to_std().ok());
-    let told = || end.time_to_first_chunk().filter(|_| !request.chunks.unwanted);
+fn time_to_first_chunk(request: &Open<Measured>, end: &EventData) -> Option<f64> {
+    let seen = request.kept.chunks.first.and_then(|first| (first - request.started).to_std().ok());
+    let told = || end.time_to_first_chunk().filter(|_| !request.kept.chunks.unwanted);
     seen.or_else(told).map(|time| time.as_secs_f64())
 }
 

@@ -31,6 +31,7 @@ use crate::{
         ContentPolicy, content,
         mapping::{self, SpanStart},
         names,
+        open_components::Open,
     },
 };
 
@@ -158,8 +159,8 @@ where
     /// Ends every open span as interrupted, children before their parents.
     pub fn close(&self) {
         let now = Utc::now();
-        while let Some(span) = { self.open.lock().take_newest() } {
-            self.interrupt(span, now);
+        while let Some(component) = { self.open.lock().take_newest() } {
+            self.interrupt(*component, now);
         }
     }
 
@@ -182,10 +183,6 @@ where
         let (context, workflow_id) = scope::mark(&parent.with_span(span), event);
         let inside = Arc::new(OtelScope::new(context));
         let open_span = OpenSpan {
-            scope: event.scope,
-            component_id: event.component_id.clone(),
-            workflow_id,
-            started: event.timestamp,
             inside: Arc::clone(&inside),
             trace,
             recorded: recorded(event).map(|trace| trace.span_id),
@@ -193,9 +190,9 @@ where
         };
         let mut open = self.open.lock();
         let overdue = open.take_overdue(self.max_open_spans, self.max_span_age, event.timestamp);
-        open.insert(open_span);
+        open.insert(event, workflow_id, open_span);
         drop(open);
-        overdue.into_iter().for_each(|span| self.interrupt(span, event.timestamp));
+        overdue.into_iter().for_each(|component| self.interrupt(component, event.timestamp));
         Some(Observed { trace, scope: Some(inside) })
     }
 
@@ -249,24 +246,24 @@ where
 
     fn end(&self, event: &Event) -> Option<Observed> {
         let mut open = self.open.lock();
-        let Some(mut span) = open.take(event) else {
+        let Some(mut component) = open.take(event) else {
             let unsampled = self.unsampled_workflow(&open, event);
             drop(open);
             return unsampled.or_else(|| self.end_without_start(event));
         };
         drop(open);
-        let notes = span.notes.take();
-        let current = span.context().span();
+        let notes = component.kept.notes.take();
+        let current = component.kept.context().span();
         if let Some(mut notes) = notes {
-            self.tell_notes(&span, &mut notes, Some(event));
+            self.tell_notes(&component, &mut notes, Some(event));
             current.set_attributes(mapping::end(event, &self.content));
             if self.content.capture().is_on_spans() {
                 current.set_attributes(self.content.span_attributes(content::output(event, notes.answer.text())));
             }
             current.set_status(mapping::status(event, &self.content));
         }
-        current.end_with_timestamp(event.timestamp.max(span.started).into());
-        Some(Observed { trace: span.trace, scope: None })
+        current.end_with_timestamp(event.timestamp.max(component.started).into());
+        Some(Observed { trace: component.kept.trace, scope: None })
     }
 
     /// An end whose start was never seen gives a span of no length, marked as such.
@@ -301,37 +298,37 @@ where
         Some(observed)
     }
 
-    fn interrupt(&self, mut span: OpenSpan, at: DateTime<Utc>) {
+    fn interrupt(&self, mut component: Open<OpenSpan>, at: DateTime<Utc>) {
         self.interrupted.fetch_add(1, Ordering::Relaxed);
-        let notes = span.notes.take();
-        let current = span.context().span();
+        let notes = component.kept.notes.take();
+        let current = component.kept.context().span();
         if let Some(mut notes) = notes {
-            self.tell_notes(&span, &mut notes, None);
+            self.tell_notes(&component, &mut notes, None);
             if let Some(partial) = notes.answer.text() {
                 current.set_attributes(self.content.span_attributes(content::interrupted(partial)));
             }
             current.set_attributes(mapping::interrupted());
             current.set_status(Status::error("the end of the component was never told"));
         }
-        current.end_with_timestamp(at.max(span.started).into());
+        current.end_with_timestamp(at.max(component.started).into());
     }
 
     /// Tells what was gathered, however the component ended.
-    fn tell_notes(&self, span: &OpenSpan, notes: &mut Notes, end: Option<&Event>) {
-        let current = span.context().span();
+    fn tell_notes(&self, component: &Open<OpenSpan>, notes: &mut Notes, end: Option<&Event>) {
+        let current = component.kept.context().span();
         if let Some(progress) = notes.progress.finish() {
             self.add_progress(&current, &progress);
         }
         let dropped = [
             (names::SYSTEM_DROPPED_COUNT, notes.system_events.saturating_sub(MAX_SYSTEM_EVENTS)),
-            (names::LOG_DROPPED_COUNT, scope::dropped_logs(span.context())),
+            (names::LOG_DROPPED_COUNT, scope::dropped_logs(component.kept.context())),
         ];
         for (name, count) in dropped.into_iter().filter(|(_, count)| *count > 0) {
             current.set_attribute(KeyValue::new(name, i64::from(count)));
         }
-        if span.scope == EventScope::LlmRequest {
+        if component.scope == EventScope::LlmRequest {
             let (chunks, first) = (notes.progress.total(), notes.progress.first_at());
-            current.set_attributes(mapping::stream(end, span.started, chunks, first));
+            current.set_attributes(mapping::stream(end, component.started, chunks, first));
         }
     }
 

@@ -26,10 +26,6 @@ const MAX_ENDED: usize = 1_024;
 /// A component's span between its start and its end.
 #[derive(Debug)]
 pub(super) struct OpenSpan {
-    pub(super) scope: EventScope,
-    pub(super) component_id: String,
-    pub(super) workflow_id: Option<Arc<str>>,
-    pub(super) started: DateTime<Utc>,
     /// Holds the span.
     pub(super) inside: Arc<OtelScope>,
     pub(super) trace: TraceContext,
@@ -61,42 +57,47 @@ impl OpenSpans {
         self.open.len()
     }
 
-    pub(super) fn insert(&mut self, span: OpenSpan) {
-        self.open.insert(span);
+    pub(super) fn insert(&mut self, started: &Event, workflow_id: Option<Arc<str>>, span: OpenSpan) {
+        self.open.insert(started, workflow_id, span);
     }
 
     /// The span of the event's component. Components that collide in their ids are taken oldest first.
     pub(super) fn of(&mut self, event: &Event) -> Option<&mut OpenSpan> {
-        self.open.of(event)
+        self.open.of(event).map(|component| &mut component.kept)
     }
 
     /// Takes out the span of the event's component, oldest first.
-    pub(super) fn take(&mut self, event: &Event) -> Option<OpenSpan> {
+    pub(super) fn take(&mut self, event: &Event) -> Option<Box<Open<OpenSpan>>> {
         let span = self.open.take(event)?;
         self.remember(&span);
         Some(span)
     }
 
     /// Takes out the spans that are too many or too old, now that another one starts.
-    pub(super) fn take_overdue(&mut self, max_open: usize, max_age: TimeDelta, now: DateTime<Utc>) -> Vec<OpenSpan> {
+    pub(super) fn take_overdue(
+        &mut self,
+        max_open: usize,
+        max_age: TimeDelta,
+        now: DateTime<Utc>,
+    ) -> Vec<Open<OpenSpan>> {
         let overdue = self.open.take_overdue(max_open, max_age, now);
         overdue.iter().for_each(|span| self.remember(span));
         overdue
     }
 
     /// Takes out the span that was opened last.
-    pub(super) fn take_newest(&mut self) -> Option<OpenSpan> {
+    pub(super) fn take_newest(&mut self) -> Option<Box<Open<OpenSpan>>> {
         self.open.take_newest()
     }
 
     /// The span that a new component belongs under, by the ids alone.
     pub(super) fn parent_of(&self, event: &Event) -> Option<&OpenSpan> {
-        self.open.parent_of(event)
+        self.open.parent_of(event).map(|component| &component.kept)
     }
 
     /// The workflow that a component belongs into, if that one is open.
     pub(super) fn workflow_of(&self, event: &Event) -> Option<&OpenSpan> {
-        self.open.newest_of(event.workflow_id.as_deref()?, EventScope::Workflow)
+        self.open.newest_of(event.workflow_id.as_deref()?, EventScope::Workflow).map(|component| &component.kept)
     }
 
     /// The span of a workflow that has just ended.
@@ -108,8 +109,8 @@ impl OpenSpans {
     /// The span that had a given id when the event was recorded, in the event's workflow or the one around it.
     pub(super) fn recorded(&self, event: &Event, span_id: SpanId) -> Option<&OpenSpan> {
         let workflows = [event.workflow_id.as_deref(), event.parent_workflow_id.as_deref()];
-        let mut around = workflows.into_iter().flat_map(|workflow_id| self.open.in_workflow(workflow_id));
-        around.find_map(|(_, span)| (span.recorded == Some(span_id)).then_some(span))
+        let around = workflows.into_iter().flat_map(|workflow_id| self.open.in_workflow(workflow_id));
+        around.map(|(_, component)| &component.kept).find(|span| span.recorded == Some(span_id))
     }
 
     /// The span that a system event concerns: the one that it was recorded with, else the one that it was said in, else
@@ -121,20 +122,20 @@ impl OpenSpans {
         let workflow_id = said_in.as_ref().map_or(own, |said_in| said_in.workflow_id.as_deref());
         let said_in = said_in.as_ref().map(|said_in| SpanId::from_bytes(said_in.span_id.to_bytes()));
         let find = |is_it: &dyn Fn(&OpenSpan) -> bool| {
-            self.open.in_workflow(workflow_id).find_map(|(number, span)| is_it(span).then_some(number))
+            self.open.in_workflow(workflow_id).find_map(|(number, component)| is_it(&component.kept).then_some(number))
         };
         let number = find(&|span| recorded.is_some() && span.recorded == recorded)
             .or_else(|| find(&|span| Some(span.trace.span_id) == said_in))
             .or_else(|| self.open.newest_in(workflow_id))?;
-        self.open.get_mut(number)
+        self.open.get_mut(number).map(|component| &mut component.kept)
     }
 
-    fn remember(&mut self, span: &OpenSpan) {
-        if let (EventScope::Workflow, Some(workflow_id)) = (span.scope, &span.workflow_id) {
+    fn remember(&mut self, component: &Open<OpenSpan>) {
+        if let (EventScope::Workflow, Some(workflow_id)) = (component.scope, &component.workflow_id) {
             if self.ended.len() == MAX_ENDED {
                 self.ended.pop_front();
             }
-            self.ended.push_back((workflow_id.clone(), span.context().span().span_context().clone()));
+            self.ended.push_back((workflow_id.clone(), component.kept.context().span().span_context().clone()));
         }
     }
 }
@@ -155,23 +156,5 @@ impl Notes {
     pub(super) fn new(scope: EventScope, max_progress_events: u32) -> Self {
         let progress = Coalescer::new(scope, max_progress_events);
         Self { progress, answer: PartialAnswer::default(), system_events: 0 }
-    }
-}
-
-impl Open for OpenSpan {
-    fn scope(&self) -> EventScope {
-        self.scope
-    }
-
-    fn component_id(&self) -> &str {
-        &self.component_id
-    }
-
-    fn workflow_id(&self) -> Option<&str> {
-        self.workflow_id.as_deref()
-    }
-
-    fn started(&self) -> DateTime<Utc> {
-        self.started
     }
 }
