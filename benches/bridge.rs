@@ -1,32 +1,26 @@
 //! What the bridge adds to an append, beside the SDK used directly and `tracing-opentelemetry`, all into a batch
-//! processor whose exporter only counts.
+//! processor whose exporter does nothing.
 //!
 //! Spans are four deep and say the same by the same keys everywhere; the figure is for one of them, from start to end.
 
-use std::{hint::black_box, sync::Arc};
+use std::hint::black_box;
 
-use agent_runtime::{
-    event::{Event, EventData, EventStream, EventType},
-    otel::{EventIdGenerator, MetricsRecorder, OtelLayer, SpanMapper},
-};
+use agent_runtime::event::{Event, EventData, EventStream, EventType};
 use criterion::{Bencher, BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
-use fixtures::{BATCH, WORKFLOW_ID, chunks, config, time_batches};
+use fixtures::{
+    BATCH, WORKFLOW_ID,
+    backend::{Backend, Nowhere},
+    chunks, config,
+    peers::{sdk_tool, tracing_chunk, tracing_tool},
+    time_batches,
+};
 use opentelemetry::{
     Context, KeyValue,
-    metrics::MeterProvider as _,
-    trace::{Span as _, SpanBuilder, TraceContextExt as _, Tracer as _, TracerProvider as _},
+    trace::{Span as _, SpanBuilder, TraceContextExt as _, Tracer as _},
 };
-use opentelemetry_sdk::{
-    error::OTelSdkResult,
-    metrics::{ManualReader, SdkMeterProvider},
-    trace::{
-        BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider, Span as SdkSpan, SpanData,
-        SpanExporter,
-    },
-};
+use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracer, Span as SdkSpan};
 use serde_json::json;
 use tracing::{Dispatch, dispatcher, info_span, span::EnteredSpan};
-use tracing_subscriber::{layer::SubscriberExt as _, registry};
 
 /// How deep the spans are nested.
 const DEPTH: u64 = 4;
@@ -38,63 +32,17 @@ const NESTS: u64 = 32;
 /// the other benchmark.
 const KEPT: usize = 1_024;
 
-/// An exporter that only counts.
-#[derive(Debug)]
-struct Counting;
-
-impl SpanExporter for Counting {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        black_box(batch.len());
-        Ok(())
-    }
+/// Into a batch processor that holds a whole batch of nests.
+fn batching(sampler: Sampler) -> Backend {
+    let config = BatchConfigBuilder::default().with_max_queue_size(16_384).build();
+    Backend::new(sampler, BatchSpanProcessor::builder(Nowhere).with_batch_config(config).build())
 }
 
-/// Where the spans go.
-struct Backend {
-    provider: SdkTracerProvider,
-    tracer: SdkTracer,
-}
-
-impl Backend {
-    fn new(sampler: Sampler) -> Self {
-        let config = BatchConfigBuilder::default().with_max_queue_size(16_384).build();
-        let processor = BatchSpanProcessor::builder(Counting).with_batch_config(config).build();
-        let provider = SdkTracerProvider::builder()
-            .with_span_processor(processor)
-            .with_sampler(sampler)
-            .with_id_generator(EventIdGenerator::default())
-            .build();
-        Self { tracer: provider.tracer("bench"), provider }
-    }
-
-    /// As `Telemetry` sets it up, for spans.
-    fn layer(&self) -> OtelLayer {
-        OtelLayer::new(Arc::new(SpanMapper::new(self.tracer.clone()).with_whole_workflows_sampled(true)))
-    }
-
-    fn bridge(&self) -> Dispatch {
-        registry().with(self.layer()).into()
-    }
-
-    /// As `Telemetry` sets it up, for spans and metrics.
-    fn bridge_with_metrics(&self) -> Dispatch {
-        let meters = SdkMeterProvider::builder().with_reader(ManualReader::default()).build();
-        let metrics = Arc::new(MetricsRecorder::new(meters.meter("bench")));
-        registry().with(self.layer().with_metrics(metrics)).into()
-    }
-
-    fn tracing(&self) -> [(&'static str, Dispatch); 2] {
-        let layer = || tracing_opentelemetry::layer().with_tracer(self.tracer.clone());
-        let lean = layer().with_location(false).with_threads(false);
-        [
-            ("tracing_opentelemetry_lean", registry().with(lean).into()),
-            ("tracing_opentelemetry_default", registry().with(layer()).into()),
-        ]
-    }
-
-    fn flush(&self) {
-        self.provider.force_flush().expect("the exporter never fails");
-    }
+fn tracing_layers(backend: &Backend) -> [(&'static str, Dispatch); 2] {
+    [
+        ("tracing_opentelemetry_lean", backend.tracing_lean()),
+        ("tracing_opentelemetry_default", backend.tracing_default()),
+    ]
 }
 
 /// What listens to the events of a benchmark.
@@ -171,15 +119,7 @@ fn sdk_nest(tracer: &SdkTracer) {
         offset(2),
     ];
     let agent = start("invoke_agent writer", agent, &step);
-    let tool = vec![
-        KeyValue::new("gen_ai.operation.name", "execute_tool"),
-        KeyValue::new("gen_ai.tool.name", text("search")),
-        KeyValue::new("gen_ai.tool.type", "function"),
-        component("search:0"),
-        id(),
-        offset(3),
-    ];
-    let tool = start("execute_tool search", tool, &agent);
+    let tool = agent.with_span(sdk_tool(tracer, &agent));
     for context in [tool, agent, step, workflow] {
         context.span().end();
     }
@@ -215,16 +155,7 @@ fn tracing_nest() {
         "agent_runtime.event.offset" = black_box(2),
     )
     .entered();
-    let _tool = info_span!(
-        "execute_tool search",
-        "gen_ai.operation.name" = "execute_tool",
-        "gen_ai.tool.name" = black_box("search"),
-        "gen_ai.tool.type" = "function",
-        "agent_runtime.component.id" = black_box("search:0"),
-        "agent_runtime.workflow.id" = black_box(WORKFLOW_ID),
-        "agent_runtime.event.offset" = black_box(3),
-    )
-    .entered();
+    let _tool = tracing_tool();
 }
 
 /// Times nests and gives the time of as many spans as criterion asked for.
@@ -242,9 +173,7 @@ fn time_spans<B>(
 }
 
 fn spans(criterion: &mut Criterion) {
-    for (kept, backend) in
-        [("span", Backend::new(Sampler::AlwaysOn)), ("span_unsampled", Backend::new(Sampler::AlwaysOff))]
-    {
+    for (kept, backend) in [("span", batching(Sampler::AlwaysOn)), ("span_unsampled", batching(Sampler::AlwaysOff))] {
         let mut group = criterion.benchmark_group(kept);
         let bridges: [(&str, SetUp); 3] = [
             ("append_without_bridge", |_| Dispatch::none()),
@@ -265,9 +194,9 @@ fn spans(criterion: &mut Criterion) {
             });
         }
         group.bench_function("sdk", |bencher| {
-            time_spans(bencher, &backend, |count| count, |count| (0..count).for_each(|_| sdk_nest(&backend.tracer)));
+            time_spans(bencher, &backend, |count| count, |count| (0..count).for_each(|_| sdk_nest(backend.tracer())));
         });
-        for (name, dispatch) in backend.tracing() {
+        for (name, dispatch) in tracing_layers(&backend) {
             group.bench_function(name, |bencher| {
                 let run = |count| (0..count).for_each(|_| tracing_nest());
                 dispatcher::with_default(&dispatch, || time_spans(bencher, &backend, |count| count, run));
@@ -352,7 +281,7 @@ fn bridged_chunks(
 }
 
 fn chunks_and_events(criterion: &mut Criterion) {
-    let backend = Backend::new(Sampler::AlwaysOn);
+    let backend = batching(Sampler::AlwaysOn);
     let mut group = criterion.benchmark_group("chunk");
     let bridge = backend.bridge();
     let mut chunks = |name, surroundings| bridged_chunks(&mut group, name, &backend, &bridge, surroundings);
@@ -361,10 +290,10 @@ fn chunks_and_events(criterion: &mut Criterion) {
     chunks("bridge_beside_64_tools", Surroundings { beside: 64, ..ALONE });
     chunks("bridge_prompt_4096_bytes", Surroundings { prompt_bytes: 4096, ..ALONE });
     bridged_chunks(&mut group, "bridge_with_metrics", &backend, &backend.bridge_with_metrics(), ALONE);
-    let off = Backend::new(Sampler::AlwaysOff);
+    let off = batching(Sampler::AlwaysOff);
     bridged_chunks(&mut group, "bridge_unsampled", &off, &off.bridge(), ALONE);
     group.bench_function("sdk", |bencher| {
-        let prepare = |count: u64| (count, backend.tracer.start("chat small"));
+        let prepare = |count: u64| (count, backend.tracer().start("chat small"));
         let run = |(count, mut span): (u64, SdkSpan)| {
             for offset in 0..count {
                 span.add_event(
@@ -383,16 +312,12 @@ fn chunks_and_events(criterion: &mut Criterion) {
         };
         bencher.iter_custom(|iterations| time_batches(iterations, BATCH, prepare, run, settle));
     });
-    for (name, dispatch) in backend.tracing() {
+    for (name, dispatch) in tracing_layers(&backend) {
         group.bench_function(name, |bencher| {
             let prepare = |count: u64| (count, info_span!("chat small").entered());
             let run = |(count, span): (u64, EnteredSpan)| {
                 for offset in 0..count {
-                    tracing::info!(
-                        "agent_runtime.llm.chunk_count" = 1,
-                        "agent_runtime.event.offset" = black_box(offset),
-                        "agent_runtime.llm.chunk"
-                    );
+                    tracing_chunk(offset);
                 }
                 span
             };
@@ -409,7 +334,7 @@ fn chunks_and_events(criterion: &mut Criterion) {
 
 /// A request with a short and with a long prompt: what the bridge does not export, it must not pay for.
 fn payloads(criterion: &mut Criterion) {
-    let backend = Backend::new(Sampler::AlwaysOn);
+    let backend = batching(Sampler::AlwaysOn);
     let mut group = criterion.benchmark_group("span_payload");
     for prompt_bytes in [100, 4096] {
         let stream = EventStream::builder().with_capacity(KEPT).build();

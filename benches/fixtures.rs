@@ -1,4 +1,9 @@
-//! What the benchmarks share: how they are timed, and a chunk of a streamed answer.
+//! What the benchmarks share: how they are timed, a chunk of a streamed answer, and the operations whose cost is exact.
+
+pub mod backend;
+pub mod baseline;
+pub mod operations;
+pub mod peers;
 
 use std::time::{Duration, Instant};
 

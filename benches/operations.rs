@@ -1,0 +1,248 @@
+//! The operations whose cost is counted, ours beside those of the peers.
+//!
+//! Four components are open around each: a workflow, its step, an agent and the agent's request. The stream's history is
+//! full, so that each append also frees an event, and every span goes through a processor that exports it at once.
+
+use std::{
+    hint::black_box,
+    pin::pin,
+    sync::Arc,
+    task::{Context as TaskContext, Waker},
+};
+
+use agent_runtime::event::{
+    AgentStarted, Event, EventStream, LlmStarted, StepStarted, StepType, ToolCompleted, ToolStarted, WorkflowStarted,
+};
+use opentelemetry::{
+    Context,
+    trace::{Span as _, TraceContextExt as _, Tracer as _},
+};
+use opentelemetry_sdk::trace::{Sampler, SimpleSpanProcessor};
+use serde_json::json;
+use tokio::sync::broadcast;
+use tracing::{Dispatch, info_span};
+
+use crate::{
+    BATCH, WORKFLOW_ID,
+    backend::{Backend, Nowhere},
+    chunk,
+    peers::{sdk_tool, tracing_chunk, tracing_tool},
+};
+
+/// How many events a stream or a broadcast keeps here.
+pub const KEPT: usize = 1_024;
+
+/// Something to do again and again.
+pub type Work = Box<dyn FnMut()>;
+
+/// An operation and who listens to its events.
+#[derive(Debug)]
+pub struct Operation {
+    pub name: &'static str,
+    listener: Listener,
+    work: fn(&Backend) -> Work,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Listener {
+    Nobody,
+    Bridge,
+    BridgeAndMetrics,
+    Unsampled,
+    UnsampledAndMetrics,
+    TracingOpentelemetry,
+}
+
+const fn operation(name: &'static str, listener: Listener, work: fn(&Backend) -> Work) -> Operation {
+    Operation { name, listener, work }
+}
+
+/// All of them, in the order of the table.
+pub const OPERATIONS: [Operation; 20] = [
+    operation("chunk: make", Listener::Nobody, |_| Box::new(|| drop(black_box(chunk())))),
+    operation("chunk: make, append", Listener::Nobody, appended_chunk),
+    operation("chunk: make, append, a reader takes it", Listener::Nobody, shared_chunk),
+    operation("chunk: make, append, a reader takes a copy", Listener::Nobody, copied_chunk),
+    operation("chunk: make, tokio broadcast of Arc, a receiver takes it", Listener::Nobody, broadcast_chunk),
+    operation("chunk: bridged", Listener::Bridge, appended_chunk),
+    operation("chunk: bridged, with metrics", Listener::BridgeAndMetrics, appended_chunk),
+    operation("chunk: tracing-opentelemetry, lean", Listener::TracingOpentelemetry, traced_chunk),
+    operation("chunk: bridged, unsampled", Listener::Unsampled, appended_chunk),
+    operation("tool: make both events", Listener::Nobody, |_| Box::new(|| drop(black_box(tool())))),
+    operation("tool: make both events, data as JSON", Listener::Nobody, |_| {
+        Box::new(|| drop(black_box(tool_in_json())))
+    }),
+    operation("tool: make, append", Listener::Nobody, appended_tool),
+    operation("tool: bridged", Listener::Bridge, appended_tool),
+    operation("tool: bridged, data as JSON", Listener::Bridge, appended_tool_in_json),
+    operation("tool: bridged, with metrics", Listener::BridgeAndMetrics, appended_tool),
+    operation("tool: tracing-opentelemetry, lean", Listener::TracingOpentelemetry, traced_tool),
+    operation("tool: SDK alone", Listener::Nobody, sdk_only_tool),
+    operation("tool: bridged, unsampled", Listener::Unsampled, appended_tool),
+    operation("tool: bridged, unsampled, with metrics", Listener::UnsampledAndMetrics, appended_tool),
+    operation("stream: make, subscribe, drop", Listener::Nobody, |_| Box::new(unused_stream)),
+];
+
+impl Operation {
+    /// Makes who listens, and what makes the work once that is the current subscriber.
+    #[must_use]
+    pub fn set_up(&self) -> (Dispatch, impl FnOnce() -> Work) {
+        let sampler = match self.listener {
+            Listener::Unsampled | Listener::UnsampledAndMetrics => Sampler::AlwaysOff,
+            _ => Sampler::AlwaysOn,
+        };
+        let backend = Backend::new(sampler, SimpleSpanProcessor::new(Nowhere));
+        let dispatch = match self.listener {
+            Listener::Nobody => Dispatch::none(),
+            Listener::Bridge | Listener::Unsampled => backend.bridge(),
+            Listener::BridgeAndMetrics | Listener::UnsampledAndMetrics => backend.bridge_with_metrics(),
+            Listener::TracingOpentelemetry => backend.tracing_lean(),
+        };
+        let work = self.work;
+        let start = move || {
+            let mut work = work(&backend);
+            Box::new(move || {
+                // The providers stay up as long as there is work.
+                let _up = &backend;
+                work();
+            }) as Work
+        };
+        (dispatch, start)
+    }
+}
+
+/// A stream with a run in it whose agent has asked its model.
+fn run() -> EventStream {
+    let stream = EventStream::builder().with_capacity(KEPT).build();
+    let id = || Some(WORKFLOW_ID.to_owned());
+    let input = || json!("topic");
+    let step = StepStarted { step_name: "draft".to_owned(), step_type: StepType::Agent, input: input() };
+    let agent = AgentStarted { input: input(), model: Some("small".to_owned()), description: None };
+    let request = LlmStarted {
+        messages: json!([{ "role": "user", "content": "topic" }]),
+        model: "small".to_owned(),
+        stream: true,
+        provider: "openai".to_owned(),
+        server_address: None,
+        server_port: None,
+        temperature: None,
+        top_p: None,
+        max_tokens: None,
+        tools: Vec::new(),
+    };
+    let started = [
+        Event::workflow_started("report", id(), None, WorkflowStarted { input: input(), links: Vec::new() }),
+        Event::workflow_step_started("report:step:0", id(), None, step),
+        Event::agent_started("writer", id(), None, agent),
+        Event::llm_started("writer:llm:0", id(), None, request),
+    ];
+    started.into_iter().for_each(|event| append(&stream, event));
+    stream
+}
+
+fn append(stream: &EventStream, event: Event) {
+    drop(black_box(stream.append(event).expect("the event is valid")));
+}
+
+fn appended_chunk(_: &Backend) -> Work {
+    let stream = run();
+    Box::new(move || append(&stream, chunk()))
+}
+
+fn shared_chunk(_: &Backend) -> Work {
+    let stream = run();
+    let mut reader = stream.subscribe();
+    Box::new(move || {
+        append(&stream, chunk());
+        let taken = pin!(reader.recv_shared()).poll(&mut TaskContext::from_waker(Waker::noop()));
+        assert!(black_box(taken).is_ready());
+    })
+}
+
+fn copied_chunk(_: &Backend) -> Work {
+    let stream = run();
+    let mut reader = stream.subscribe();
+    Box::new(move || {
+        append(&stream, chunk());
+        drop(black_box(reader.try_recv().expect("the event is there")));
+    })
+}
+
+fn broadcast_chunk(_: &Backend) -> Work {
+    let sender = broadcast::Sender::<Arc<Event>>::new(KEPT);
+    let mut receiver = sender.subscribe();
+    Box::new(move || {
+        sender.send(Arc::new(chunk())).expect("there is a receiver");
+        drop(black_box(receiver.try_recv().expect("the event is there")));
+    })
+}
+
+/// A span keeps [`BATCH`] events by default and only counts the others, so that each as many chunks have a span of their own.
+fn traced_chunk(_: &Backend) -> Work {
+    let around = ["invoke_workflow", "workflow_step", "invoke_agent"];
+    let around = around.map(|name| info_span!("around", "otel.name" = name).entered());
+    let mut request = None;
+    let mut count = 0;
+    Box::new(move || {
+        let _around = &around;
+        if count % BATCH == 0 {
+            // The last one ends before the next begins.
+            drop(request.take());
+            request = Some(info_span!("chat small").entered());
+        }
+        tracing_chunk(count);
+        count += 1;
+    })
+}
+
+/// As the runtime says it.
+fn tool() -> [Event; 2] {
+    let id = || Some(WORKFLOW_ID.to_owned());
+    let started = ToolStarted {
+        tool_name: "search".to_owned(),
+        arguments: json!({}),
+        tool_call_id: None,
+        agent: None,
+        description: None,
+    };
+    let completed = ToolCompleted { tool_name: "search".to_owned(), result: json!("found"), duration_ms: 3 };
+    [Event::tool_started("search:0", id(), None, started), Event::tool_completed("search:0", id(), None, completed)]
+}
+
+/// As it is said by hand.
+fn tool_in_json() -> [Event; 2] {
+    let id = || Some(WORKFLOW_ID.to_owned());
+    let started = json!({ "tool_name": "search", "arguments": {} });
+    let completed = json!({ "tool_name": "search", "result": "found", "duration_ms": 3 });
+    [Event::tool_started("search:0", id(), None, started), Event::tool_completed("search:0", id(), None, completed)]
+}
+
+fn appended_tool(_: &Backend) -> Work {
+    let stream = run();
+    Box::new(move || tool().into_iter().for_each(|event| append(&stream, event)))
+}
+
+fn appended_tool_in_json(_: &Backend) -> Work {
+    let stream = run();
+    Box::new(move || tool_in_json().into_iter().for_each(|event| append(&stream, event)))
+}
+
+fn traced_tool(_: &Backend) -> Work {
+    let around = ["invoke_workflow", "workflow_step", "invoke_agent", "chat"];
+    let around = around.map(|name| info_span!("around", "otel.name" = name).entered());
+    Box::new(move || {
+        let _around = &around;
+        drop(tracing_tool());
+    })
+}
+
+fn sdk_only_tool(backend: &Backend) -> Work {
+    let tracer = backend.tracer().clone();
+    let parent = Context::new().with_span(tracer.start("invoke_agent writer"));
+    Box::new(move || sdk_tool(&tracer, &parent).end())
+}
+
+fn unused_stream() {
+    let stream = EventStream::new();
+    drop(black_box((stream.subscribe(), stream)));
+}
