@@ -8,7 +8,7 @@
 use std::{env, sync::Arc, time::Duration};
 
 use agent_runtime::{
-    llm::{ChatRequest, ModelError, Role},
+    llm::{ChatRequest, Role, StatusError},
     otel::Telemetry,
     prelude::*,
 };
@@ -113,11 +113,9 @@ fn order_desk_model() -> ScriptedModel {
 
 /// Says a few words and then what an overloaded server says.
 fn breaking_model() -> ScriptedModel {
-    let overloaded = || ModelError::Status {
-        status: 503,
-        code: Some("overloaded".to_owned()),
-        message: "the server is overloaded".to_owned(),
-        retry_after: Some(Duration::from_secs(5)),
+    let overloaded = || {
+        let refusal = StatusError::new(503, "the server is overloaded").with_code("overloaded");
+        refusal.with_retry_after(Duration::from_secs(5)).into()
     };
     let reply = ScriptedReply::text("Good news: your order is on its way.").with_delay(CHUNK_DELAY);
     ScriptedModel::new("large-model").with_reply(reply.then_error(4, overloaded))

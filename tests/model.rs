@@ -19,14 +19,10 @@ async fn a_real_model_streams_text_usage_and_a_finish_reason() {
     };
     let model = std::env::var("AGENT_RUNTIME_MODEL").unwrap_or_else(|_| "smollm2".to_owned());
     let client = OpenAiClient::builder(model).with_base_url(base_url).build().unwrap();
-    let request = ChatRequest {
-        messages: vec![
-            ChatMessage::system("You are a helpful assistant."),
-            ChatMessage::user("Name three colours of the rainbow."),
-        ],
-        options: GenerationOptions { temperature: Some(0.0), max_tokens: Some(32), ..GenerationOptions::default() },
-        ..ChatRequest::default()
-    };
+    let messages =
+        [ChatMessage::system("You are a helpful assistant."), ChatMessage::user("Name three colors of the rainbow.")];
+    let options = GenerationOptions::default().with_temperature(0.0).with_max_tokens(32);
+    let request = ChatRequest::new(messages).with_options(options);
 
     let mut stream = client.stream(request).await.unwrap();
     let (mut response, mut chunks) = (ChatResponse::default(), 0);

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use agent_runtime::{
     event::Usage,
-    llm::{ChatRequest, ModelError, Role},
+    llm::{ChatRequest, ModelError, Role, StatusError},
     otel::{Price, PriceError, PriceTable},
     prelude::*,
 };
@@ -158,14 +158,9 @@ fn cached_usage() -> Usage {
 }
 
 fn rate_limited() -> ModelError {
-    ModelError::Status {
-        status: 429,
-        code: None,
-        message: "too many requests".to_owned(),
-        retry_after: Some(Duration::from_secs(1)),
-    }
+    StatusError::new(429, "too many requests").with_retry_after(Duration::from_secs(1)).into()
 }
 
 fn overloaded() -> ModelError {
-    ModelError::Status { status: 503, code: None, message: "overloaded".to_owned(), retry_after: None }
+    StatusError::new(503, "overloaded").into()
 }

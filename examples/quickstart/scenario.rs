@@ -14,7 +14,7 @@ const MAX_TOKENS: u64 = 120;
 
 /// The whole workflow, with every agent on the given model.
 pub(crate) fn workflow(model: Arc<dyn ChatModel>) -> Workflow {
-    let options = GenerationOptions { max_tokens: Some(MAX_TOKENS), ..GenerationOptions::default() };
+    let options = GenerationOptions::default().with_max_tokens(MAX_TOKENS);
     let researcher = Agent::builder("researcher", Arc::clone(&model))
         .with_description("Finds the figures")
         .with_system_prompt("You are a researcher. Look up the filing and the share price, then sum up what you found.")

@@ -1,24 +1,24 @@
 //! What can go wrong with a model.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use thiserror::Error;
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// A model gave no answer, or only a part of one.
+/// A model returned no answer, or only a part of one.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ModelError {
-    /// The client is set up wrongly; says which setting and what it should be.
+    /// The client is set up wrongly; names the setting and what it should be.
     #[error("model client configuration: {0}")]
     Configuration(String),
-    /// The server could not be reached, or the connection broke.
+    /// The server could not be reached, or the connection failed.
     #[error("connection to the model's server {server} failed")]
     Connection {
         /// The server, as `host:port`.
         server: String,
-        /// What the HTTP client says.
+        /// The HTTP client's error.
         #[source]
         source: Source,
     },
@@ -31,26 +31,31 @@ pub enum ModelError {
         after: Duration,
     },
     /// The server refused the request.
-    #[error("the model's server answered {status}: {message}")]
-    Status {
-        /// The HTTP status code.
-        status: u16,
-        /// The provider's word for the error, if it gave one.
-        code: Option<String>,
-        /// The provider's sentence, or the beginning of its answer.
-        message: String,
-        /// When to try again, if the provider said.
-        retry_after: Option<Duration>,
-    },
-    /// The server's answer is not what the protocol says.
+    #[error("{0}")]
+    Status(StatusError),
+    /// The server's answer does not follow the protocol.
     #[error("the model's answer cannot be read: {reason}")]
     Protocol {
         /// What was expected and what came.
         reason: String,
     },
-    /// The answer broke off before its end.
-    #[error("the model's answer broke off before its end")]
-    Truncated,
+    /// The answer was interrupted before its end.
+    #[error("the model's answer was interrupted before its end")]
+    StreamInterrupted,
+}
+
+/// A server's refusal: an HTTP error status, or an error inside an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StatusError {
+    /// The HTTP status code.
+    pub status: u16,
+    /// The provider's word for the error; `None` if there is none.
+    pub code: Option<String>,
+    /// The provider's sentence, or the beginning of its answer.
+    pub message: String,
+    /// How long to wait before the next try; `None` if the provider did not say.
+    pub retry_after: Option<Duration>,
 }
 
 impl ModelError {
@@ -58,22 +63,22 @@ impl ModelError {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Connection { .. } | Self::Timeout { .. } | Self::Truncated => true,
-            Self::Status { status, .. } => matches!(status, 408 | 409 | 429 | 500..=599),
+            Self::Connection { .. } | Self::Timeout { .. } | Self::StreamInterrupted => true,
+            Self::Status(refusal) => matches!(refusal.status, 408 | 409 | 429 | 500..=599),
             Self::Configuration(_) | Self::Protocol { .. } => false,
         }
     }
 
-    /// When to try again, if the provider said.
+    /// How long to wait before the next try; `None` if the provider did not say.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Status { retry_after, .. } => *retry_after,
+            Self::Status(refusal) => refusal.retry_after,
             Self::Configuration(_)
             | Self::Connection { .. }
             | Self::Timeout { .. }
             | Self::Protocol { .. }
-            | Self::Truncated => None,
+            | Self::StreamInterrupted => None,
         }
     }
 
@@ -89,8 +94,8 @@ impl ModelError {
             Self::Connection { .. } => "connection",
             Self::Timeout { .. } => "timeout",
             Self::Protocol { .. } => "invalid_response",
-            Self::Truncated => "stream_interrupted",
-            Self::Status { status, .. } => match status {
+            Self::StreamInterrupted => "stream_interrupted",
+            Self::Status(refusal) => match refusal.status {
                 401 => "authentication",
                 403 => "permission_denied",
                 404 => "not_found",
@@ -100,5 +105,43 @@ impl ModelError {
                 _ => "invalid_request",
             },
         }
+    }
+}
+
+impl StatusError {
+    /// Makes a refusal with an HTTP status code and a sentence.
+    #[must_use]
+    pub fn new(status: u16, message: impl Into<String>) -> Self {
+        Self { status, code: None, message: message.into(), retry_after: None }
+    }
+
+    /// Sets the provider's word for the error.
+    ///
+    /// By default, there is none.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+
+    /// Sets how long to wait before the next try.
+    ///
+    /// By default, the provider did not say.
+    #[must_use]
+    pub const fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+}
+
+impl fmt::Display for StatusError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the model's server answered {}: {}", self.status, self.message)
+    }
+}
+
+impl From<StatusError> for ModelError {
+    fn from(refusal: StatusError) -> Self {
+        Self::Status(refusal)
     }
 }

@@ -8,6 +8,7 @@ use crate::event::ToolCall;
 /// Who says a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Role {
     /// The application's instructions.
     System,
@@ -21,6 +22,7 @@ pub enum Role {
 
 /// One message of a chat.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ChatMessage {
     /// Who says it.
     pub role: Role,
@@ -28,12 +30,13 @@ pub struct ChatMessage {
     pub content: String,
     /// The calls that the model asks for; only of an assistant.
     pub tool_calls: Vec<ToolCall>,
-    /// The call that is answered; only of a tool.
+    /// The id of the call that is answered; only of a tool.
     pub tool_call_id: Option<String>,
 }
 
-/// A tool as a model is told of it.
+/// A tool as it is described to a model.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ToolDefinition {
     /// The name by which the model calls it.
     pub name: String,
@@ -43,12 +46,13 @@ pub struct ToolDefinition {
     pub parameters: JsonValue,
 }
 
-/// How a model is to generate; what is `None` is left to the provider.
+/// How a model is to generate; `None` leaves a setting to the provider.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct GenerationOptions {
-    /// The sampling temperature.
+    /// The sampling temperature, in the provider's scale.
     pub temperature: Option<f64>,
-    /// Nucleus sampling.
+    /// Nucleus sampling: the share of probability that tokens are drawn from, from 0 to 1.
     pub top_p: Option<f64>,
     /// The most tokens to generate.
     pub max_tokens: Option<u64>,
@@ -56,8 +60,9 @@ pub struct GenerationOptions {
 
 /// A request to a model.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct ChatRequest {
-    /// The chat so far.
+    /// The chat so far, oldest message first.
     pub messages: Vec<ChatMessage>,
     /// The tools that the model may call.
     pub tools: Vec<ToolDefinition>,
@@ -68,31 +73,31 @@ pub struct ChatRequest {
 }
 
 impl ChatMessage {
-    /// The application's instructions.
+    /// Makes a message of the application's instructions.
     #[must_use]
     pub fn system(content: impl Into<String>) -> Self {
         Self::of(Role::System, content)
     }
 
-    /// What the user says.
+    /// Makes a message of the user.
     #[must_use]
     pub fn user(content: impl Into<String>) -> Self {
         Self::of(Role::User, content)
     }
 
-    /// What the model said, with the calls that it asked for.
+    /// Makes a message of the model, with the calls that it asked for.
     #[must_use]
     pub fn assistant(content: impl Into<String>, tool_calls: Vec<ToolCall>) -> Self {
         Self { tool_calls, ..Self::of(Role::Assistant, content) }
     }
 
-    /// What a tool gave for a call.
+    /// Makes the message of a tool that answers a call.
     #[must_use]
     pub fn tool(content: impl Into<String>, tool_call_id: impl Into<String>) -> Self {
         Self { tool_call_id: Some(tool_call_id.into()), ..Self::of(Role::Tool, content) }
     }
 
-    /// The message as the OpenAI chat API has it.
+    /// Returns the message in the form of the OpenAI chat API.
     #[must_use]
     pub fn to_json(&self) -> JsonValue {
         let mut message = json!({"role": self.role, "content": self.content});
@@ -111,13 +116,83 @@ impl ChatMessage {
 }
 
 impl ToolDefinition {
-    /// The tool as the OpenAI chat API has it.
+    /// Describes a tool by its name, what it does and the JSON Schema of its arguments.
+    #[must_use]
+    pub fn new(name: impl Into<String>, description: impl Into<String>, parameters: JsonValue) -> Self {
+        Self { name: name.into(), description: description.into(), parameters }
+    }
+
+    /// Returns the tool in the form of the OpenAI chat API.
     #[must_use]
     pub fn to_json(&self) -> JsonValue {
         json!({
             "type": "function",
             "function": {"name": self.name, "description": self.description, "parameters": self.parameters},
         })
+    }
+}
+
+impl GenerationOptions {
+    /// Sets the sampling temperature.
+    ///
+    /// By default, the provider chooses.
+    #[must_use]
+    pub const fn with_temperature(mut self, temperature: f64) -> Self {
+        self.temperature = Some(temperature);
+        self
+    }
+
+    /// Sets the share of probability that tokens are drawn from, from 0 to 1.
+    ///
+    /// By default, the provider chooses.
+    #[must_use]
+    pub const fn with_top_p(mut self, top_p: f64) -> Self {
+        self.top_p = Some(top_p);
+        self
+    }
+
+    /// Sets the most tokens to generate.
+    ///
+    /// By default, the provider chooses.
+    #[must_use]
+    pub const fn with_max_tokens(mut self, max_tokens: u64) -> Self {
+        self.max_tokens = Some(max_tokens);
+        self
+    }
+}
+
+impl ChatRequest {
+    /// Makes a request from the chat so far, oldest message first.
+    #[must_use]
+    pub fn new(messages: impl IntoIterator<Item = ChatMessage>) -> Self {
+        Self { messages: messages.into_iter().collect(), ..Self::default() }
+    }
+
+    /// Adds tools that the model may call.
+    ///
+    /// By default, there are none.
+    #[must_use]
+    pub fn with_tools(mut self, tools: impl IntoIterator<Item = ToolDefinition>) -> Self {
+        self.tools.extend(tools);
+        self
+    }
+
+    /// Sets how to generate.
+    ///
+    /// By default, everything is left to the provider.
+    #[must_use]
+    pub const fn with_options(mut self, options: GenerationOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Adds headers that carry the trace's context to the model's server.
+    ///
+    /// By default, there are none.
+    #[must_use]
+    pub fn with_trace_headers(mut self, headers: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.trace_headers.extend(headers);
+        self
     }
 }
 

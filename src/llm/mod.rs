@@ -1,7 +1,7 @@
 //! Language models: the trait that agents use and its providers.
 //!
 //! In flows a [`ChatRequest`], out flows a [`ChatStream`] of [`ChatDelta`]s, which a [`ChatResponse`] gathers into a
-//! whole. Nothing here emits events: the agent does, as it reads the stream.
+//! whole. No file here emits events: the agent does, as it reads the stream.
 
 mod error;
 mod message;
@@ -11,13 +11,10 @@ mod openai;
 mod response;
 mod scripted;
 
-pub use error::ModelError;
+pub use error::{ModelError, StatusError};
 pub use message::{ChatMessage, ChatRequest, GenerationOptions, Role, ToolDefinition};
 pub use model::{ChatModel, ChatStream, ServerAddress};
 #[cfg(feature = "openai")]
-pub use openai::{
-    DEFAULT_BASE_URL, DEFAULT_CONNECT_TIMEOUT, DEFAULT_PROVIDER, DEFAULT_READ_TIMEOUT, MAX_ERROR_BODY_BYTES,
-    MAX_EVENT_BYTES, OpenAiClient, OpenAiClientBuilder,
-};
-pub use response::{ChatDelta, ChatResponse};
+pub use openai::{OpenAiClient, OpenAiClientBuilder};
+pub use response::{ChatDelta, ChatResponse, ToolCallDelta};
 pub use scripted::{ScriptedModel, ScriptedReply};

@@ -1,46 +1,100 @@
-//! What an agent asks of a model.
+//! The trait that agents ask for answers.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
 use super::{ChatDelta, ChatRequest, ModelError};
 
-/// The pieces of an answer, in order; dropping it gives the request up.
+/// The pieces of an answer, in order; dropping the stream cancels the request.
 pub type ChatStream = BoxStream<'static, Result<ChatDelta, ModelError>>;
 
 /// A chat model that answers in pieces.
+///
+/// # Examples
+///
+/// ```
+/// use agent_runtime::llm::{ChatMessage, ChatModel, ChatRequest, ChatResponse, ModelError, ScriptedModel, ScriptedReply};
+/// use futures_util::TryStreamExt;
+///
+/// async fn ask(model: &dyn ChatModel, question: &str) -> Result<ChatResponse, ModelError> {
+///     let stream = model.stream(ChatRequest::new([ChatMessage::user(question)])).await?;
+///     stream.try_collect().await
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(async {
+/// let model = ScriptedModel::new("parrot").with_reply(ScriptedReply::text("Hello you"));
+/// assert_eq!(ask(&model, "Hi").await?.text, "Hello you");
+/// # Ok::<(), ModelError>(())
+/// # })?;
+/// # Ok::<(), ModelError>(())
+/// ```
 #[async_trait]
 pub trait ChatModel: Send + Sync + fmt::Debug {
-    /// Who answers, in the words of the OpenTelemetry attribute `gen_ai.provider.name`: `openai`, `anthropic`, ….
+    /// Returns who answers, in the words of the OpenTelemetry attribute `gen_ai.provider.name`: `openai`, `anthropic`, ….
     fn provider(&self) -> &str;
 
-    /// The model asked for.
+    /// Returns the model that is asked.
     fn model(&self) -> &str;
 
-    /// The server that answers, if there is one.
+    /// Returns the server that answers; `None` if there is none, which is the default.
     fn server(&self) -> Option<ServerAddress> {
         None
     }
 
-    /// Sends a request and gives the answer as it comes.
+    /// Sends a request and returns the answer's pieces as they come.
     ///
     /// # Errors
     ///
-    /// If the request could not be sent or was refused; what goes wrong later is an item of the stream.
+    /// If the request could not be sent or was refused. What goes wrong later is an item of the stream, its last.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future or the stream gives the request up.
+    /// Dropping the future or the stream cancels the request.
     async fn stream(&self, request: ChatRequest) -> Result<ChatStream, ModelError>;
 }
 
-/// Where a model's server is.
+/// Where a model's server is. Shown as `host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServerAddress {
-    /// Host name or address.
+    /// Host name or address; an IPv6 address without brackets.
     pub host: String,
-    /// Port.
+    /// TCP port.
     pub port: u16,
+}
+
+impl ServerAddress {
+    /// Makes an address from a host name or address and a TCP port.
+    #[must_use]
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Self { host: host.into(), port }
+    }
+}
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
+#[async_trait]
+impl<T: ChatModel + ?Sized> ChatModel for Arc<T> {
+    fn provider(&self) -> &str {
+        (**self).provider()
+    }
+
+    fn model(&self) -> &str {
+        (**self).model()
+    }
+
+    fn server(&self) -> Option<ServerAddress> {
+        (**self).server()
+    }
+
+    async fn stream(&self, request: ChatRequest) -> Result<ChatStream, ModelError> {
+        (**self).stream(request).await
+    }
 }

@@ -4,50 +4,103 @@ use crate::event::{ToolCall, Usage};
 
 /// A piece of an answer.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum ChatDelta {
     /// The next piece of the text.
     Text(String),
     /// The next piece of a tool call.
-    ToolCall {
-        /// Which of the answer's calls, from 0.
-        index: usize,
-        /// The provider's id, with the call's first piece.
-        id: Option<String>,
-        /// The tool's name, with the call's first piece.
-        name: Option<String>,
-        /// The next piece of the arguments' JSON text.
-        arguments: String,
-    },
-    /// Who answers, as the provider tells it.
-    Identity {
-        /// The provider's id for the answer.
-        id: Option<String>,
-        /// The model that answers.
-        model: Option<String>,
-    },
+    ToolCall(ToolCallDelta),
+    /// The provider's id for the answer.
+    Id(String),
+    /// The model that answers, as the provider names it.
+    Model(String),
     /// Why the model stopped, in the provider's word.
     Finish(String),
-    /// What the request cost.
+    /// The tokens of the request and its answer so far; the last one counts.
     Usage(Usage),
+}
+
+/// A piece of a tool call.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct ToolCallDelta {
+    /// Which of the answer's calls, from 0; others may come between a call's pieces.
+    pub index: usize,
+    /// The provider's id for the call, with the call's first piece.
+    pub id: Option<String>,
+    /// The tool's name, with the call's first piece.
+    pub name: Option<String>,
+    /// The next piece of the arguments' JSON text.
+    pub arguments: String,
 }
 
 /// An answer, gathered from its pieces.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct ChatResponse {
     /// The text.
     pub text: String,
-    /// The tools that the model wants run, in its order.
+    /// The tools that the model wants to have run, in its order.
     pub tool_calls: Vec<ToolCall>,
-    /// Why the model stopped; `None` if it did not say.
+    /// Why the model stopped, in the provider's word; `None` if it did not say.
     pub finish_reason: Option<String>,
-    /// What the request cost; `None` if the provider did not say.
+    /// The tokens of the request and its answer; `None` if the provider did not count them.
     pub usage: Option<Usage>,
     /// The provider's id for the answer.
     pub id: Option<String>,
-    /// The model that answered.
+    /// The model that answered, as the provider names it.
     pub model: Option<String>,
     /// How the pieces' indexes map onto `tool_calls`: providers may skip or reorder them.
     indexes: Vec<usize>,
+}
+
+impl ChatDelta {
+    /// Makes the piece of a tool call that opens it: its place among the answer's calls, from 0, its id and its name.
+    #[must_use]
+    pub fn call(index: usize, id: impl Into<String>, name: impl Into<String>) -> Self {
+        ToolCallDelta::new(index).with_id(id).with_name(name).into()
+    }
+
+    /// Makes the next piece of a tool call's arguments, by the call's place among the answer's calls, from 0.
+    #[must_use]
+    pub fn arguments(index: usize, arguments: impl Into<String>) -> Self {
+        ToolCallDelta::new(index).with_arguments(arguments).into()
+    }
+}
+
+impl ToolCallDelta {
+    /// Makes an empty piece of a call, by its place among the answer's calls, from 0.
+    #[must_use]
+    pub fn new(index: usize) -> Self {
+        Self { index, ..Self::default() }
+    }
+
+    /// Sets the provider's id for the call. By default, there is none.
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Sets the tool's name. By default, there is none.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets the next piece of the arguments' JSON text. By default, it is empty.
+    #[must_use]
+    pub fn with_arguments(mut self, arguments: impl Into<String>) -> Self {
+        self.arguments = arguments.into();
+        self
+    }
+}
+
+impl From<ToolCallDelta> for ChatDelta {
+    fn from(piece: ToolCallDelta) -> Self {
+        Self::ToolCall(piece)
+    }
 }
 
 impl ChatResponse {
@@ -55,31 +108,44 @@ impl ChatResponse {
     pub fn push(&mut self, delta: ChatDelta) {
         match delta {
             ChatDelta::Text(text) => self.text.push_str(&text),
-            ChatDelta::ToolCall { index, id, name, arguments } => {
-                let call = self.call_at(index);
-                if let Some(id) = id {
+            ChatDelta::ToolCall(piece) => {
+                let call = self.call_at(piece.index);
+                if let Some(id) = piece.id {
                     call.id = id;
                 }
-                if let Some(name) = name {
+                if let Some(name) = piece.name {
                     call.name = name;
                 }
-                call.arguments.push_str(&arguments);
+                call.arguments.push_str(&piece.arguments);
             }
-            ChatDelta::Identity { id, model } => {
-                self.id = id.or(self.id.take());
-                self.model = model.or(self.model.take());
-            }
+            ChatDelta::Id(id) => self.id = Some(id),
+            ChatDelta::Model(model) => self.model = Some(model),
             ChatDelta::Finish(reason) => self.finish_reason = Some(reason),
             ChatDelta::Usage(usage) => self.usage = Some(usage),
         }
     }
 
     fn call_at(&mut self, index: usize) -> &mut ToolCall {
-        let place = self.indexes.iter().position(|known| *known == index).unwrap_or_else(|| {
+        // From the end, where the call is that most pieces go on with.
+        let place = self.indexes.iter().rposition(|known| *known == index).unwrap_or_else(|| {
             self.indexes.push(index);
             self.tool_calls.push(ToolCall { id: String::new(), name: String::new(), arguments: String::new() });
             self.indexes.len() - 1
         });
         &mut self.tool_calls[place]
+    }
+}
+
+impl Extend<ChatDelta> for ChatResponse {
+    fn extend<I: IntoIterator<Item = ChatDelta>>(&mut self, deltas: I) {
+        deltas.into_iter().for_each(|delta| self.push(delta));
+    }
+}
+
+impl FromIterator<ChatDelta> for ChatResponse {
+    fn from_iter<I: IntoIterator<Item = ChatDelta>>(deltas: I) -> Self {
+        let mut response = Self::default();
+        response.extend(deltas);
+        response
     }
 }

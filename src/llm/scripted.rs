@@ -1,4 +1,4 @@
-//! A model that answers from a script, for examples and tests. It is no model: it does not read what it is asked.
+//! A script in the place of a model, for examples and tests.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -23,26 +23,22 @@ type ReplyFn = Arc<dyn Fn(&ChatRequest) -> ScriptedReply + Send + Sync>;
 /// Either the replies are a sequence, or each is a function of its request, which stays deterministic however many
 /// agents share the model. A clone shares the script, and so does whoever holds the model in an `Arc`.
 ///
-/// An answer names itself, gives its text, its tool calls, its finish reason and its usage, in this order. Unless the
-/// script says otherwise, the finish reason is `tool_calls` or `stop`, and the usage counts words, separated by white
-/// space: the contents and the tool calls of the request's messages, and the text and the tool calls of the reply, where
-/// a tool call counts its name as a word.
+/// An answer consists of its id, its model, its text, its tool calls, its finish reason and its usage, in this order.
+/// Unless the script says otherwise, the finish reason is `tool_calls` or `stop`, and the usage counts words, separated
+/// by white space: the contents and the tool calls of the request's messages, and the text and the tool calls of the
+/// reply, where a tool call counts its name as a word.
 ///
 /// # Examples
 ///
 /// ```
 /// use agent_runtime::llm::{ChatMessage, ChatModel, ChatRequest, ChatResponse, ScriptedModel, ScriptedReply};
-/// use futures_util::StreamExt;
+/// use futures_util::TryStreamExt;
 ///
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 /// let model = ScriptedModel::new("parrot").with_reply(ScriptedReply::text("Hello you"));
-/// let request = ChatRequest { messages: vec![ChatMessage::user("Hi")], ..ChatRequest::default() };
+/// let request = ChatRequest::new([ChatMessage::user("Hi")]);
 ///
-/// let mut answer = model.stream(request).await?;
-/// let mut response = ChatResponse::default();
-/// while let Some(delta) = answer.next().await {
-///     response.push(delta?);
-/// }
+/// let response: ChatResponse = model.stream(request).await?.try_collect().await?;
 /// assert_eq!(response.text, "Hello you");
 /// assert_eq!(response.usage.map(|usage| usage.total_tokens), Some(3));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -59,7 +55,7 @@ pub struct ScriptedModel {
 
 /// One reply of a [`ScriptedModel`].
 #[derive(Clone, Default)]
-#[must_use = "a reply is only given if a script has it"]
+#[must_use = "a reply is only sent if a script has it"]
 pub struct ScriptedReply {
     chunks: Vec<String>,
     tool_calls: Vec<(String, String)>,
@@ -79,7 +75,7 @@ enum Script {
 enum ScriptedUsage {
     #[default]
     Counted,
-    Told(Option<Usage>),
+    Fixed(Option<Usage>),
 }
 
 /// What keeps a reply from its end.
@@ -87,7 +83,7 @@ enum ScriptedUsage {
 struct Interruption {
     /// After how many pieces of text and tool calls; `None` for before the answer begins.
     after_chunks: Option<usize>,
-    /// `None` if nothing comes any more.
+    /// `None` if nothing follows, and the stream stays open.
     error: Option<ErrorFn>,
 }
 
@@ -133,7 +129,7 @@ impl ScriptedModel {
         self
     }
 
-    /// How many requests there were so far, also those for which the script had no reply.
+    /// Returns how many requests there were so far, also those for which the script had no reply.
     #[must_use]
     pub fn request_count(&self) -> usize {
         self.requests.load(Ordering::Relaxed)
@@ -255,15 +251,15 @@ impl ScriptedReply {
         self
     }
 
-    /// Sets the usage told; `None` tells none.
+    /// Sets the usage that the answer reports; `None` reports none.
     ///
     /// By default, words are counted, see [`ScriptedModel`].
     pub fn with_usage(mut self, usage: impl Into<Option<Usage>>) -> Self {
-        self.usage = ScriptedUsage::Told(usage.into());
+        self.usage = ScriptedUsage::Fixed(usage.into());
         self
     }
 
-    /// Sets why the model says that it stopped.
+    /// Sets the finish reason.
     ///
     /// By default, this is `tool_calls` if there are any, and otherwise `stop`.
     pub fn with_finish_reason(mut self, reason: impl Into<String>) -> Self {
@@ -271,38 +267,31 @@ impl ScriptedReply {
         self
     }
 
-    /// Breaks the answer off with an error, after so many pieces of text and tool calls, or at its end if it has fewer.
+    /// Interrupts the answer with an error, after so many pieces of text and tool calls, or at its end if it has fewer.
     pub fn then_error(mut self, after_chunks: usize, error: impl Fn() -> ModelError + Send + Sync + 'static) -> Self {
         self.interruption = Some(Interruption { after_chunks: Some(after_chunks), error: Some(Arc::new(error)) });
         self
     }
 
-    /// Lets nothing follow after so many pieces of text and tool calls, or after all if it has fewer: the stream stays
-    /// open.
+    /// Falls silent after so many pieces of text and tool calls, or after all if it has fewer: the stream stays open.
     pub fn then_pending(mut self, after_chunks: usize) -> Self {
         self.interruption = Some(Interruption { after_chunks: Some(after_chunks), error: None });
         self
     }
 
     fn into_steps(self, request: &ChatRequest, model: &str, number: usize) -> VecDeque<Step> {
-        let identity = ChatDelta::Identity { id: Some(format!("scripted-{number}")), model: Some(model.to_owned()) };
+        let identity = [ChatDelta::Id(format!("scripted-{number}")), ChatDelta::Model(model.to_owned())];
         let usage = match self.usage {
             ScriptedUsage::Counted => Some(self.count(request)),
-            ScriptedUsage::Told(usage) => usage,
+            ScriptedUsage::Fixed(usage) => usage,
         };
         let default_reason = if self.tool_calls.is_empty() { "stop" } else { "tool_calls" };
         let reason = self.finish_reason.unwrap_or_else(|| default_reason.to_owned());
 
         let mut chunks: Vec<_> = self.chunks.into_iter().map(ChatDelta::Text).collect();
         for (index, (name, arguments)) in self.tool_calls.into_iter().enumerate() {
-            let id = Some(format!("call_{number}_{index}"));
-            chunks.push(ChatDelta::ToolCall { index, id, name: Some(name), arguments: String::new() });
-            chunks.extend(pieces(&arguments).map(|arguments| ChatDelta::ToolCall {
-                index,
-                id: None,
-                name: None,
-                arguments,
-            }));
+            chunks.push(ChatDelta::call(index, format!("call_{number}_{index}"), name));
+            chunks.extend(pieces(&arguments).map(|piece| ChatDelta::arguments(index, piece)));
         }
         let end = match self.interruption {
             Some(Interruption { after_chunks, error }) => {
@@ -314,7 +303,8 @@ impl ScriptedReply {
                 [Step::Aside(ChatDelta::Finish(reason))].into_iter().chain(usage).collect()
             }
         };
-        [Step::Aside(identity)].into_iter().chain(chunks.into_iter().map(Step::Chunk)).chain(end).collect()
+        let identity = identity.into_iter().map(Step::Aside);
+        identity.chain(chunks.into_iter().map(Step::Chunk)).chain(end).collect()
     }
 
     fn count(&self, request: &ChatRequest) -> Usage {

@@ -131,12 +131,10 @@ async fn request(agent: &Definition, messages: &[ChatMessage], run: &Arc<Run>) -
     };
     let id = run.numbered(&format!("{}:llm", agent.name));
     let component = Component::start(run, EventScope::LlmRequest, id, started)?;
-    let request = ChatRequest {
-        messages: messages.to_vec(),
-        tools,
-        options: agent.options.clone(),
-        trace_headers: component.headers(),
-    };
+    let request = ChatRequest::new(messages.to_vec())
+        .with_tools(tools)
+        .with_options(agent.options.clone())
+        .with_trace_headers(component.headers());
     let mut answer = Answer::default();
     match component.run(answer.read(agent, request, &component)).await {
         Ok(()) => {
@@ -169,7 +167,7 @@ impl Answer {
         let mut stream = agent.model.stream(request).await?;
         while let Some(delta) = stream.next().await {
             let delta = delta?;
-            if matches!(delta, ChatDelta::Text(_) | ChatDelta::ToolCall { .. }) {
+            if matches!(delta, ChatDelta::Text(_) | ChatDelta::ToolCall(_)) {
                 self.time_to_first_chunk_ms.get_or_insert_with(|| component.elapsed_ms());
             }
             if let ChatDelta::Text(text) = &delta {
@@ -271,11 +269,7 @@ impl PastCall {
 }
 
 fn definition(tool: &dyn super::Tool) -> ToolDefinition {
-    ToolDefinition {
-        name: tool.name().to_owned(),
-        description: tool.description().to_owned(),
-        parameters: tool.parameters(),
-    }
+    ToolDefinition::new(tool.name(), tool.description(), tool.parameters())
 }
 
 /// A JSON value as a model reads it: a string bare, everything else as JSON.

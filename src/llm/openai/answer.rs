@@ -17,9 +17,9 @@ use crate::llm::{ChatDelta, ChatStream, ModelError};
 /// The most bytes that may pass before an event of the stream is complete, and the most of an answer that is not
 /// streamed: 4 MiB.
 ///
-/// It bounds what one answer holds in memory here, beside one read of the network; a server that sends more gives
-/// [`ModelError::Protocol`]. It does not bound the answer as a whole, which a reader may or may not keep.
-pub const MAX_EVENT_BYTES: usize = 4 * 1024 * 1024;
+/// It bounds what one answer holds in memory here, beside one read of the network; more is a [`ModelError::Protocol`].
+/// It does not bound the answer as a whole, which a reader may or may not keep.
+pub(super) const MAX_EVENT_BYTES: usize = 4 * 1024 * 1024;
 
 /// What ends a stream.
 const DONE: &str = "[DONE]";
@@ -88,7 +88,7 @@ impl Answer {
                 self.events = None;
                 return Ok(());
             }
-            None => return Err(ModelError::Truncated),
+            None => return Err(ModelError::StreamInterrupted),
             Some(Err(error)) => return Err(error),
         };
         // Without data it is a sign of life.

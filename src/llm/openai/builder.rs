@@ -6,27 +6,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::Client;
 use reqwest::header::HeaderValue;
 use reqwest::redirect;
-use reqwest::{Client, Url};
 
 use super::client::OpenAiClient;
+use super::endpoint::{Endpoint, OPENAI_BASE_URL};
 use super::peer::Peer;
 use crate::llm::{ModelError, ServerAddress};
-
-/// The API that a client speaks to unless told otherwise: OpenAI's own.
-pub const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
-
-/// Who answers, in the words of `gen_ai.provider.name`, unless told otherwise.
-pub const DEFAULT_PROVIDER: &str = "openai";
-
-/// How long a client waits for a connection unless told otherwise: 10 seconds.
-pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long a client waits for the server's next bytes unless told otherwise: 5 minutes.
-///
-/// Long, because some servers send nothing at all while a model reads a long prompt or reasons.
-pub const DEFAULT_READ_TIMEOUT: Duration = Duration::from_secs(300);
 
 const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
 const API_KEY_VARIABLE: &str = "OPENAI_API_KEY";
@@ -45,39 +32,48 @@ pub struct OpenAiClientBuilder {
     http: Option<Client>,
 }
 
-/// Where requests go.
-#[derive(Clone)]
-pub(super) struct Endpoint {
-    /// The address of the chat API; may hold credentials, so it is never shown.
-    pub(super) url: Url,
-    /// The base URL without credentials and query.
-    pub(super) shown: String,
-    pub(super) server: ServerAddress,
-}
-
-impl OpenAiClientBuilder {
-    pub(super) fn new(model: impl Into<String>) -> Self {
-        Self {
+impl OpenAiClient {
+    /// Sets up a client for a model.
+    pub fn builder(model: impl Into<String>) -> OpenAiClientBuilder {
+        OpenAiClientBuilder {
             model: model.into(),
-            provider: DEFAULT_PROVIDER.to_owned(),
+            provider: Self::DEFAULT_PROVIDER.to_owned(),
             base_url: None,
             api_key: None,
-            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
-            read_timeout: DEFAULT_READ_TIMEOUT,
+            connect_timeout: Self::DEFAULT_CONNECT_TIMEOUT,
+            read_timeout: Self::DEFAULT_READ_TIMEOUT,
             http: None,
         }
     }
 
+    /// Makes a client from the environment.
+    ///
+    /// `OPENAI_MODEL` names the model. `OPENAI_BASE_URL` is the address of the API, by default
+    /// [`DEFAULT_BASE_URL`](Self::DEFAULT_BASE_URL). `OPENAI_API_KEY` is the key, required only by that default. An empty
+    /// variable counts as not set.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Configuration`]
+    ///
+    /// - if a required variable is not set, or one is not UTF-8; the error names it,
+    /// - if [`build`](OpenAiClientBuilder::build) refuses the values.
+    pub fn from_env() -> Result<Self, ModelError> {
+        from_lookup(|name| std::env::var_os(name))
+    }
+}
+
+impl OpenAiClientBuilder {
     /// Sets the address of the API, up to and without `/chat/completions`: `http://localhost:8080/v1`.
     ///
     /// A query is kept. A user name and password in it are sent as basic authentication, unless there is an API key.
-    /// By default, this is [`DEFAULT_BASE_URL`].
+    /// By default, this is [`OpenAiClient::DEFAULT_BASE_URL`].
     pub fn with_base_url(mut self, base_url: impl Into<String>) -> Self {
         self.base_url = Some(base_url.into());
         self
     }
 
-    /// Sets the key, sent as bearer token and shown nowhere.
+    /// Sets the key, sent as bearer token and never shown.
     ///
     /// By default, there is none, which local servers accept; only without a base URL it is required.
     pub fn with_api_key(mut self, api_key: impl Into<String>) -> Self {
@@ -87,7 +83,7 @@ impl OpenAiClientBuilder {
 
     /// Sets who answers, in the words of the OpenTelemetry attribute `gen_ai.provider.name`.
     ///
-    /// By default, this is [`DEFAULT_PROVIDER`], whatever the base URL.
+    /// By default, this is [`OpenAiClient::DEFAULT_PROVIDER`], `openai`, whatever the base URL.
     pub fn with_provider(mut self, provider: impl Into<String>) -> Self {
         self.provider = provider.into();
         self
@@ -95,7 +91,7 @@ impl OpenAiClientBuilder {
 
     /// Sets how long to wait for a connection, name resolution and TLS included.
     ///
-    /// By default, this is [`DEFAULT_CONNECT_TIMEOUT`]. Has no effect beside
+    /// By default, this is [`OpenAiClient::DEFAULT_CONNECT_TIMEOUT`], 10 seconds. Has no effect beside
     /// [`with_http_client`](Self::with_http_client).
     pub const fn with_connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
@@ -105,13 +101,13 @@ impl OpenAiClientBuilder {
     /// Sets how long to wait for the answer to begin and, once it has, for each of its next bytes.
     ///
     /// It limits a silence, not the answer, which may take as long as the server keeps sending. By default, this is
-    /// [`DEFAULT_READ_TIMEOUT`].
+    /// [`OpenAiClient::DEFAULT_READ_TIMEOUT`], 5 minutes.
     pub const fn with_read_timeout(mut self, timeout: Duration) -> Self {
         self.read_timeout = timeout;
         self
     }
 
-    /// Sets the HTTP client, for a proxy, certificates or a connection pool of one's own.
+    /// Sets the HTTP client, for another proxy, certificates or connection pool.
     ///
     /// By default, a client is made that follows no redirects, since these would carry the chat to another server, and
     /// that uses the system's proxies, though not for a server on this machine.
@@ -136,18 +132,18 @@ impl OpenAiClientBuilder {
             return Err(ModelError::Configuration("the model's name is empty".to_owned()));
         }
         if self.base_url.is_none() && self.api_key.is_none() {
-            return Err(ModelError::Configuration(format!("{DEFAULT_BASE_URL} needs an API key")));
+            return Err(ModelError::Configuration(format!("{OPENAI_BASE_URL} needs an API key")));
         }
         if let Some(key) = &self.api_key {
             check_key(key)?;
         }
-        let base_url = self.base_url.as_deref().unwrap_or(DEFAULT_BASE_URL);
-        let (endpoint, password) = parse_base_url(base_url, self.api_key.is_some())?;
+        let base_url = self.base_url.as_deref().unwrap_or(OPENAI_BASE_URL);
+        let endpoint = Endpoint::from_base_url(base_url, self.api_key.is_some())?;
         let http = match self.http {
             Some(http) => http,
             None => http_client(&endpoint.server, self.connect_timeout)?,
         };
-        let secrets = self.api_key.iter().cloned().chain(password).collect();
+        let secrets = self.api_key.iter().cloned().chain(endpoint.password.clone()).collect();
         let peer = Peer::new(&endpoint.server, secrets, self.read_timeout);
         Ok(OpenAiClient {
             model: self.model,
@@ -162,7 +158,7 @@ impl OpenAiClientBuilder {
 
 impl fmt::Debug for OpenAiClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The base URL is not parsed yet, so there is no telling where in it a password is.
+        // The base URL is not parsed yet, so a password may stand anywhere in it.
         f.debug_struct("OpenAiClientBuilder")
             .field("model", &self.model)
             .field("provider", &self.provider)
@@ -175,7 +171,7 @@ impl fmt::Debug for OpenAiClientBuilder {
 }
 
 /// Builds a client from variables; an empty one counts as not set, as deployment tools like to leave them.
-pub(super) fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Result<OpenAiClient, ModelError> {
+fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Result<OpenAiClient, ModelError> {
     let read = |name: &str| -> Result<Option<String>, ModelError> {
         let Some(value) = lookup(name) else { return Ok(None) };
         let value = value.into_string().map_err(|_| ModelError::Configuration(format!("{name} is not UTF-8")))?;
@@ -185,12 +181,12 @@ pub(super) fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Result<O
     let model = read(MODEL_VARIABLE)?.ok_or_else(|| {
         ModelError::Configuration(format!("{MODEL_VARIABLE} is not set: it names the model, `gpt-4o-mini`, say"))
     })?;
-    let mut builder = OpenAiClientBuilder::new(model);
+    let mut builder = OpenAiClient::builder(model);
     builder.base_url = read(BASE_URL_VARIABLE)?;
     builder.api_key = read(API_KEY_VARIABLE)?;
     if builder.base_url.is_none() && builder.api_key.is_none() {
         return Err(ModelError::Configuration(format!(
-            "{API_KEY_VARIABLE} is not set, which {DEFAULT_BASE_URL} needs; for a server without keys set \
+            "{API_KEY_VARIABLE} is not set, which {OPENAI_BASE_URL} needs; for a server without keys set \
              {BASE_URL_VARIABLE}"
         )));
     }
@@ -203,32 +199,6 @@ fn check_key(key: &str) -> Result<(), ModelError> {
     if sendable { Ok(()) } else { Err(ModelError::Configuration(error.to_owned())) }
 }
 
-/// Gives the endpoint and the password that its URL holds. No error shows the URL, which may hold one.
-fn parse_base_url(base_url: &str, has_key: bool) -> Result<(Endpoint, Option<String>), ModelError> {
-    let invalid = |reason: &dyn fmt::Display| {
-        ModelError::Configuration(format!("the base URL is not like `{DEFAULT_BASE_URL}`: {reason}"))
-    };
-    let mut url = Url::parse(base_url).map_err(|error| invalid(&error))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(invalid(&"it must begin with http:// or https://"));
-    }
-    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
-        return Err(invalid(&"it has no host"));
-    };
-    let server = ServerAddress { host: host.trim_matches(['[', ']']).to_owned(), port };
-    let shown = format!("{}://{host}:{port}{}", url.scheme(), url.path());
-    let password = url.password().map(str::to_owned);
-    // Two `Authorization` headers would be one too many.
-    if has_key && (url.set_username("").is_err() || url.set_password(None).is_err()) {
-        return Err(invalid(&"it cannot go without credentials"));
-    }
-    url.path_segments_mut()
-        .map_err(|()| invalid(&"it cannot have a path"))?
-        .pop_if_empty()
-        .extend(["chat", "completions"]);
-    Ok((Endpoint { url, shown, server }, password))
-}
-
 fn http_client(server: &ServerAddress, connect_timeout: Duration) -> Result<Client, ModelError> {
     let builder = Client::builder().connect_timeout(connect_timeout).redirect(redirect::Policy::none());
     // A proxy cannot reach this machine's servers, yet a machine with a proxy often does not exempt them.
@@ -239,8 +209,10 @@ fn http_client(server: &ServerAddress, connect_timeout: Duration) -> Result<Clie
 
 #[cfg(test)]
 mod tests {
+    use reqwest::header::AUTHORIZATION;
+
     use super::*;
-    use crate::llm::ChatModel;
+    use crate::llm::{ChatModel, ChatRequest, GenerationOptions, ServerAddress};
 
     fn from_variables(variables: &[(&str, &str)]) -> Result<OpenAiClient, ModelError> {
         from_lookup(|name| {
@@ -266,7 +238,7 @@ mod tests {
     fn the_environment_sets_up_a_client() {
         let local = from_variables(&[("OPENAI_MODEL", "m"), ("OPENAI_BASE_URL", "http://localhost:8080/v1")]).unwrap();
         assert_eq!((local.model(), local.provider()), ("m", "openai"));
-        assert_eq!(local.server(), Some(ServerAddress { host: "localhost".to_owned(), port: 8080 }));
+        assert_eq!(local.server(), Some(ServerAddress::new("localhost", 8080)));
         assert_eq!(local.api_key, None);
 
         let openai = from_variables(&[("OPENAI_MODEL", "m"), ("OPENAI_API_KEY", " sk-1\n")]).unwrap();
@@ -288,7 +260,7 @@ mod tests {
         let check = |base_url: &str, endpoint: &str, host: &str, port: u16| {
             let client = OpenAiClient::builder("m").with_base_url(base_url).build().unwrap();
             assert_eq!(client.endpoint.url.as_str(), endpoint);
-            assert_eq!(client.server(), Some(ServerAddress { host: host.to_owned(), port }));
+            assert_eq!(client.server(), Some(ServerAddress::new(host, port)));
         };
         check("https://a.example/v1", "https://a.example/v1/chat/completions", "a.example", 443);
         check("https://a.example/v1/", "https://a.example/v1/chat/completions", "a.example", 443);
@@ -328,5 +300,33 @@ mod tests {
         assert!(!shown.contains("hush"), "{shown}");
         assert!(shown.contains("https://a.example:443/v1"), "{shown}");
         assert_eq!(client.endpoint.url.as_str(), "https://a.example/v1/chat/completions?api-key=hush");
+    }
+
+    #[test]
+    fn the_key_travels_once_and_as_a_secret() {
+        let builder = OpenAiClient::builder("m").with_base_url("http://user:hush@a.example/v1");
+        let check = |builder: OpenAiClientBuilder, expected: &str| {
+            let request = builder.build().unwrap().post(&ChatRequest::default()).build().unwrap();
+            let values: Vec<_> = request.headers().get_all(AUTHORIZATION).iter().collect();
+            assert!(values.iter().all(|value| value.is_sensitive()));
+            assert_eq!(values, [expected]);
+            assert!(!format!("{request:?}").contains("hush"), "{request:?}");
+        };
+        check(builder.clone().with_api_key("hush"), "Bearer hush");
+        check(builder, "Basic dXNlcjpodXNo");
+    }
+
+    #[test]
+    fn the_limit_of_tokens_goes_by_the_name_that_the_server_knows() {
+        let check = |base_url: &str, name: &str| {
+            let client = OpenAiClient::builder("m").with_base_url(base_url).build().unwrap();
+            let options = GenerationOptions::default().with_max_tokens(5);
+            let body = client.body(&ChatRequest::default().with_options(options));
+            assert_eq!(body[name], 5, "{body}");
+            let names = ["max_tokens", "max_completion_tokens"];
+            assert_eq!(names.iter().filter(|name| body.get(name).is_some()).count(), 1, "{body}");
+        };
+        check("https://api.openai.com/v1", "max_completion_tokens");
+        check("http://localhost:11434/v1", "max_tokens");
     }
 }

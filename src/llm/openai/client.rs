@@ -1,14 +1,15 @@
-//! The client: how a request is put on the wire.
+//! The client: from a request to bytes on the wire.
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value as JsonValue, json};
 
-use super::builder::{Endpoint, OpenAiClientBuilder, from_lookup};
+use super::endpoint::{Endpoint, OPENAI_BASE_URL};
 use super::peer::Peer;
 use super::{answer, provider_error};
 use crate::llm::{ChatMessage, ChatModel, ChatRequest, ChatStream, ModelError, ServerAddress, ToolDefinition};
@@ -23,8 +24,8 @@ const OPENAI_HOST: &str = "api.openai.com";
 /// Cheap to clone; clones share their connections. Answers are streamed, with usage; a server that does not stream is
 /// understood too. The text and the tool calls of an answer come through, reasoning and refusals beside the text do not.
 ///
-/// An answer that breaks off before it says why the model stopped is an error; so is a silence of more than the read
-/// timeout. Memory per answer is bounded: see [`MAX_EVENT_BYTES`](super::MAX_EVENT_BYTES).
+/// An answer that is interrupted before the model's finish reason is an error; so is a silence of more than the read
+/// timeout. Memory per answer is bounded: see [`MAX_EVENT_BYTES`](Self::MAX_EVENT_BYTES).
 ///
 /// # Examples
 ///
@@ -47,28 +48,31 @@ pub struct OpenAiClient {
 }
 
 impl OpenAiClient {
-    /// Sets up a client for a model.
-    pub fn builder(model: impl Into<String>) -> OpenAiClientBuilder {
-        OpenAiClientBuilder::new(model)
-    }
+    /// The address of the API by default: OpenAI's own, `https://api.openai.com/v1`.
+    pub const DEFAULT_BASE_URL: &str = OPENAI_BASE_URL;
 
-    /// Makes a client from the environment.
-    ///
-    /// `OPENAI_MODEL` names the model. `OPENAI_BASE_URL` is the address of the API, by default
-    /// [`DEFAULT_BASE_URL`](super::DEFAULT_BASE_URL). `OPENAI_API_KEY` is the key, required only by that default. An
-    /// empty variable counts as not set.
-    ///
-    /// # Errors
-    ///
-    /// [`ModelError::Configuration`]
-    ///
-    /// - if a required variable is not set, or one is not UTF-8; the error names it,
-    /// - if [`build`](OpenAiClientBuilder::build) refuses the values.
-    pub fn from_env() -> Result<Self, ModelError> {
-        from_lookup(|name| std::env::var_os(name))
-    }
+    /// The provider by default, in the words of `gen_ai.provider.name`: `openai`.
+    pub const DEFAULT_PROVIDER: &str = "openai";
 
-    fn post(&self, request: &ChatRequest) -> RequestBuilder {
+    /// How long to wait for a connection by default: 10 seconds.
+    pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// How long to wait for the server's next bytes by default: 5 minutes.
+    ///
+    /// Long, because some servers send nothing at all while a model reads a long prompt or reasons.
+    pub const DEFAULT_READ_TIMEOUT: Duration = Duration::from_secs(300);
+
+    /// The most bytes that may pass before an event of the stream is complete, and the most of an answer that is not
+    /// streamed: 4 MiB.
+    ///
+    /// It bounds what one answer holds in memory in the client, beside one read of the network; a server that sends more
+    /// causes [`ModelError::Protocol`]. The answer as a whole has no bound: its reader may or may not keep it.
+    pub const MAX_EVENT_BYTES: usize = answer::MAX_EVENT_BYTES;
+
+    /// The most bytes that are read of the body of an answer with an error status: 16 KiB.
+    pub const MAX_ERROR_BODY_BYTES: usize = provider_error::MAX_ERROR_BODY_BYTES;
+
+    pub(super) fn post(&self, request: &ChatRequest) -> RequestBuilder {
         let mut post = self.http.post(self.endpoint.url.clone()).header(ACCEPT, EVENT_STREAM).json(&self.body(request));
         for (name, value) in &request.trace_headers {
             post = post.header(name, value);
@@ -80,7 +84,7 @@ impl OpenAiClient {
         }
     }
 
-    fn body(&self, request: &ChatRequest) -> JsonValue {
+    pub(super) fn body(&self, request: &ChatRequest) -> JsonValue {
         let messages: Vec<_> = request.messages.iter().map(ChatMessage::to_json).collect();
         let mut body = json!({
             "model": self.model,
@@ -149,40 +153,4 @@ impl fmt::Debug for OpenAiClient {
 fn media_type(response: &Response) -> Option<String> {
     let value = response.headers().get(CONTENT_TYPE)?.to_str().ok()?;
     Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
-}
-
-#[cfg(test)]
-mod tests {
-    use reqwest::header::AUTHORIZATION;
-
-    use super::*;
-    use crate::llm::GenerationOptions;
-
-    #[test]
-    fn the_key_travels_once_and_as_a_secret() {
-        let builder = OpenAiClient::builder("m").with_base_url("http://user:hush@a.example/v1");
-        let check = |builder: OpenAiClientBuilder, expected: &str| {
-            let request = builder.build().unwrap().post(&ChatRequest::default()).build().unwrap();
-            let values: Vec<_> = request.headers().get_all(AUTHORIZATION).iter().collect();
-            assert!(values.iter().all(|value| value.is_sensitive()));
-            assert_eq!(values, [expected]);
-            assert!(!format!("{request:?}").contains("hush"), "{request:?}");
-        };
-        check(builder.clone().with_api_key("hush"), "Bearer hush");
-        check(builder, "Basic dXNlcjpodXNo");
-    }
-
-    #[test]
-    fn the_limit_of_tokens_goes_by_the_name_that_the_server_knows() {
-        let check = |base_url: &str, name: &str| {
-            let client = OpenAiClient::builder("m").with_base_url(base_url).build().unwrap();
-            let options = GenerationOptions { max_tokens: Some(5), ..GenerationOptions::default() };
-            let body = client.body(&ChatRequest { options, ..ChatRequest::default() });
-            assert_eq!(body[name], 5, "{body}");
-            let names = ["max_tokens", "max_completion_tokens"];
-            assert_eq!(names.iter().filter(|name| body.get(name).is_some()).count(), 1, "{body}");
-        };
-        check("https://api.openai.com/v1", "max_completion_tokens");
-        check("http://localhost:11434/v1", "max_tokens");
-    }
 }

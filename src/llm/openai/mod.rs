@@ -7,14 +7,12 @@
 mod answer;
 mod builder;
 mod client;
+mod endpoint;
+mod lenient;
 mod peer;
 mod provider_error;
 mod tool_calls;
 mod wire;
 
-pub use answer::MAX_EVENT_BYTES;
-pub use builder::{
-    DEFAULT_BASE_URL, DEFAULT_CONNECT_TIMEOUT, DEFAULT_PROVIDER, DEFAULT_READ_TIMEOUT, OpenAiClientBuilder,
-};
+pub use builder::OpenAiClientBuilder;
 pub use client::OpenAiClient;
-pub use provider_error::MAX_ERROR_BODY_BYTES;

@@ -1,4 +1,4 @@
-//! The server on the other side: how long it is waited for and what errors may say of it.
+//! The server on the other side: how long it is waited for, and what errors may show of it.
 
 use std::time::Duration;
 
@@ -24,10 +24,8 @@ pub(super) struct Peer {
 
 impl Peer {
     pub(super) fn new(server: &ServerAddress, secrets: Vec<String>, read_timeout: Duration) -> Self {
-        let ServerAddress { host, port } = server;
-        let server = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         let secrets = secrets.into_iter().filter(|secret| !secret.is_empty()).collect();
-        Self { server, secrets, read_timeout }
+        Self { server: server.to_string(), secrets, read_timeout }
     }
 
     pub(super) const fn read_timeout(&self) -> Duration {
@@ -47,7 +45,7 @@ impl Peer {
         }
     }
 
-    /// Reads a body up to its end or, what comes first, up to the limit; the second value tells which.
+    /// Reads a body up to its end or, what comes first, up to the limit; the second value is whether it is whole.
     pub(super) async fn read(
         &self,
         response: &mut Response,
@@ -64,14 +62,14 @@ impl Peer {
         Ok((body, true))
     }
 
-    /// An error that shows the beginning of what the server sent.
+    /// Returns an error that shows the beginning of what the server sent.
     pub(super) fn unreadable(&self, reason: &str, received: &str) -> ModelError {
         // The reason may quote what was received, too.
         let (reason, received) = (self.excerpt(reason, EXCERPT_CHARS), self.excerpt(received, EXCERPT_CHARS));
         ModelError::Protocol { reason: format!("{reason}: {received:?}") }
     }
 
-    /// The beginning of a text, without secrets.
+    /// Returns the beginning of a text, without secrets.
     pub(super) fn excerpt(&self, text: &str, most_chars: usize) -> String {
         // Redacted before it is cut, or the cut could leave half a key.
         let text = self.secrets.iter().fold(text.trim().to_owned(), |text, secret| text.replace(secret, REDACTED));
@@ -81,7 +79,7 @@ impl Peer {
         }
     }
 
-    /// The beginning of a body.
+    /// Returns the beginning of a body, without secrets.
     pub(super) fn excerpt_of_body(&self, body: &[u8]) -> String {
         self.excerpt(&String::from_utf8_lossy(body), EXCERPT_CHARS)
     }

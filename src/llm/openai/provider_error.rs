@@ -1,4 +1,4 @@
-//! What a provider says when it refuses: an HTTP error status, or an error amid the stream.
+//! What a provider says when it refuses: an HTTP error status, or an error inside the answer.
 
 use std::time::Duration;
 
@@ -9,22 +9,22 @@ use serde_json::Value as JsonValue;
 use tokio::time::timeout;
 
 use super::peer::Peer;
-use crate::llm::ModelError;
+use crate::llm::{ModelError, StatusError};
 
 /// The most that is read of the body of an answer with an error status: 16 KiB.
-pub const MAX_ERROR_BODY_BYTES: usize = 16 * 1024;
+pub(super) const MAX_ERROR_BODY_BYTES: usize = 16 * 1024;
 
 /// The longest sentence of a provider that goes into an error whole.
 const MAX_MESSAGE_CHARS: usize = 1_000;
 
-/// The status of an error amid the stream that names none.
+/// The status of an error inside an answer that names none.
 const DEFAULT_STATUS: u16 = 500;
 
 /// The error for an answer with an error status.
 pub(super) async fn from_response(mut response: Response, peer: &Peer) -> ModelError {
     let status = response.status();
     let retry_after = retry_after(response.headers(), Utc::now());
-    // What counts is the status; a body that fails or drips without end only costs the message.
+    // The status decides; a body that fails or drips without end only costs the message.
     let reading = timeout(peer.read_timeout(), peer.read(&mut response, MAX_ERROR_BODY_BYTES));
     let (body, _) = reading.await.ok().and_then(Result::ok).unwrap_or_default();
     let said = serde_json::from_slice(&body).ok().and_then(|body| Said::from_json(&body)).unwrap_or_default();
@@ -33,18 +33,19 @@ pub(super) async fn from_response(mut response: Response, peer: &Peer) -> ModelE
     let message =
         if message.is_empty() { status.canonical_reason().unwrap_or("no message").to_owned() } else { message };
     let code = said.code.map(|code| peer.excerpt(&code, MAX_MESSAGE_CHARS));
-    ModelError::Status { status: status.as_u16(), code, message, retry_after }
+    StatusError { status: status.as_u16(), code, message, retry_after }.into()
 }
 
-/// The error for an `error` object amid the stream, or in an answer with a status of success.
+/// The error for an `error` object inside an answer, whose status was one of success.
 pub(super) fn from_json(body: &JsonValue, peer: &Peer) -> ModelError {
     let said = Said::from_json(body).unwrap_or_default();
-    ModelError::Status {
+    let refusal = StatusError {
         status: said.status.unwrap_or(DEFAULT_STATUS),
         code: said.code.map(|code| peer.excerpt(&code, MAX_MESSAGE_CHARS)),
         message: peer.excerpt(&said.message.unwrap_or_else(|| body.to_string()), MAX_MESSAGE_CHARS),
         retry_after: None,
-    }
+    };
+    refusal.into()
 }
 
 #[derive(Debug, Default, PartialEq)]

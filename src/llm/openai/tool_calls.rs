@@ -6,8 +6,8 @@
 use serde::Deserialize;
 use serde_json::Value as JsonValue;
 
-use super::wire::{lenient, not_empty};
-use crate::llm::ChatDelta;
+use super::lenient::{lenient, not_empty};
+use crate::llm::{ChatDelta, ToolCallDelta};
 
 /// A piece of a tool call.
 #[derive(Debug, Deserialize)]
@@ -61,7 +61,7 @@ impl ToolCalls {
             value => value.to_string(),
         };
         let is_new = known.is_none() || id.is_some() || name.is_some() || !arguments.is_empty();
-        is_new.then_some(ChatDelta::ToolCall { index: place, id, name, arguments })
+        is_new.then_some(ToolCallDelta { index: place, id, name, arguments }.into())
     }
 
     /// The call that a piece goes on with; `None` if it begins one.

@@ -1,15 +1,15 @@
 //! The pieces of an answer as servers write them, and what they mean.
 //!
-//! Of our own making, because the strict types of client libraries break with servers that are only compatible: an
-//! unknown `finish_reason`, an empty `usage`, a field that is missing, `null` or of another type. What does not matter
-//! is read leniently; the text is not, since losing it in silence would be a wrong answer.
+//! The strict types of client libraries refuse what compatible servers send: an unknown `finish_reason`, an empty
+//! `usage`, a field that is missing, `null` or of another type. Here every field is read leniently but the text, since
+//! losing it in silence would be a wrong answer.
 
 use std::collections::VecDeque;
 
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, Deserializer};
 use serde_json::Value as JsonValue;
 
+use super::lenient::{count, lenient, not_empty};
 use super::tool_calls::{CallPiece, ToolCalls};
 use crate::event::Usage;
 use crate::llm::ChatDelta;
@@ -93,7 +93,8 @@ struct TokenDetails {
 /// Turns chunks into deltas; knows what came before.
 #[derive(Debug, Default)]
 pub(super) struct ChunkReader {
-    is_identified: bool,
+    id: Option<String>,
+    model: Option<String>,
     is_finished: bool,
     tool_calls: ToolCalls,
 }
@@ -113,11 +114,8 @@ impl ChunkReader {
 
     /// Adds a chunk's deltas to the queue.
     pub(super) fn read(&mut self, chunk: Chunk, deltas: &mut VecDeque<ChatDelta>) {
-        let (id, model) = (not_empty(chunk.id), not_empty(chunk.model));
-        if !self.is_identified && (id.is_some() || model.is_some()) {
-            self.is_identified = true;
-            deltas.push_back(ChatDelta::Identity { id, model });
-        }
+        deltas.extend(news(&mut self.id, chunk.id).map(ChatDelta::Id));
+        deltas.extend(news(&mut self.model, chunk.model).map(ChatDelta::Model));
         // One choice is asked for.
         for choice in chunk.choices.into_iter().flatten().filter(|choice| choice.index.unwrap_or(0) == 0) {
             if let Some(message) = choice.delta.or(choice.message) {
@@ -133,6 +131,13 @@ impl ChunkReader {
         }
         deltas.extend(chunk.usage.and_then(TokenCounts::into_usage).map(ChatDelta::Usage));
     }
+}
+
+/// What is said now and was not said before.
+fn news(known: &mut Option<String>, said: Option<String>) -> Option<String> {
+    let said = not_empty(said).filter(|said| known.as_ref() != Some(said))?;
+    *known = Some(said.clone());
+    Some(said)
 }
 
 impl Content {
@@ -161,22 +166,6 @@ impl TokenCounts {
     }
 }
 
-pub(super) fn not_empty(text: Option<String>) -> Option<String> {
-    text.filter(|text| !text.is_empty())
-}
-
-/// Reads a value of another type as if it were missing.
-pub(super) fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(source: D) -> Result<Option<T>, D::Error> {
-    Ok(T::deserialize(JsonValue::deserialize(source)?).ok())
-}
-
-/// Reads a number of tokens, also one written `12.0`.
-fn count<'de, D: Deserializer<'de>>(source: D) -> Result<Option<u64>, D::Error> {
-    let value = JsonValue::deserialize(source)?;
-    let whole = value.as_f64().filter(|count| *count >= 0.0 && count.fract() == 0.0).map(|count| count as u64);
-    Ok(value.as_u64().or(whole))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -191,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_gives_nothing() {
+    fn an_empty_word_says_nothing() {
         check(&json!({}), &[]);
         check(&json!({"choices": [], "usage": null, "error": null, "id": "", "model": ""}), &[]);
         check(&json!({"choices": null, "usage": {}, "id": 7, "model": null, "timings": {"n": 1}}), &[]);
@@ -214,7 +203,8 @@ mod tests {
         check(
             &chunk,
             &[
-                ChatDelta::Identity { id: Some("c1".to_owned()), model: Some("m".to_owned()) },
+                ChatDelta::Id("c1".to_owned()),
+                ChatDelta::Model("m".to_owned()),
                 ChatDelta::Text("hi".to_owned()),
                 ChatDelta::Finish("eos_token".to_owned()),
                 ChatDelta::Usage(usage),

@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn quotations_go_and_names_stay() {
         for (text, expected) in [
-            ("the model's answer broke off", "the model's answer broke off"),
+            ("the model's answer was interrupted", "the model's answer was interrupted"),
             (r#"the model of agent "writer" gave no answer"#, r#"the model of agent "writer" gave no answer"#),
             (r#"cannot be read: not JSON: "{\"a\": \"b\"}" at 1"#, r#"cannot be read: not JSON: "…" at 1"#),
             (r#"invalid type: string "dear diary", expected u32"#, r#"invalid type: string "…", expected u32"#),

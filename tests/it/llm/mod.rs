@@ -18,7 +18,7 @@ struct Answer {
 }
 
 fn request(text: &str) -> ChatRequest {
-    ChatRequest { messages: vec![ChatMessage::user(text)], ..ChatRequest::default() }
+    ChatRequest::new([ChatMessage::user(text)])
 }
 
 /// Reads an answer to its end, or to the error that ends it.

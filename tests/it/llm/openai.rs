@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use agent_runtime::event::{ToolCall, Usage};
 use agent_runtime::llm::{
-    ChatDelta, ChatMessage, ChatModel, ChatRequest, GenerationOptions, MAX_EVENT_BYTES, OpenAiClient, ServerAddress,
-    ToolDefinition,
+    ChatDelta, ChatMessage, ChatModel, ChatRequest, GenerationOptions, OpenAiClient, ServerAddress, ToolDefinition,
 };
 use futures_util::StreamExt;
 use serde_json::json;
@@ -102,7 +101,7 @@ async fn pieces_come_as_they_are_sent() {
 }
 
 #[tokio::test]
-async fn giving_up_before_the_answer_begins_closes_the_connection() {
+async fn canceling_before_the_answer_begins_closes_the_connection() {
     let server = ScriptedServer::start([HttpReply::silence()]).await;
     let client = client(&server);
     tokio::select! {
@@ -165,7 +164,7 @@ async fn an_answer_that_is_not_streamed_is_understood() {
 async fn the_limit_is_on_an_event_and_not_on_the_answer() {
     let piece = "x".repeat(64 * 1024);
     let event = format!("data: {}\n\n", json!({"choices": [{"delta": {"content": piece}}]}));
-    let count = MAX_EVENT_BYTES / piece.len() + 1;
+    let count = OpenAiClient::MAX_EVENT_BYTES / piece.len() + 1;
     let reply = (0..count).fold(HttpReply::events(), |reply, _| reply.then(&*event)).then("data: [DONE]\n\n");
     let answer = ask(reply).await;
     assert!(answer.error.is_none(), "{:?}", answer.error);
@@ -195,24 +194,17 @@ async fn the_request_says_what_was_asked_and_no_more() {
         .build()
         .unwrap();
     assert_eq!((client.provider(), client.model()), ("local", "m"));
-    assert_eq!(client.server(), Some(ServerAddress { host: "127.0.0.1".to_owned(), port: server.port() }));
+    assert_eq!(client.server(), Some(ServerAddress::new("127.0.0.1", server.port())));
 
     read(client.stream(request("hi")).await).await;
     let call = ToolCall { id: "a".to_owned(), name: "add".to_owned(), arguments: "{}".to_owned() };
-    let tool = ToolDefinition {
-        name: "add".to_owned(),
-        description: "Adds.".to_owned(),
-        parameters: json!({"type": "object"}),
-    };
-    let full = ChatRequest {
-        messages: vec![ChatMessage::assistant("", vec![call]), ChatMessage::tool("3", "a")],
-        tools: vec![tool.clone()],
-        options: GenerationOptions { temperature: Some(0.5), top_p: Some(0.25), max_tokens: Some(64) },
-        trace_headers: vec![(
-            "traceparent".to_owned(),
-            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
-        )],
-    };
+    let tool = ToolDefinition::new("add", "Adds.", json!({"type": "object"}));
+    let options = GenerationOptions::default().with_temperature(0.5).with_top_p(0.25).with_max_tokens(64);
+    let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let full = ChatRequest::new([ChatMessage::assistant("", vec![call]), ChatMessage::tool("3", "a")])
+        .with_tools([tool.clone()])
+        .with_options(options)
+        .with_trace_headers([("traceparent".to_owned(), traceparent.to_owned())]);
     read(client.stream(full.clone()).await).await;
 
     let [plain, with_all] = &server.requests()[..] else { panic!("not two requests") };

@@ -1,8 +1,8 @@
-//! The OpenAI client with a server that refuses, breaks off, falls silent or talks nonsense.
+//! The OpenAI client with a server that refuses, interrupts its answer, falls silent or talks nonsense.
 
 use std::time::Duration;
 
-use agent_runtime::llm::{ChatModel, MAX_ERROR_BODY_BYTES, MAX_EVENT_BYTES, ModelError, OpenAiClient};
+use agent_runtime::llm::{ChatModel, ModelError, OpenAiClient};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -41,7 +41,7 @@ async fn ask_server(reply: HttpReply) -> Answer {
 async fn refusals_keep_what_the_provider_said() {
     let page = format!("<html><body>{}</body></html>", "no ".repeat(200));
     let page_start = format!("{}…", &page[..300]);
-    let huge = "x".repeat(MAX_ERROR_BODY_BYTES * 4);
+    let huge = "x".repeat(OpenAiClient::MAX_ERROR_BODY_BYTES * 4);
     let huge_start = format!("{}…", &huge[..300]);
     let bad_key = json!({"error": {"message": format!("Bad key {KEY}."), "type": "auth", "code": "invalid_api_key"}});
     let slow_down = json!({"error": {"message": "Slow down", "type": "rate_limit", "code": null}});
@@ -67,17 +67,10 @@ async fn refusals_keep_what_the_provider_said() {
     ] {
         let how = format!("{status} {message}");
         match ask_server(reply).await.error {
-            Some(ModelError::Status {
-                status: status_read,
-                code: code_read,
-                message: message_read,
-                retry_after: after,
-            }) => {
-                assert_eq!(
-                    (status_read, code_read.as_deref(), &*message_read, after),
-                    (status, code, message, retry_after)
-                );
-            }
+            Some(ModelError::Status(read)) => assert_eq!(
+                (read.status, read.code.as_deref(), &*read.message, read.retry_after),
+                (status, code, message, retry_after)
+            ),
             other => panic!("{how}: {other:?}"),
         }
     }
@@ -98,13 +91,14 @@ async fn broken_answers_are_errors_of_their_kind_after_the_text_that_came() {
     let echo = format!("data: {{\"key\": {KEY}}}\n\n");
     let key_as_content = format!("data: {{\"choices\":\"{KEY}\"}}\n\n");
     let long = "x".repeat(64 * 1024);
-    let endless = (0..=MAX_EVENT_BYTES / long.len()).fold(events().then("data: "), |reply, _| reply.then(&*long));
-    let huge = (0..=MAX_EVENT_BYTES / long.len()).fold(json(), |reply, _| reply.then(&*long));
+    let endless =
+        (0..=OpenAiClient::MAX_EVENT_BYTES / long.len()).fold(events().then("data: "), |reply, _| reply.then(&*long));
+    let huge = (0..=OpenAiClient::MAX_EVENT_BYTES / long.len()).fold(json(), |reply, _| reply.then(&*long));
     for (reply, code, text, shown) in [
-        (events(), "stream_interrupted", "so far", "broke off"),
-        (events().without_framing(), "stream_interrupted", "so far", "broke off"),
-        (events().then("data: {\"choices\":[{"), "stream_interrupted", "so far", "broke off"),
-        (HttpReply::events(), "stream_interrupted", "", "broke off"),
+        (events(), "stream_interrupted", "so far", "interrupted"),
+        (events().without_framing(), "stream_interrupted", "so far", "interrupted"),
+        (events().then("data: {\"choices\":[{"), "stream_interrupted", "so far", "interrupted"),
+        (HttpReply::events(), "stream_interrupted", "", "interrupted"),
         (events().then_break_off(), "connection", "so far", "127.0.0.1:"),
         (events().then("data: nonsense\n\n"), "invalid_response", "so far", "nonsense"),
         (events().then("data: {\"choices\": 3}\n\n"), "invalid_response", "so far", "choices"),
@@ -125,7 +119,7 @@ async fn broken_answers_are_errors_of_their_kind_after_the_text_that_came() {
 }
 
 #[tokio::test]
-async fn errors_amid_the_stream_are_the_providers() {
+async fn errors_inside_the_stream_are_the_providers() {
     for (event, status, code, message) in [
         (r#"data: {"error":{"message":"Overloaded","code":503}}"#.to_owned(), 503, Some("503"), "Overloaded"),
         (r#"data: {"error":{"message":"Oops","type":"server_error"}}"#.to_owned(), 500, Some("server_error"), "Oops"),
@@ -137,8 +131,8 @@ async fn errors_amid_the_stream_are_the_providers() {
         let answer = ask_server(HttpReply::events().then(TEXT).then(format!("{event}\n\n")).then_hang()).await;
         assert_eq!(answer.response.text, "so far");
         match answer.error {
-            Some(ModelError::Status { status: status_read, code: code_read, message: message_read, .. }) => {
-                assert_eq!((status_read, code_read.as_deref(), &*message_read), (status, code, message));
+            Some(ModelError::Status(read)) => {
+                assert_eq!((read.status, read.code.as_deref(), &*read.message), (status, code, message));
             }
             other => panic!("{event}: {other:?}"),
         }

@@ -42,7 +42,7 @@ async fn replies_come_in_order_and_in_pieces() {
     let mut messages = vec![ChatMessage::user("What is it?")];
     messages.push(ChatMessage::assistant(first.response.text, first.response.tool_calls));
     messages.push(ChatMessage::tool("3", "call_0_0"));
-    let second = read(model.stream(ChatRequest { messages, ..ChatRequest::default() }).await).await;
+    let second = read(model.stream(ChatRequest::new(messages)).await).await;
     assert_eq!(texts(&second.deltas), ["4", "2"]);
     assert_eq!(second.response.finish_reason.as_deref(), Some("stop"));
     assert_eq!(second.response.usage.map(|usage| (usage.prompt_tokens, usage.completion_tokens)), Some((11, 1)));
@@ -73,17 +73,17 @@ async fn usage_is_what_the_script_says() {
 }
 
 #[tokio::test]
-async fn errors_come_before_amid_and_after_the_text() {
+async fn errors_come_before_within_and_after_the_text() {
     let model = ScriptedModel::new("m")
-        .with_reply(ScriptedReply::error(|| ModelError::Truncated))
-        .with_reply(ScriptedReply::text("a b c").then_error(2, || ModelError::Truncated))
-        .with_reply(ScriptedReply::text("a b c").then_error(9, || ModelError::Truncated));
-    assert!(matches!(model.stream(request("1")).await, Err(ModelError::Truncated)));
+        .with_reply(ScriptedReply::error(|| ModelError::StreamInterrupted))
+        .with_reply(ScriptedReply::text("a b c").then_error(2, || ModelError::StreamInterrupted))
+        .with_reply(ScriptedReply::text("a b c").then_error(9, || ModelError::StreamInterrupted));
+    assert!(matches!(model.stream(request("1")).await, Err(ModelError::StreamInterrupted)));
     for text in ["a b ", "a b c"] {
         let answer = read(model.stream(request("2")).await).await;
         assert_eq!(answer.response.text, text);
         assert_eq!(answer.response.finish_reason, None);
-        assert!(matches!(answer.error, Some(ModelError::Truncated)));
+        assert!(matches!(answer.error, Some(ModelError::StreamInterrupted)));
     }
 }
 
@@ -94,7 +94,8 @@ async fn what_is_pending_never_comes() {
         .with_reply(ScriptedReply::text("a b").then_pending(1));
     assert!(model.stream(request("1")).now_or_never().is_none());
     let mut stream = model.stream(request("2")).await.unwrap();
-    assert!(matches!(stream.next().await, Some(Ok(ChatDelta::Identity { .. }))));
+    assert!(matches!(stream.next().await, Some(Ok(ChatDelta::Id(_)))));
+    assert!(matches!(stream.next().await, Some(Ok(ChatDelta::Model(_)))));
     assert_eq!(stream.next().await.unwrap().unwrap(), ChatDelta::Text("a ".to_owned()));
     assert!(stream.next().now_or_never().is_none());
 }
@@ -113,7 +114,7 @@ async fn replies_that_depend_on_the_request_do_not_depend_on_concurrency() {
     let model = Arc::new(
         ScriptedModel::answering(|request| match request.messages.last() {
             Some(message) => ScriptedReply::text(&message.content).and_tool_calls([("echo", json!(message.content))]),
-            None => ScriptedReply::error(|| ModelError::Truncated),
+            None => ScriptedReply::error(|| ModelError::StreamInterrupted),
         })
         .with_name("echo"),
     );

@@ -76,7 +76,7 @@ fn report() -> Workflow {
 
 /// A model that breaks off amid its answer.
 fn broken() -> Workflow {
-    let cut = || ModelError::Truncated;
+    let cut = || ModelError::StreamInterrupted;
     let reply = ScriptedReply::text("one two three four").with_delay(MS * 10).then_error(2, cut);
     agent_alone("broken", "unlucky", reply)
 }

@@ -91,7 +91,7 @@ async fn a_filter_that_hides_progress_costs_only_what_nothing_else_tells() {
         assert!(is_of_progress || without.series(name).points == series.points, "{name} differs");
     }
     assert_eq!(without.sum("agent_runtime.events"), all.sum("agent_runtime.events") - progress(&all));
-    // Ends tell when the first chunk came, also where the answer is only a tool call or broke off.
+    // Ends tell when the first chunk came, also where the answer is only a tool call or was interrupted.
     let first = "gen_ai.client.inference.time_to_first_chunk";
     assert_eq!(without.count(first), 5);
     assert_close(without.sum(first), 0.005 + 0.0 + 0.01 + 0.02 + 0.01, first);
@@ -185,7 +185,7 @@ fn assert_chunks(snapshot: &Snapshot, events: &[Event]) {
     let metric = "gen_ai.client.inference.time_per_output_chunk";
     assert_eq!(snapshot.count(metric), gaps);
     assert_close(snapshot.sum(metric), gap_seconds, metric);
-    // Two requests with text that ended well, two with tool calls alone, one that broke off and one that was canceled.
+    // Two requests with text that ended well, two with tool calls alone, one that was interrupted and one that was canceled.
     let first = "gen_ai.client.inference.time_to_first_chunk";
     assert_eq!(snapshot.count(first), 6);
     assert_close(snapshot.sum(first), 0.005 + 0.0 + 0.01 + 0.02 + 0.01 + 0.01, first);

@@ -37,7 +37,7 @@ impl ChatModel for Hosted {
     }
 
     fn server(&self) -> Option<ServerAddress> {
-        Some(ServerAddress { host: "llm.example".to_owned(), port: 8443 })
+        Some(ServerAddress::new("llm.example", 8443))
     }
 
     async fn stream(&self, request: ChatRequest) -> Result<ChatStream, ModelError> {
@@ -59,7 +59,9 @@ fn described_flow() -> Workflow {
         .with_reply(ScriptedReply::text("It is there.").with_usage(usage));
     let agent = Agent::builder("finder", std::sync::Arc::new(Hosted(model)))
         .with_description("Finds things")
-        .with_generation_options(GenerationOptions { temperature: Some(0.25), top_p: Some(0.5), max_tokens: Some(99) })
+        .with_generation_options(
+            GenerationOptions::default().with_temperature(0.25).with_top_p(0.5).with_max_tokens(99),
+        )
         .with_tool(tool("look", |_, _| async { Ok(json!("seen")) }))
         .build();
     let inner = Workflow::new("inner").add_step(AgentStep::new(agent).with_name("find")).build();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use agent_runtime::{
-    llm::{ChatDelta, ChatMessage, ChatRequest, ChatStream, GenerationOptions, ModelError, Role},
+    llm::{ChatDelta, ChatMessage, ChatRequest, ChatStream, GenerationOptions, ModelError, Role, ToolCallDelta},
     prelude::*,
 };
 use futures_util::{StreamExt as _, stream};
@@ -37,11 +37,8 @@ impl ChatModel for Asked {
 
 /// A model that makes the calls, each a name and its arguments as text, and then answers.
 fn asking(calls: &[(&str, &str)]) -> (Arc<dyn ChatModel>, Arc<Mutex<Vec<ChatRequest>>>) {
-    let call = |(index, (name, arguments)): (usize, &(&str, &str))| ChatDelta::ToolCall {
-        index,
-        id: Some(format!("id_{index}")),
-        name: Some((*name).to_owned()),
-        arguments: (*arguments).to_owned(),
+    let call = |(index, (name, arguments)): (usize, &(&str, &str))| {
+        ToolCallDelta::new(index).with_id(format!("id_{index}")).with_name(*name).with_arguments(*arguments).into()
     };
     let calls = calls.iter().enumerate().map(call).collect();
     let requests: Arc<Mutex<Vec<ChatRequest>>> = Arc::default();
@@ -58,7 +55,7 @@ async fn results_go_back_in_the_models_order_whichever_tool_is_done_first() {
         }
         Ok(args)
     });
-    let options = GenerationOptions { temperature: Some(0.5), top_p: Some(0.9), max_tokens: Some(64) };
+    let options = GenerationOptions::default().with_temperature(0.5).with_top_p(0.9).with_max_tokens(64);
     let agent = Agent::builder("agent", model)
         .with_system_prompt("Wait.")
         .with_generation_options(options.clone())
@@ -123,12 +120,7 @@ async fn odd_calls_are_answered_and_the_run_goes_on() {
 
 #[tokio::test]
 async fn an_identical_call_is_reported_whatever_the_order_of_its_keys() {
-    let call = |arguments: &str| ChatDelta::ToolCall {
-        index: 0,
-        id: Some("id".to_owned()),
-        name: Some("look".to_owned()),
-        arguments: arguments.to_owned(),
-    };
+    let call = |arguments: &str| ToolCallDelta::new(0).with_id("id").with_name("look").with_arguments(arguments).into();
     let answers = vec![
         vec![call("{\"a\":1,\"b\":{\"x\":1,\"y\":2}}")],
         vec![call("{\"a\":2,\"b\":{}}")],

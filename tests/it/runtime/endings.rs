@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use agent_runtime::{llm::ModelError, prelude::*};
+use agent_runtime::{
+    llm::{ModelError, StatusError},
+    prelude::*,
+};
 use parking_lot::Mutex;
 use tracing::instrument::WithSubscriber as _;
 
@@ -40,11 +43,9 @@ fn failing_transform() -> Workflow {
 }
 
 fn refusing(status: u16) -> Workflow {
-    let refusal = move || ModelError::Status {
-        status,
-        code: None,
-        message: "no".to_owned(),
-        retry_after: (status == 429).then_some(Duration::from_secs(7)),
+    let refusal = move || {
+        let refusal = StatusError::new(status, "no");
+        if status == 429 { refusal.with_retry_after(Duration::from_secs(7)).into() } else { refusal.into() }
     };
     agent_flow(replies([ScriptedReply::error(refusal)]), [])
 }
@@ -74,7 +75,7 @@ async fn a_failure_ends_every_component_around_it_with_its_code_and_message() {
              chat scripted · unset\n      execute_tool divide · error({code}): {message}\n      chat scripted · unset\n"
         )
     };
-    let broken = replies([ScriptedReply::text("so far so good").then_error(2, || ModelError::Truncated)]);
+    let broken = replies([ScriptedReply::text("so far so good").then_error(2, || ModelError::StreamInterrupted)]);
     let looping = Arc::new(ScriptedModel::answering(|_| ScriptedReply::tool_calls([("divide", json!({}))])));
     let limit = "error(max_iterations): agent \"agent\" gave no answer within 2 iterations; raise the limit with \
                  `with_max_iterations`";
@@ -92,7 +93,7 @@ async fn a_failure_ends_every_component_around_it_with_its_code_and_message() {
         (
             "cut stream",
             agent_flow(broken, []),
-            failed_agent("stream_interrupted", "the model's answer broke off before its end"),
+            failed_agent("stream_interrupted", "the model's answer was interrupted before its end"),
         ),
         (
             "iteration limit",
@@ -144,7 +145,7 @@ async fn a_failure_ends_every_component_around_it_with_its_code_and_message() {
 
 #[tokio::test]
 async fn a_broken_answer_keeps_what_had_come() {
-    let broken = replies([ScriptedReply::text("so far so good").then_error(2, || ModelError::Truncated)]);
+    let broken = replies([ScriptedReply::text("so far so good").then_error(2, || ModelError::StreamInterrupted)]);
     let ran = run(&agent_flow(broken, []), "go").await;
     let request = ran.spans.one("chat scripted");
     assert_eq!(spans::chunk_counts(request), (2, 2));
