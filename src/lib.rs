@@ -60,3 +60,8 @@ pub mod prelude;
 pub mod runtime;
 #[cfg(feature = "testing")]
 pub mod testing;
+
+/// The guide's programs, compiled and run as documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide.md")]
+struct Guide;

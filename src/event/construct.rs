@@ -5,10 +5,34 @@ use uuid::{NoContext, Timestamp, Uuid};
 
 use super::{Event, EventData, EventScope, EventType};
 
+/// Says where the fields of an event's data are described.
+macro_rules! data_of {
+    ($section:literal $payload:literal) => {
+        concat!(
+            "\n\nThe runtime's data is made of [`",
+            $payload,
+            "`](super::",
+            $payload,
+            "), see \
+             [what the events carry](crate::event#",
+            $section,
+            ")."
+        )
+    };
+    ($section:literal) => {
+        concat!("\n\nFor the data see [what the events carry](crate::event#", $section, ").")
+    };
+}
+
 macro_rules! constructors {
-    ($($scope:ident $what:literal: $started:ident $progress:ident $completed:ident $failed:ident $canceled:ident;)*) => {
+    ($(
+        $scope:ident $what:literal $section:literal:
+            $started:ident($($started_data:literal)?) $progress:ident($($progress_data:literal)?)
+            $completed:ident($($completed_data:literal)?) $failed:ident($($failed_data:literal)?) $canceled:ident;
+    )*) => {
         impl Event {$(
             #[doc = concat!("Says that ", $what, " begins.")]
+            #[doc = data_of!($section $($started_data)?)]
             #[must_use]
             pub fn $started(
                 component_id: impl Into<String>,
@@ -21,6 +45,7 @@ macro_rules! constructors {
             }
 
             #[doc = concat!("Says how far ", $what, " is.")]
+            #[doc = data_of!($section $($progress_data)?)]
             #[must_use]
             pub fn $progress(
                 component_id: impl Into<String>,
@@ -34,6 +59,7 @@ macro_rules! constructors {
             }
 
             #[doc = concat!("Says that ", $what, " ended well.")]
+            #[doc = data_of!($section $($completed_data)?)]
             #[must_use]
             pub fn $completed(
                 component_id: impl Into<String>,
@@ -46,6 +72,7 @@ macro_rules! constructors {
             }
 
             #[doc = concat!("Says that ", $what, " failed, and how, for people to read.")]
+            #[doc = data_of!($section $($failed_data)?)]
             #[must_use]
             pub fn $failed(
                 component_id: impl Into<String>,
@@ -58,7 +85,8 @@ macro_rules! constructors {
                     .in_workflow(workflow_id, parent_workflow_id)
             }
 
-            #[doc = concat!("Says that ", $what, " was given up before its end, and why if that is known.")]
+            #[doc = concat!("Says that ", $what, " was canceled before its end, and why if that is known.")]
+            #[doc = data_of!($section $($failed_data)?)]
             #[must_use]
             pub fn $canceled(
                 component_id: impl Into<String>,
@@ -75,18 +103,23 @@ macro_rules! constructors {
 }
 
 constructors! {
-    Workflow "a workflow":
-        workflow_started workflow_progress workflow_completed workflow_failed workflow_canceled;
-    WorkflowStep "a step of a workflow":
-        workflow_step_started workflow_step_progress workflow_step_completed workflow_step_failed workflow_step_canceled;
-    Agent "an agent":
-        agent_started agent_progress agent_completed agent_failed agent_canceled;
-    LlmRequest "a request to a model":
-        llm_started llm_progress llm_completed llm_failed llm_canceled;
-    Tool "a tool":
-        tool_started tool_progress tool_completed tool_failed tool_canceled;
-    System "a part of the runtime":
-        system_started system_progress system_completed system_failed system_canceled;
+    Workflow "a workflow" "workflow":
+        workflow_started("WorkflowStarted") workflow_progress() workflow_completed("WorkflowCompleted")
+        workflow_failed("Failure") workflow_canceled;
+    WorkflowStep "a step of a workflow" "step":
+        workflow_step_started("StepStarted") workflow_step_progress() workflow_step_completed("StepCompleted")
+        workflow_step_failed("Failure") workflow_step_canceled;
+    Agent "an agent" "agent":
+        agent_started("AgentStarted") agent_progress("AgentProgress") agent_completed("AgentCompleted")
+        agent_failed("Failure") agent_canceled;
+    LlmRequest "a request to a model" "model-request":
+        llm_started("LlmStarted") llm_progress("EventData::chunk") llm_completed("LlmCompleted")
+        llm_failed("Failure") llm_canceled;
+    Tool "a tool" "tool":
+        tool_started("ToolStarted") tool_progress("ToolProgress") tool_completed("ToolCompleted")
+        tool_failed("Failure") tool_canceled;
+    System "a part of the runtime" "system":
+        system_started() system_progress() system_completed() system_failed() system_canceled;
 }
 
 impl Event {

@@ -3,6 +3,9 @@
 //! In flows an [`Event`], made by one of its constructors or by the runtime; [`EventStream::append`] numbers it, keeps
 //! it in a bounded log and hands it on. Out it flows through [`Subscription`]s (live and from any kept offset) and
 //! through one `tracing` event, by which a bridge such as the OpenTelemetry layer sees it. Nothing here knows who listens.
+#![doc = include_str!("../../docs/events.md")]
+//!
+//! [`Workflow::execute`]: crate::runtime::Workflow::execute
 
 mod batch;
 mod clock;

@@ -8,6 +8,7 @@ mod guide;
 mod llm;
 mod metrics;
 mod otel;
+mod reference;
 mod runtime;
 mod sampling;
 #[expect(dead_code, reason = "shared with other test binaries, which use other parts of it")]
