@@ -1,6 +1,6 @@
 //! What appending one chunk of a streamed answer costs its caller, beside a tokio broadcast of the same event.
 //!
-//! Both have room for `DEFAULT_CAPACITY` events. The stream keeps them as history and is full, so that each append also
+//! Both have room for `EventStream::DEFAULT_CAPACITY` events. The stream keeps them as history and is full, so that each append also
 //! frees an event; the broadcast lets go of an event when its last receiver takes it, which is not timed. Where it is
 //! called `kept`, one more receiver that never reads makes it keep its events too.
 
@@ -16,7 +16,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use agent_runtime::event::{DEFAULT_CAPACITY, Event, EventData, EventStream, RecvError, Subscription, TRACING_TARGET};
+use agent_runtime::{
+    event::{Event, EventData},
+    stream::{EventStream, RecvError, Subscription, TRACING_TARGET},
+};
 use criterion::{Criterion, criterion_group, criterion_main};
 use fixtures::{BATCH, WORKFLOW_ID, chunk, chunks, config, time_batches};
 use tokio::sync::broadcast;
@@ -124,9 +127,9 @@ fn alone(criterion: &mut Criterion) {
         bench(criterion, &format!("stream/{readers}"), &EventStream::new(), readers);
     }
     for readers in [1, 4] {
-        let cloned = broadcast::Sender::<Event>::new(DEFAULT_CAPACITY);
+        let cloned = broadcast::Sender::<Event>::new(EventStream::DEFAULT_CAPACITY);
         bench(criterion, &format!("broadcast_clone/{readers}"), &cloned, readers);
-        let shared = broadcast::Sender::<Arc<Event>>::new(DEFAULT_CAPACITY);
+        let shared = broadcast::Sender::<Arc<Event>>::new(EventStream::DEFAULT_CAPACITY);
         bench(criterion, &format!("broadcast_arc/{readers}"), &shared, readers);
         let never_reads = shared.subscribe();
         bench(criterion, &format!("broadcast_arc_kept/{readers}"), &shared, readers);
@@ -151,10 +154,10 @@ fn live(criterion: &mut Criterion) {
         bench(
             criterion,
             &format!("broadcast_clone/{readers}"),
-            broadcast::Sender::<Event>::new(DEFAULT_CAPACITY),
+            broadcast::Sender::<Event>::new(EventStream::DEFAULT_CAPACITY),
             readers,
         );
-        let shared = broadcast::Sender::<Arc<Event>>::new(DEFAULT_CAPACITY);
+        let shared = broadcast::Sender::<Arc<Event>>::new(EventStream::DEFAULT_CAPACITY);
         bench(criterion, &format!("broadcast_arc/{readers}"), shared, readers);
     }
 }
@@ -181,7 +184,7 @@ fn asleep(criterion: &mut Criterion) {
     }
     for readers in [1, 4] {
         bench(criterion, &format!("stream/{readers}"), EventStream::new(), readers);
-        let shared = broadcast::Sender::<Arc<Event>>::new(DEFAULT_CAPACITY);
+        let shared = broadcast::Sender::<Arc<Event>>::new(EventStream::DEFAULT_CAPACITY);
         bench(criterion, &format!("broadcast_arc/{readers}"), shared, readers);
     }
 }
@@ -222,7 +225,7 @@ fn emit_all<E: Emit>(stream: &E, events: Vec<Event>) {
 }
 
 fn fill<E: Emit>(stream: &E, mut drain: impl FnMut()) {
-    for _ in 0..DEFAULT_CAPACITY {
+    for _ in 0..EventStream::DEFAULT_CAPACITY {
         stream.emit(chunk());
     }
     drain();

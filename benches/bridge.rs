@@ -5,7 +5,10 @@
 
 use std::hint::black_box;
 
-use agent_runtime::event::{Event, EventData, EventStream, EventType};
+use agent_runtime::{
+    event::{Event, EventData, EventType},
+    stream::EventStream,
+};
 use criterion::{Bencher, BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
 use fixtures::{
     BATCH, WORKFLOW_ID,

@@ -10,8 +10,9 @@ use std::{
     task::{Context as TaskContext, Waker},
 };
 
-use agent_runtime::event::{
-    AgentStarted, Event, EventStream, LlmStarted, StepStarted, StepType, ToolCompleted, ToolStarted, WorkflowStarted,
+use agent_runtime::{
+    event::{AgentStarted, Event, LlmStarted, StepStarted, StepType, ToolCompleted, ToolStarted, WorkflowStarted},
+    stream::EventStream,
 };
 use opentelemetry::{
     Context,

@@ -12,10 +12,10 @@ use std::{
 };
 
 use agent_runtime::{
-    event::EventStream,
     llm::{ChatRequest, Role},
     otel::Telemetry,
     prelude::*,
+    stream::EventStream,
 };
 use axum::{Router, body::Bytes, extract::DefaultBodyLimit};
 use criterion::{Criterion, criterion_group, criterion_main};

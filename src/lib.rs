@@ -53,11 +53,13 @@
 //! | `redaction` | yes | [`PatternRedactor`](otel::PatternRedactor), which takes keys, e-mail addresses and the like out of telemetry |
 //! | `testing` | no | [`testing`], for tests of agents |
 
+pub mod component;
 pub mod event;
 pub mod llm;
 pub mod otel;
 pub mod prelude;
 pub mod runtime;
+pub mod stream;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -4,13 +4,12 @@ pub use async_trait::async_trait;
 pub use serde_json::{Value as JsonValue, json};
 
 pub use crate::{
-    event::{
-        BatchWindow, ComponentStatus, Event, EventData, EventError, EventScope, EventStream, EventType, Lagged,
-        RecvError, Subscription, TryRecvError,
-    },
+    component::RunOptions,
+    event::{ComponentStatus, Event, EventData, EventError, EventScope, EventType},
     llm::{ChatModel, ScriptedModel, ScriptedReply},
     runtime::{
-        Agent, AgentStep, FnTool, ProgressCallback, RunError, RunOutput, Runtime, SubWorkflowStep, Tool, ToolError,
-        TransformStep, Workflow,
+        Agent, AgentStep, FnTool, ProgressCallback, RunError, RunOutput, Runtime, Step, SubWorkflowStep, Tool,
+        ToolError, TransformStep, Workflow,
     },
+    stream::{BatchWindow, EventStream, Lagged, RecvError, Subscription, TryRecvError},
 };

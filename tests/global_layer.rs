@@ -8,8 +8,8 @@ use std::sync::{
 };
 
 use agent_runtime::{
-    event::{Emission, TRACING_TARGET},
     prelude::*,
+    stream::{Emission, TRACING_TARGET},
 };
 use tracing::{Metadata, Subscriber, subscriber::Interest};
 use tracing_subscriber::{

@@ -4,9 +4,9 @@
 //! The allocator that counts is the process's, and so are the variables; each case runs in a process of its own.
 
 use agent_runtime::{
-    event::EventStream,
     otel::{Delivery, Telemetry, TelemetryError},
     prelude::*,
+    stream::EventStream,
 };
 use peak_alloc::PeakAlloc;
 use tracing_subscriber::{layer::SubscriberExt as _, registry};

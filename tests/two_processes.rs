@@ -3,9 +3,9 @@
 use std::{collections::HashMap, env, error::Error, sync::Arc};
 
 use agent_runtime::{
+    component::{RunOptions, trace_headers},
     otel::{EventIdGenerator, OtelLayer, SpanMapper, Telemetry, extract_context},
     prelude::*,
-    runtime::{RunOptions, trace_headers},
 };
 use opentelemetry::trace::{FutureExt as _, TracerProvider as _};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};

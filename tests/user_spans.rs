@@ -4,10 +4,10 @@
 use std::sync::{Arc, OnceLock};
 
 use agent_runtime::{
+    component::{spawn, spawn_blocking},
     llm::{ChatDelta, ChatModel, ChatRequest, ChatStream, ModelError},
     otel::{EventIdGenerator, OtelLayer, SpanMapper},
     prelude::*,
-    runtime::{spawn, spawn_blocking},
 };
 use futures_util::{StreamExt as _, future::join_all};
 use opentelemetry::trace::TracerProvider as _;

@@ -12,8 +12,8 @@ mod tree;
 use std::{env, path::PathBuf, sync::Arc};
 
 use agent_runtime::{
-    event::TraceUrl,
     llm::{ChatModel, OpenAiClient},
+    otel::TraceUrl,
     otel::{Telemetry, to_otlp_json},
     prelude::*,
 };

@@ -20,7 +20,7 @@ const fn rule(scope: EventScope) -> &'static str {
 ///
 /// Names may hold `:` and any script; what is refused is an empty part, a control character, space at either end and
 /// more than [`MAX_COMPONENT_ID_BYTES`].
-pub(super) fn validate(scope: EventScope, id: &str) -> Result<(), EventError> {
+pub(crate) fn check(scope: EventScope, id: &str) -> Result<(), EventError> {
     let follows_rule = match scope {
         EventScope::Workflow | EventScope::Agent | EventScope::Tool => true,
         EventScope::WorkflowStep => numbered(id, ":step:").is_some(),
@@ -32,6 +32,11 @@ pub(super) fn validate(scope: EventScope, id: &str) -> Result<(), EventError> {
     } else {
         Err(EventError::ComponentId { scope, id: id.to_owned(), rule: rule(scope) })
     }
+}
+
+/// Checks that a name also leaves room for the number that is put behind it, however high that gets.
+pub(crate) fn check_numbered(scope: EventScope, name: &str) -> Result<(), EventError> {
+    check(scope, &format!("{name}:{}", u64::MAX))
 }
 
 /// Checks that no part between colons is empty or has space at an end, and that there is no control character.
@@ -95,7 +100,7 @@ mod tests {
             (System, "system:tool_loop_detection"),
         ];
         for (scope, id) in good {
-            assert!(validate(scope, id).is_ok(), "{scope} {id:?} should pass");
+            assert!(check(scope, id).is_ok(), "{scope} {id:?} should pass");
         }
         let bad = [
             (Workflow, ""),
@@ -122,12 +127,12 @@ mod tests {
             (System, "system:"),
         ];
         for (scope, id) in bad {
-            let error = validate(scope, id).expect_err(id);
+            let error = check(scope, id).expect_err(id);
             let text = error.to_string();
             assert!(text.contains(&format!("{id:?}")) && text.contains(rule(scope)), "{text}");
         }
-        assert!(validate(Tool, &"x".repeat(MAX_COMPONENT_ID_BYTES)).is_ok());
-        assert!(validate(Tool, &"x".repeat(MAX_COMPONENT_ID_BYTES + 1)).is_err());
+        assert!(check(Tool, &"x".repeat(MAX_COMPONENT_ID_BYTES)).is_ok());
+        assert!(check(Tool, &"x".repeat(MAX_COMPONENT_ID_BYTES + 1)).is_err());
     }
 
     #[test]

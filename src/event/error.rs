@@ -1,6 +1,4 @@
-//! What can go wrong between an event's maker and its readers.
-
-use std::ops::Range;
+//! What can be wrong with an event.
 
 use thiserror::Error;
 
@@ -29,7 +27,7 @@ pub enum EventError {
         "event type {event_type} contradicts status {status}: expected status {}; use the constructor of the type",
         event_type.status()
     )]
-    Contradiction {
+    StatusMismatch {
         /// The type as given.
         event_type: EventType,
         /// The status as given.
@@ -38,50 +36,4 @@ pub enum EventError {
     /// The text is not the JSON of an event.
     #[error("not the JSON of an event")]
     Json(#[from] serde_json::Error),
-}
-
-/// A reader fell behind the whole log; the named events are no longer kept.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{} events were dropped before they were read, offsets {} to {}", .missing.end - .missing.start, .missing.start, .missing.end - 1)]
-pub struct Lagged {
-    pub(super) missing: Range<u64>,
-}
-
-impl Lagged {
-    /// The offsets that were missed, to be read back from a store.
-    #[must_use]
-    pub fn missing(&self) -> Range<u64> {
-        self.missing.clone()
-    }
-
-    /// How many events were missed, of any scope: a filter is not applied to what is gone.
-    #[must_use]
-    pub const fn count(&self) -> u64 {
-        self.missing.end - self.missing.start
-    }
-}
-
-/// Why [`Subscription::recv`](super::Subscription::recv) has no event.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum RecvError {
-    /// Events were missed; the next call goes on at the oldest event kept.
-    #[error("the subscriber lagged")]
-    Lagged(#[source] Lagged),
-    /// Every handle of the stream is gone and all of its events were read.
-    #[error("the event stream is closed")]
-    Closed,
-}
-
-/// Why [`Subscription::try_recv`](super::Subscription::try_recv) has no event.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum TryRecvError {
-    /// Nothing new so far.
-    #[error("no event is waiting")]
-    Empty,
-    /// Events were missed; the next call goes on at the oldest event kept.
-    #[error("the subscriber lagged")]
-    Lagged(#[source] Lagged),
-    /// Every handle of the stream is gone and all of its events were read.
-    #[error("the event stream is closed")]
-    Closed,
 }

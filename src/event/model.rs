@@ -138,7 +138,7 @@ impl ComponentStatus {
 pub struct Event {
     /// The event's own id, a UUID of version 7 (RFC 9562, section 5.7).
     pub event_id: Uuid,
-    /// The position in its stream, from 0; `None` until [`EventStream::append`](super::EventStream::append) sets it.
+    /// The position in its stream, from 0; `None` until [`EventStream::append`](crate::stream::EventStream::append) sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
     /// The kind of component.
@@ -169,19 +169,19 @@ pub struct Event {
 }
 
 impl Event {
-    /// Checks what [`EventStream::append`](super::EventStream::append) requires.
+    /// Checks what [`EventStream::append`](crate::stream::EventStream::append) requires.
     ///
     /// # Errors
     ///
     /// - [`EventError::ComponentId`] if the id does not follow the rule of its scope.
-    /// - [`EventError::Contradiction`] if type and status do not go together.
+    /// - [`EventError::StatusMismatch`] if type and status do not go together.
     pub fn validate(&self) -> Result<(), EventError> {
-        component_id::validate(self.scope, &self.component_id)?;
+        component_id::check(self.scope, &self.component_id)?;
         let pending = self.status == ComponentStatus::Pending && !self.event_type.is_terminal();
         if self.status == self.event_type.status() || pending {
             Ok(())
         } else {
-            Err(EventError::Contradiction { event_type: self.event_type, status: self.status })
+            Err(EventError::StatusMismatch { event_type: self.event_type, status: self.status })
         }
     }
 

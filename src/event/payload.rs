@@ -80,6 +80,7 @@ pub struct WorkflowCompleted {
 /// What a step does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum StepType {
     /// Runs an agent.
     Agent,
@@ -89,6 +90,8 @@ pub enum StepType {
     Conditional,
     /// Runs a workflow.
     Subworkflow,
+    /// Does what a type of the user's does.
+    Custom,
 }
 
 impl StepType {
@@ -100,6 +103,7 @@ impl StepType {
             Self::Transform => "transform",
             Self::Conditional => "conditional",
             Self::Subworkflow => "subworkflow",
+            Self::Custom => "custom",
         }
     }
 }

@@ -8,9 +8,9 @@ use tracing::Subscriber;
 use tracing_subscriber::{Layer, layer::Context};
 
 use super::{LogEmitter, MetricsRecorder, SpanMapper, spans};
-use crate::event::{Emission, TRACING_TARGET};
+use crate::stream::{Emission, TRACING_TARGET};
 
-/// A [`Layer`] that turns the events of every [`EventStream`](crate::event::EventStream) of the process into spans,
+/// A [`Layer`] that turns the events of every [`EventStream`](crate::stream::EventStream) of the process into spans,
 /// metrics or both.
 ///
 /// It composes with any registry. It sees what the filters before it let through: with an
@@ -75,8 +75,8 @@ where
                 if let Some(emitter) = &self.log_events {
                     emitter.observe(emission.event(), observed.trace);
                 }
-                if let Some(scope) = observed.scope {
-                    emission.set_scope(scope);
+                if let Some(context) = observed.context {
+                    emission.set_context(context);
                 }
             }
             if let Some(metrics) = &self.metrics {

@@ -103,7 +103,7 @@
 //! An attribute with content that is longer than [`DEFAULT_MAX_CONTENT_BYTES`] is cut, to valid JSON of the same schema:
 //! the longest texts first, each with the marker `… [truncated]`. The span then has `agent_runtime.content.truncated`
 //! and, as `agent_runtime.content.input_offset` or `.output_offset`, the offset of the event that has the whole, for
-//! [`EventStream::get_events`](crate::event::EventStream::get_events) or a store. Content of a trace that is not sampled
+//! [`EventStream::get_events`](crate::stream::EventStream::get_events) or a store. Content of a trace that is not sampled
 //! is neither serialized nor exported.
 //!
 //! Every text of an event, content or not, passes the [`Redactor`], if one is set, before a span, a log event or a metric
@@ -113,18 +113,20 @@ mod content;
 #[cfg(feature = "otlp")]
 mod export;
 mod layer;
+mod logs;
 mod mapping;
 mod metrics;
 mod names;
 mod open_components;
 mod propagation;
 mod spans;
+mod trace_url;
 
 #[cfg(feature = "redaction")]
 pub use content::PatternRedactor;
 pub use content::{
-    CAPTURE_VARIABLE, ContentCapture, ContentPolicy, DEFAULT_MAX_CONTENT_BYTES, LogEmitter, MAX_TEXT_BYTES,
-    MIN_CONTENT_BYTES, Redactor, UnknownContentCapture,
+    CAPTURE_VARIABLE, ContentCapture, ContentPolicy, DEFAULT_MAX_CONTENT_BYTES, MAX_TEXT_BYTES, MIN_CONTENT_BYTES,
+    Redactor, UnknownContentCapture,
 };
 #[cfg(feature = "otlp")]
 pub use export::{
@@ -132,6 +134,7 @@ pub use export::{
     TelemetryError, to_otlp_json,
 };
 pub use layer::OtelLayer;
+pub use logs::LogEmitter;
 pub use metrics::{
     DEFAULT_MAX_COMPONENT_AGE, DEFAULT_MAX_LABEL_VALUES, DEFAULT_MAX_OPEN_COMPONENTS, MetricsRecorder, Price,
     PriceError, PriceTable,
@@ -142,3 +145,4 @@ pub use propagation::extract_context;
 pub use spans::{
     DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_PROGRESS_EVENTS, DEFAULT_MAX_SPAN_AGE, EventIdGenerator, Observed, SpanMapper,
 };
+pub use trace_url::{TraceUrl, TraceUrlError};

@@ -4,18 +4,21 @@ use std::error::Error;
 
 use thiserror::Error;
 
-use crate::{event::EventError, llm::ModelError};
+use crate::{
+    event::{EventError, StepType},
+    llm::ModelError,
+};
 
-/// Any error of the user's own.
+/// Any error of the user's.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// A workflow gave no output.
+/// A workflow has no output.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RunError {
     /// A component has a name that cannot be an id; nothing was run.
     #[error("a component of the workflow has no valid name")]
-    Name(#[from] EventError),
+    InvalidName(#[from] EventError),
     /// The workflow was not run inside a Tokio runtime.
     #[error("a workflow needs a Tokio runtime: call it inside `#[tokio::main]` or `Runtime::block_on`")]
     NoTokioRuntime,
@@ -36,12 +39,14 @@ pub enum RunError {
         /// The most rounds it may take.
         limit: u32,
     },
-    /// A transform step's function failed.
+    /// A step failed with an error of the user's.
     #[error("step {step:?} failed")]
-    Transform {
+    Step {
         /// The step's name.
         step: String,
-        /// What the function failed with.
+        /// What the step does.
+        step_type: StepType,
+        /// What the step failed with.
         #[source]
         source: BoxError,
     },
@@ -59,15 +64,16 @@ pub enum RunError {
 impl RunError {
     /// A fixed word for the kind of failure, for `error_code` in events and `error.type` in telemetry.
     ///
-    /// What [`ModelError::code`] returns, or one of `invalid_name`, `no_runtime`, `max_iterations` and `transform`.
+    /// What [`ModelError::code`] returns, or one of `invalid_name`, `no_runtime`, `max_iterations`, `transform` and `step_failed`.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Name(_) => "invalid_name",
+            Self::InvalidName(_) => "invalid_name",
             Self::NoTokioRuntime => "no_runtime",
             Self::Model { source, .. } => source.code(),
             Self::IterationLimit { .. } => "max_iterations",
-            Self::Transform { .. } => "transform",
+            Self::Step { step_type: StepType::Transform, .. } => "transform",
+            Self::Step { .. } => "step_failed",
             Self::SubWorkflow { source, .. } => source.code(),
         }
     }
@@ -78,7 +84,7 @@ impl RunError {
         match self {
             Self::Model { source, .. } => source.is_retryable(),
             Self::SubWorkflow { source, .. } => source.is_retryable(),
-            Self::Name(_) | Self::NoTokioRuntime | Self::IterationLimit { .. } | Self::Transform { .. } => false,
+            Self::InvalidName(_) | Self::NoTokioRuntime | Self::IterationLimit { .. } | Self::Step { .. } => false,
         }
     }
 }
@@ -163,16 +169,4 @@ impl From<&str> for ToolError {
     fn from(message: &str) -> Self {
         Self::new(message)
     }
-}
-
-/// The error and its sources, as one sentence.
-pub(super) fn with_sources(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

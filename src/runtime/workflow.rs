@@ -1,18 +1,21 @@
-//! A workflow: named steps, each given what the one before it gave.
+//! A workflow: named steps, each takes what the one before it returned.
 
 use std::sync::Arc;
 
 use serde_json::Value as JsonValue;
 use tokio::sync::mpsc;
 
-use super::{RunError, RunOptions, RunOutput, Step, component::Component, executor, run::Run};
-use crate::event::{Event, EventError, EventScope, FailureDetails, WorkflowCompleted, WorkflowStarted};
+use super::{RunError, RunOutput, Step, channel, executor, step};
+use crate::{
+    component::{Component, Run, RunOptions},
+    event::{self, Event, EventError, EventScope, FailureDetails, WorkflowCompleted, WorkflowStarted},
+};
 
 /// Named steps that run one after the other. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Workflow {
     name: Arc<str>,
-    steps: Arc<[Step]>,
+    steps: Arc<[Arc<dyn Step>]>,
 }
 
 /// How a [`Workflow`] is put together.
@@ -20,7 +23,7 @@ pub struct Workflow {
 #[must_use]
 pub struct WorkflowBuilder {
     name: String,
-    steps: Vec<Step>,
+    steps: Vec<Arc<dyn Step>>,
 }
 
 impl Workflow {
@@ -38,7 +41,7 @@ impl Workflow {
 
     /// The steps, in order.
     #[must_use]
-    pub fn steps(&self) -> &[Step] {
+    pub fn steps(&self) -> &[Arc<dyn Step>] {
         &self.steps
     }
 
@@ -50,7 +53,7 @@ impl Workflow {
     ///
     /// # Errors
     ///
-    /// - [`RunError::Name`] if a component's name cannot be an id; nothing was run then.
+    /// - [`RunError::InvalidName`] if a component's name cannot be an id; nothing was run then.
     /// - [`RunError::NoTokioRuntime`] outside of a Tokio runtime.
     /// - Any other [`RunError`] if a step failed; its events have been sent.
     ///
@@ -62,33 +65,33 @@ impl Workflow {
         input: impl Into<JsonValue>,
         events: &mpsc::Sender<Event>,
     ) -> Result<RunOutput, RunError> {
-        let stream = executor::stream_into(events.clone())?;
+        let stream = channel::stream_into(events.clone())?;
         executor::execute(self, input.into(), stream, RunOptions::default()).await
     }
 
     /// Checks that every component's name can be an id.
     pub(super) fn validate(&self) -> Result<(), EventError> {
-        executor::check_id(EventScope::Workflow, &self.name)?;
+        event::check(EventScope::Workflow, &self.name)?;
         self.steps.iter().enumerate().try_for_each(|(index, step)| {
-            executor::check_id(EventScope::WorkflowStep, &self.step_id(index))?;
+            event::check(EventScope::WorkflowStep, &self.step_id(index))?;
             step.validate()
         })
     }
 
     /// Runs the steps as one component.
-    pub(super) async fn run(&self, input: JsonValue, run: &Arc<Run>) -> Result<RunOutput, RunError> {
+    pub(super) async fn run(&self, input: JsonValue, run: &Run) -> Result<RunOutput, RunError> {
         let component = Component::start(
             run,
             EventScope::Workflow,
             &*self.name,
-            WorkflowStarted { input: input.clone(), links: run.links.clone() },
+            WorkflowStarted { input: input.clone(), links: run.links().to_vec() },
         )?;
         match component.run(self.run_steps(input, run)).await {
             Ok(output) => {
                 let trace = component.trace();
                 let duration_ms = component.elapsed_ms();
                 component.complete(WorkflowCompleted { output: output.clone(), duration_ms });
-                Ok(RunOutput { workflow_id: run.workflow_id.clone(), output, trace })
+                Ok(RunOutput { workflow_id: run.workflow_id().to_owned(), output, trace })
             }
             Err(error) => {
                 component.fail(&error, error.code(), FailureDetails::default());
@@ -97,10 +100,10 @@ impl Workflow {
         }
     }
 
-    async fn run_steps(&self, input: JsonValue, run: &Arc<Run>) -> Result<JsonValue, RunError> {
+    async fn run_steps(&self, input: JsonValue, run: &Run) -> Result<JsonValue, RunError> {
         let mut value = input;
         for (index, step) in self.steps.iter().enumerate() {
-            value = step.run(&self.step_id(index), value, run).await?;
+            value = step::execute(&**step, self.step_id(index), value, run).await?;
         }
         Ok(value)
     }
@@ -112,12 +115,12 @@ impl Workflow {
 
 impl WorkflowBuilder {
     /// Adds a step at the end.
-    pub fn add_step(mut self, step: impl Into<Step>) -> Self {
-        self.steps.push(step.into());
+    pub fn add_step(mut self, step: impl Step + 'static) -> Self {
+        self.steps.push(Arc::new(step));
         self
     }
 
-    /// Ends the workflow. Without a step it gives back its input.
+    /// Ends the workflow. Without a step it returns its input.
     #[must_use]
     pub fn build(self) -> Workflow {
         Workflow { name: self.name.into(), steps: self.steps.into() }

@@ -16,9 +16,10 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::tree::span_tree;
 use crate::{
-    event::{Event, EventStream},
+    event::Event,
     otel::{EventIdGenerator, OtelLayer, SpanMapper},
     runtime::Runtime,
+    stream::EventStream,
 };
 
 /// When the clock of every recorder starts: 2026-01-01 at midnight UTC, in seconds since the Unix epoch.

@@ -3,10 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use agent_runtime::{
+    component::{RunOptions, spawn, trace_headers},
     event::TraceContext,
     otel,
     prelude::*,
-    runtime::{RunOptions, spawn, trace_headers},
     testing::Recorder,
 };
 use opentelemetry::{

@@ -11,6 +11,7 @@ mod otel;
 mod reference;
 mod runtime;
 mod sampling;
+mod stream;
 #[expect(dead_code, reason = "shared with other test binaries, which use other parts of it")]
 #[path = "../support/mod.rs"]
 mod support;

@@ -6,10 +6,10 @@ use std::{
 };
 
 use agent_runtime::{
-    event::{Emission, EventStream},
+    component::{spawn, trace_headers},
     otel::{EventIdGenerator, OtelLayer, SpanMapper},
     prelude::*,
-    runtime::{self, trace_headers},
+    stream::{Emission, EventStream},
 };
 use opentelemetry::{
     Context, KeyValue,
@@ -197,7 +197,7 @@ async fn a_tool_of_an_unsampled_workflow_hands_its_trace_on() {
     let _subscriber = support::set_default(registry);
 
     let headers = tool("ask", |_, _| async {
-        let headers = runtime::spawn(async { trace_headers() }).await;
+        let headers = spawn(async { trace_headers() }).await;
         headers.map(|headers| json!(headers)).map_err(|error| error.to_string().into())
     });
     let model = ScriptedModel::new("script")

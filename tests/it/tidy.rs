@@ -6,16 +6,18 @@ use std::{
 };
 
 /// For each folder of `src`, the folders whose items it may use besides its own.
-const IMPORTS: [(&str, &[&str]); 5] = [
+const IMPORTS: [(&str, &[&str]); 7] = [
     ("event", &[]),
+    ("stream", &["event"]),
+    ("component", &["event", "stream"]),
     ("llm", &["event"]),
-    ("runtime", &["event", "llm"]),
-    ("otel", &["event"]),
-    ("testing", &["event", "llm", "runtime", "otel"]),
+    ("runtime", &["event", "stream", "component", "llm"]),
+    ("otel", &["event", "stream"]),
+    ("testing", &["event", "stream", "component", "llm", "runtime", "otel"]),
 ];
 
 /// Folders that must not know of OpenTelemetry.
-const WITHOUT_OPENTELEMETRY: [&str; 3] = ["event", "llm", "runtime"];
+const WITHOUT_OPENTELEMETRY: [&str; 5] = ["event", "stream", "component", "llm", "runtime"];
 
 /// The most lines of code in a file, without its documentation and its unit tests.
 const MAX_LINES: usize = 400;
@@ -42,6 +44,15 @@ fn what_does_the_work_knows_nothing_of_opentelemetry() {
         for (path, code) in sources(folder) {
             assert!(!code.contains("opentelemetry::"), "{} uses OpenTelemetry", path.display());
             assert!(!code.contains("opentelemetry_sdk"), "{} uses OpenTelemetry", path.display());
+        }
+    }
+}
+
+#[test]
+fn events_are_data_and_nothing_else() {
+    for (path, code) in sources("event") {
+        for runtime in ["tokio::", "tracing::"] {
+            assert!(!code.contains(runtime), "{} uses {runtime}", path.display());
         }
     }
 }

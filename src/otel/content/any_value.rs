@@ -22,7 +22,7 @@ pub(super) fn structured(value: &JsonValue) -> AnyValue {
 }
 
 /// An attribute of a span as one of a log event.
-pub(super) fn of_attribute(attribute: KeyValue) -> (Key, AnyValue) {
+pub(in crate::otel) fn of_attribute(attribute: KeyValue) -> (Key, AnyValue) {
     let value = match attribute.value {
         Value::Bool(value) => value.into(),
         Value::I64(value) => value.into(),

@@ -1,14 +1,13 @@
 //! Content capture: what was asked and answered, on spans and as log events, by the user's choice.
 //!
 //! In flow the same events that make the spans; out flow the attributes of the conventions' JSON schema for messages,
-//! arguments and results, and, through [`LogEmitter`], the conventions' log events. [`ContentPolicy`] is the choice: what
+//! arguments and results, for spans and for log events. [`ContentPolicy`] is the choice: what
 //! is captured ([`ContentCapture`], by default nothing), how long an attribute may be, and the [`Redactor`] that every
 //! text passes before it leaves the process.
 
 mod any_value;
 mod capture;
 mod fields;
-mod log_emitter;
 mod messages;
 mod partial;
 #[cfg(feature = "redaction")]
@@ -21,12 +20,12 @@ mod shape;
 mod truncate;
 
 pub use capture::{CAPTURE_VARIABLE, ContentCapture, UnknownContentCapture};
-pub use log_emitter::LogEmitter;
 #[cfg(feature = "redaction")]
 pub use patterns::PatternRedactor;
 pub use policy::{ContentPolicy, DEFAULT_MAX_CONTENT_BYTES, MAX_TEXT_BYTES, MIN_CONTENT_BYTES};
 pub use redact::Redactor;
 
+pub(super) use any_value::of_attribute;
 pub(super) use fields::{Fields, input, interrupted, output};
 pub(super) use messages::finish_reason;
 pub(super) use partial::PartialAnswer;

@@ -116,7 +116,7 @@ impl ContentPolicy {
     }
 
     /// Content as attributes of a log event.
-    pub(super) fn log_attributes(&self, fields: Fields) -> impl Iterator<Item = (Key, AnyValue)> {
+    pub(in crate::otel) fn log_attributes(&self, fields: Fields) -> impl Iterator<Item = (Key, AnyValue)> {
         let Prepared { content, cut } = self.prepare(fields);
         let content = content.into_iter().map(|(name, value)| (Key::from(name), structured(&value)));
         content.chain(cut.into_iter().map(of_attribute))

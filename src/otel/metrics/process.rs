@@ -3,12 +3,12 @@
 use opentelemetry::metrics::Meter;
 
 use super::instruments::{Description, SUBSCRIBER_LAGGED};
-use crate::event;
+use crate::stream::lagged_events_in_process;
 
 /// Observes what the subscribers of all streams of the process miss from now on.
 pub(super) fn observe_lag(meter: &Meter) {
-    let before = event::lagged_events_in_process();
-    observe(meter, &SUBSCRIBER_LAGGED, move || Some(event::lagged_events_in_process() - before));
+    let before = lagged_events_in_process();
+    observe(meter, &SUBSCRIBER_LAGGED, move || Some(lagged_events_in_process() - before));
 }
 
 /// Has a meter read a number; none where there is nothing to be read any more.

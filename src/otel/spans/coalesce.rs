@@ -9,8 +9,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use opentelemetry::KeyValue;
 
 use crate::{
-    event::{Event, EventData, EventScope, LLM_BATCH_WINDOW, TOOL_BATCH_WINDOW},
+    event::{Event, EventData, EventScope},
     otel::{ContentPolicy, mapping, names},
+    stream::BatchWindow,
 };
 
 /// How many span events the progress of one component becomes at most, by default: three quarters of the SDK's limit,
@@ -50,7 +51,7 @@ pub(super) struct ProgressEvent(Gathered);
 
 impl Coalescer {
     pub(super) fn new(scope: EventScope, limit: u32) -> Self {
-        let window = if scope == EventScope::LlmRequest { LLM_BATCH_WINDOW } else { TOOL_BATCH_WINDOW };
+        let window = if scope == EventScope::LlmRequest { BatchWindow::DEFAULT_LLM } else { BatchWindow::DEFAULT_TOOL };
         Self { window, limit: limit.max(1), emitted: 0, total: 0, first_at: None, gathered: None }
     }
 

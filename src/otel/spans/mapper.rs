@@ -21,18 +21,19 @@ use parking_lot::Mutex;
 
 use super::{
     coalesce::{DEFAULT_MAX_PROGRESS_EVENTS, ProgressEvent},
+    context::{self, OtelContext},
     ids,
     open::{Notes, OpenSpan, OpenSpans, recorded},
-    scope::{self, OtelScope},
 };
 use crate::{
-    event::{self, Event, EventScope, EventType, SpanScope, TraceContext},
+    event::{self, Event, EventScope, EventType, TraceContext},
     otel::{
         ContentPolicy, content,
         mapping::{self, SpanStart},
         names,
         open_components::Open,
     },
+    stream::ComponentContext,
 };
 
 /// How many spans may be open at once by default; beyond it the oldest is ended as interrupted.
@@ -65,7 +66,7 @@ pub struct Observed {
     /// The span of the event's component.
     pub trace: TraceContext,
     /// For a Started event, the context that the component's work should run in.
-    pub scope: Option<Arc<dyn SpanScope>>,
+    pub context: Option<Arc<dyn ComponentContext>>,
 }
 
 impl<T> SpanMapper<T>
@@ -180,8 +181,8 @@ where
             self.set_content(&mut span, || content::input(event));
         }
         let trace = trace_context(span.span_context(), &parent);
-        let (context, workflow_id) = scope::mark(&parent.with_span(span), event);
-        let inside = Arc::new(OtelScope::new(context));
+        let (context, workflow_id) = context::mark(&parent.with_span(span), event);
+        let inside = Arc::new(OtelContext::new(context));
         let open_span = OpenSpan {
             inside: Arc::clone(&inside),
             trace,
@@ -193,7 +194,7 @@ where
         open.insert(event, workflow_id, open_span);
         drop(open);
         overdue.into_iter().for_each(|component| self.interrupt(component, event.timestamp));
-        Some(Observed { trace, scope: Some(inside) })
+        Some(Observed { trace, context: Some(inside) })
     }
 
     /// What becomes of a component whose workflow is not sampled, if that decides for it.
@@ -204,12 +205,12 @@ where
         let Some(workflow) = open.workflow_of(event) else {
             let ended = open.ended(event.workflow_id.as_deref())?;
             return (!ended.is_sampled())
-                .then(|| Observed { trace: trace_context(ended, &Context::new()), scope: None });
+                .then(|| Observed { trace: trace_context(ended, &Context::new()), context: None });
         };
         let starts = event.event_type == EventType::Started;
         workflow.notes.is_none().then(|| Observed {
             trace: workflow.trace,
-            scope: starts.then(|| Arc::clone(&workflow.inside) as Arc<dyn SpanScope>),
+            context: starts.then(|| Arc::clone(&workflow.inside) as Arc<dyn ComponentContext>),
         })
     }
 
@@ -230,7 +231,7 @@ where
     fn progress(&self, event: &Event) -> Option<Observed> {
         let mut open = self.open.lock();
         let Some(span) = open.of(event) else { return self.unsampled_workflow(&open, event) };
-        let observed = Observed { trace: span.trace, scope: None };
+        let observed = Observed { trace: span.trace, context: None };
         let Some(notes) = &mut span.notes else { return Some(observed) };
         let done = notes.progress.add(event);
         if event.scope == EventScope::LlmRequest && self.content.capture().is_on_spans() {
@@ -263,7 +264,7 @@ where
             current.set_status(mapping::status(event, &self.content));
         }
         current.end_with_timestamp(event.timestamp.max(component.started).into());
-        Some(Observed { trace: component.kept.trace, scope: None })
+        Some(Observed { trace: component.kept.trace, context: None })
     }
 
     /// An end whose start was never seen gives a span of no length, marked as such.
@@ -280,13 +281,13 @@ where
         }
         span.end_with_timestamp(event.timestamp.into());
         let trace = trace_context(span.span_context(), &parent);
-        Some(Observed { trace, scope: None })
+        Some(Observed { trace, context: None })
     }
 
     fn system(&self, event: &Event) -> Option<Observed> {
         let mut open = self.open.lock();
-        let span = open.concerned(event, scope::current_component())?;
-        let observed = Observed { trace: span.trace, scope: None };
+        let span = open.concerned(event, context::current_place())?;
+        let observed = Observed { trace: span.trace, context: None };
         let Some(notes) = &mut span.notes else { return Some(observed) };
         notes.system_events += 1;
         if notes.system_events <= MAX_SYSTEM_EVENTS {
@@ -321,7 +322,7 @@ where
         }
         let dropped = [
             (names::SYSTEM_DROPPED_COUNT, notes.system_events.saturating_sub(MAX_SYSTEM_EVENTS)),
-            (names::LOG_DROPPED_COUNT, scope::dropped_logs(component.kept.context())),
+            (names::LOG_DROPPED_COUNT, context::dropped_logs(component.kept.context())),
         ];
         for (name, count) in dropped.into_iter().filter(|(_, count)| *count > 0) {
             current.set_attribute(KeyValue::new(name, i64::from(count)));
@@ -366,7 +367,7 @@ fn span_context(trace: &TraceContext) -> SpanContext {
 /// in its workflow, else where the ids say, else, as a root, under whatever span of the caller is active.
 fn parent_context(open: &OpenSpans, event: &Event) -> Context {
     recorded_parent(open, event)
-        .or_else(|| scope::ambient_for(event))
+        .or_else(|| context::ambient_for(event))
         .or_else(|| open.parent_of(event).map(|parent| parent.context().clone()))
         .unwrap_or_else(Context::current)
 }

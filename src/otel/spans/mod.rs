@@ -1,10 +1,10 @@
 //! Events onto spans: what is open, what its progress is merged to, and the context that its work runs in.
 
 mod coalesce;
+mod context;
 mod ids;
 mod mapper;
 mod open;
-mod scope;
 mod user_events;
 
 pub use coalesce::DEFAULT_MAX_PROGRESS_EVENTS;

@@ -10,7 +10,7 @@ use opentelemetry::{
 
 use super::{
     coalesce::Coalescer,
-    scope::{Component, OtelScope},
+    context::{OtelContext, Place},
 };
 use crate::{
     event::{Event, EventScope, SpanId, TraceContext},
@@ -27,7 +27,7 @@ const MAX_ENDED: usize = 1_024;
 #[derive(Debug)]
 pub(super) struct OpenSpan {
     /// Holds the span.
-    pub(super) inside: Arc<OtelScope>,
+    pub(super) inside: Arc<OtelContext>,
     pub(super) trace: TraceContext,
     /// The span that the component had when its events were recorded, if they come from a store.
     pub(super) recorded: Option<SpanId>,
@@ -115,7 +115,7 @@ impl OpenSpans {
 
     /// The span that a system event concerns: the one that it was recorded with, else the one that it was said in, else
     /// the newest of its workflow.
-    pub(super) fn concerned(&mut self, event: &Event, ambient: Option<Component>) -> Option<&mut OpenSpan> {
+    pub(super) fn concerned(&mut self, event: &Event, ambient: Option<Place>) -> Option<&mut OpenSpan> {
         let own = event.workflow_id.as_deref();
         let recorded = recorded(event).map(|trace| trace.span_id);
         let said_in = ambient.filter(|ambient| own.is_none() || own == ambient.workflow_id.as_deref());

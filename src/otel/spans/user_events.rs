@@ -8,7 +8,7 @@ use tracing::{
     field::{Field, Visit},
 };
 
-use super::scope;
+use super::context;
 use crate::otel::{ContentPolicy, names};
 
 /// How many fields of an event are kept.
@@ -24,7 +24,7 @@ pub(in crate::otel) fn observe(event: &Event<'_>, content: &ContentPolicy) {
     if *metadata.level() > Level::INFO || is_telemetry() {
         return;
     }
-    scope::add_log(names::EVENT_LOG, || {
+    context::add_log(names::EVENT_LOG, || {
         let list = vec![
             KeyValue::new(names::LOG_LEVEL, metadata.level().as_str()),
             KeyValue::new(names::LOG_TARGET, metadata.target()),

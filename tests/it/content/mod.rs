@@ -12,9 +12,9 @@ mod truncation;
 use std::{fmt::Write as _, sync::Arc};
 
 use agent_runtime::{
-    event::EventStream,
     otel::{ContentCapture, ContentPolicy, LogEmitter, OtelLayer, SpanMapper, to_otlp_json},
     prelude::*,
+    stream::EventStream,
 };
 use opentelemetry::{
     logs::{AnyValue, LoggerProvider as _},

@@ -5,7 +5,7 @@ use agent_runtime::prelude::*;
 /// The constructors of one scope with what each must give: its type and its message.
 macro_rules! built {
     ($scope:ident: $started:ident $progress:ident $completed:ident $failed:ident $canceled:ident) => {{
-        let (id, run, above) = (super::support::id_of(EventScope::$scope), Some("wf".into()), Some("up".into()));
+        let (id, run, above) = (crate::stream::support::id_of(EventScope::$scope), Some("wf".into()), Some("up".into()));
         let (note, data) = (|text: &str| Some(text.to_owned()), json!({"k": 1}));
         [
             (EventScope::$scope, EventType::Started, None, Event::$started(id, run.clone(), above.clone(), data.clone())),
@@ -142,7 +142,7 @@ fn append_refuses_a_status_that_cannot_follow_from_the_type() {
     let stream = EventStream::new();
     for event_type in EventType::ALL {
         for status in statuses {
-            let mut event = super::support::event_of(EventScope::Agent, event_type);
+            let mut event = crate::stream::support::event_of(EventScope::Agent, event_type);
             event.status = status;
             let may_be =
                 status == status_after(event_type) || (status == ComponentStatus::Pending && !event_type.is_terminal());
@@ -150,7 +150,7 @@ fn append_refuses_a_status_that_cannot_follow_from_the_type() {
             assert_eq!(appended.is_ok(), may_be, "{event_type} with {status}");
             if let Err(error) = appended {
                 assert!(
-                    matches!(error, EventError::Contradiction { event_type: t, status: s } if (t, s) == (event_type, status))
+                    matches!(error, EventError::StatusMismatch { event_type: t, status: s } if (t, s) == (event_type, status))
                 );
                 let text = error.to_string();
                 assert!(text.contains(event_type.as_str()) && text.contains(status.as_str()), "{text}");

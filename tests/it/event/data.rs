@@ -4,7 +4,7 @@ use std::ptr;
 
 use agent_runtime::prelude::*;
 
-use super::support::{chunk, drain};
+use crate::stream::support::{chunk, drain};
 
 /// Where the JSON value lies that two events read.
 fn shares_data(left: &Event, right: &Event) -> bool {

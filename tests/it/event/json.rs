@@ -6,7 +6,7 @@ use agent_runtime::{
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use super::support::{all_kinds, chain, chunk, event_of};
+use crate::stream::support::{all_kinds, chain, chunk, event_of};
 
 /// An event with every field set, as it must be written.
 const FULL: &str = concat!(
@@ -222,7 +222,7 @@ fn json_that_breaks_a_rule_gives_the_rule_and_not_a_syntax_error() {
     let error = Event::from_json(&contradiction).expect_err("failed and completed");
     assert!(matches!(
         error,
-        EventError::Contradiction { event_type: EventType::Failed, status: ComponentStatus::Completed }
+        EventError::StatusMismatch { event_type: EventType::Failed, status: ComponentStatus::Completed }
     ));
     assert!(error.to_string().contains("failed contradicts status completed"), "{error}");
 }

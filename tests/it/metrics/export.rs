@@ -6,9 +6,9 @@ use std::{
 };
 
 use agent_runtime::{
-    event::EventStream,
     otel::{Delivery, Telemetry, TelemetryBuilder, TelemetryError},
     prelude::*,
+    stream::EventStream,
 };
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_otlp::{MetricExporter, SpanExporter as OtlpSpanExporter, WithExportConfig as _};

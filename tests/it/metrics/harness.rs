@@ -6,9 +6,9 @@ use std::{
 };
 
 use agent_runtime::{
-    event::EventStream,
     otel::{MetricsRecorder, OtelLayer, SpanMapper},
     prelude::*,
+    stream::EventStream,
 };
 use opentelemetry::{InstrumentationScope, KeyValue, metrics::MeterProvider as _, trace::TracerProvider as _};
 use opentelemetry_sdk::{

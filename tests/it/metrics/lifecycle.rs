@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use agent_runtime::{event::EventStream, prelude::*};
+use agent_runtime::{prelude::*, stream::EventStream};
 use chrono::TimeDelta;
 
 use super::{

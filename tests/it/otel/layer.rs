@@ -9,9 +9,9 @@ use std::{
 };
 
 use agent_runtime::{
-    event::TRACING_TARGET,
     otel::{SpanMapper, Telemetry},
     prelude::*,
+    stream::TRACING_TARGET,
 };
 use opentelemetry::{
     Context as OtelContext,

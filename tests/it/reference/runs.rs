@@ -3,13 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use agent_runtime::{
-    event::{DEFAULT_CAPACITY, TraceContext, Usage},
+    component::RunOptions,
+    event::{TraceContext, Usage},
     llm::{
         ChatDelta, ChatModel, ChatRequest, ChatStream, GenerationOptions, ModelError, ServerAddress, StatusError,
         ToolCallDelta,
     },
     prelude::*,
-    runtime::RunOptions,
 };
 use futures_util::{StreamExt as _, stream};
 use serde::de::DeserializeOwned;
@@ -236,7 +236,7 @@ async fn dropped(workflow: Workflow, scope: EventScope, event_type: EventType) -
 /// The event that stands for what a slow receiver missed.
 async fn gap() -> Event {
     let chatty = tool("chatty", |_, progress| {
-        (0..2 * DEFAULT_CAPACITY as u64).for_each(|number| progress(String::new(), Some(number)));
+        (0..2 * EventStream::DEFAULT_CAPACITY as u64).for_each(|number| progress(String::new(), Some(number)));
         async { Ok(json!("done")) }
     });
     let (tx, mut rx) = mpsc::channel(1);

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use agent_runtime::{event::DEFAULT_CAPACITY, prelude::*};
+use agent_runtime::prelude::*;
 use tokio::sync::mpsc;
 
 use crate::support::{agent_flow, assert_balanced, calling, full_flow, replies_for_ever, tool};
@@ -69,7 +69,7 @@ async fn a_failed_run_has_its_events_in_the_channel_too() {
 #[tokio::test]
 async fn a_receiver_that_falls_behind_the_whole_log_is_told_what_is_missing() {
     let chatty = tool("chatty", |_, progress| {
-        for number in 0..2 * DEFAULT_CAPACITY as u64 {
+        for number in 0..2 * EventStream::DEFAULT_CAPACITY as u64 {
             progress(String::new(), Some(number));
         }
         async { Ok(json!("done")) }

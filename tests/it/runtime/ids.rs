@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use agent_runtime::{prelude::*, runtime::RunOptions};
+use agent_runtime::{component::RunOptions, prelude::*};
 
 use crate::support::{agent_flow, calling, full_flow, history, pass, replies_for_ever, run, spans, tool};
 
@@ -114,7 +114,9 @@ async fn a_name_that_cannot_be_an_id_is_refused_before_anything_is_emitted() {
     for (id, workflow, scope) in cases {
         let runtime = Runtime::new();
         let error = runtime.execute(&workflow, "go").await.expect_err("it is refused");
-        let RunError::Name(EventError::ComponentId { id: named, rule, .. }) = &error else { panic!("{error:?}") };
+        let RunError::InvalidName(EventError::ComponentId { id: named, rule, .. }) = &error else {
+            panic!("{error:?}")
+        };
         assert_eq!((named.as_str(), error.code()), (id, "invalid_name"));
         let text = std::error::Error::source(&error).expect("it has a source").to_string();
         assert!(text.contains(&format!("{id:?}")) && text.contains(rule) && text.contains(scope), "{text}");
@@ -135,7 +137,7 @@ async fn a_name_too_long_for_the_ids_made_of_it_is_refused_too() {
     for (name, workflow) in cases {
         let runtime = Runtime::new();
         let error = runtime.execute(&workflow, "go").await.expect_err("it is refused");
-        assert!(matches!(error, RunError::Name(_)), "{name}: {error:?}");
+        assert!(matches!(error, RunError::InvalidName(_)), "{name}: {error:?}");
         assert!(history(&runtime).await.is_empty(), "{name}");
     }
 }

@@ -1,6 +1,6 @@
 //! One order for everybody, on a multi-thread runtime.
 
-use agent_runtime::{prelude::*, runtime::spawn};
+use agent_runtime::{component::spawn, prelude::*};
 use futures_util::future::join_all;
 
 use crate::support::{agent_flow, assert_balanced, balance_faults, calling, history, pass, tool};

@@ -1,9 +1,6 @@
 //! A tool's progress and its limits.
 
-use agent_runtime::{
-    prelude::*,
-    runtime::{MAX_PROGRESS_BYTES_PER_CALL, MAX_PROGRESS_MESSAGE_BYTES},
-};
+use agent_runtime::prelude::*;
 
 use crate::support::{agent_flow, calling, run, tool};
 
@@ -31,30 +28,34 @@ async fn progress_is_told_as_it_was_reported() {
 
 #[tokio::test]
 async fn a_long_message_is_cut_between_characters_and_says_so() {
-    let lengths = [MAX_PROGRESS_MESSAGE_BYTES, MAX_PROGRESS_MESSAGE_BYTES + 1, 3 * MAX_PROGRESS_MESSAGE_BYTES];
+    let lengths = [
+        ProgressCallback::MAX_MESSAGE_BYTES,
+        ProgressCallback::MAX_MESSAGE_BYTES + 1,
+        3 * ProgressCallback::MAX_MESSAGE_BYTES,
+    ];
     let events = reported(move || lengths.iter().map(|length| "x".repeat(*length)).collect()).await;
     let messages: Vec<_> = events.iter().map(|event| event.message.as_deref().unwrap()).collect();
-    assert_eq!(messages[0].len(), MAX_PROGRESS_MESSAGE_BYTES);
+    assert_eq!(messages[0].len(), ProgressCallback::MAX_MESSAGE_BYTES);
     assert!(!messages[0].ends_with("[cut]"));
     for cut in &messages[1..] {
-        assert!(cut.ends_with("… [cut]") && cut.len() <= MAX_PROGRESS_MESSAGE_BYTES);
+        assert!(cut.ends_with("… [cut]") && cut.len() <= ProgressCallback::MAX_MESSAGE_BYTES);
     }
-    let wide = reported(|| vec!["馬".repeat(MAX_PROGRESS_MESSAGE_BYTES)]).await;
+    let wide = reported(|| vec!["馬".repeat(ProgressCallback::MAX_MESSAGE_BYTES)]).await;
     assert!(
         wide[0]
             .message
             .as_deref()
-            .is_some_and(|text| text.len() <= MAX_PROGRESS_MESSAGE_BYTES && text.ends_with("… [cut]"))
+            .is_some_and(|text| text.len() <= ProgressCallback::MAX_MESSAGE_BYTES && text.ends_with("… [cut]"))
     );
 }
 
 #[tokio::test]
 async fn a_call_that_reports_without_end_is_cut_off_once_and_visibly() {
-    let messages = MAX_PROGRESS_BYTES_PER_CALL / MAX_PROGRESS_MESSAGE_BYTES;
-    let events = reported(move || vec!["x".repeat(MAX_PROGRESS_MESSAGE_BYTES); 3 * messages]).await;
+    let messages = ProgressCallback::MAX_BYTES_PER_CALL / ProgressCallback::MAX_MESSAGE_BYTES;
+    let events = reported(move || vec!["x".repeat(ProgressCallback::MAX_MESSAGE_BYTES); 3 * messages]).await;
     assert_eq!(events.len(), messages + 1);
     let (last, rest) = events.split_last().expect("there are reports");
     assert!(last.message.as_deref().is_some_and(|text| text.starts_with("no more progress is shown")));
     let bytes: usize = rest.iter().filter_map(|event| event.message.as_deref()).map(str::len).sum();
-    assert_eq!(bytes, MAX_PROGRESS_BYTES_PER_CALL);
+    assert_eq!(bytes, ProgressCallback::MAX_BYTES_PER_CALL);
 }

@@ -1,0 +1,49 @@
+//! What carries the current component into other tasks, threads and processes.
+
+use std::future::Future;
+
+use tokio::task::JoinHandle;
+
+use super::current::Current;
+
+/// Returns the headers (`traceparent` and so on) that carry the current context into another process, for a tool that
+/// calls a service itself. Empty outside of a component, and without a bridge.
+#[must_use]
+pub fn trace_headers() -> Vec<(String, String)> {
+    Current::get().and_then(|current| current.context).map(|context| context.headers()).unwrap_or_default()
+}
+
+/// Spawns a task whose spans and workflows nest under the component that calls this, under the user's span that is
+/// active in it.
+///
+/// A bare [`tokio::spawn`] starts a trace of its own. Called outside of a component it is the same as that.
+///
+/// # Panics
+///
+/// If called outside of a Tokio runtime.
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    match Current::for_another_task() {
+        Some(current) => tokio::spawn(current.run(future)),
+        None => tokio::spawn(future),
+    }
+}
+
+/// Runs blocking work on Tokio's pool for it; its spans nest where those of [`spawn`] do.
+///
+/// # Panics
+///
+/// If called outside of a Tokio runtime.
+pub fn spawn_blocking<F, R>(work: F) -> JoinHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    match Current::for_another_task() {
+        Some(current) => tokio::task::spawn_blocking(move || current.enter(work)),
+        None => tokio::task::spawn_blocking(work),
+    }
+}

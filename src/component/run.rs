@@ -1,0 +1,141 @@
+//! One run of a workflow: where its events go and under which ids.
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use parking_lot::Mutex;
+
+use super::current::Current;
+use crate::{
+    event::{Event, EventError, TraceContext},
+    stream::{Emitted, EventStream},
+};
+
+/// A run of a workflow, which all its components share. Cheap to clone.
+///
+/// A [`Step`](crate::runtime::Step) is handed the run that it belongs to.
+#[derive(Clone)]
+pub struct Run(Arc<Shared>);
+
+struct Shared {
+    stream: EventStream,
+    options: RunOptions,
+    workflow_id: String,
+    numbers: Mutex<HashMap<String, u64>>,
+}
+
+/// What one run is to be like.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct RunOptions {
+    workflow_id: Option<String>,
+    parent_workflow_id: Option<String>,
+    conversation_id: Option<String>,
+    links: Vec<TraceContext>,
+}
+
+impl Run {
+    /// Begins a run on a stream, nested in the run of the current component if the options name no other.
+    pub(crate) fn begin(stream: EventStream, mut options: RunOptions) -> Self {
+        if let Some(Current { run: around, .. }) = Current::get() {
+            options.parent_workflow_id.get_or_insert_with(|| around.workflow_id().to_owned());
+            options.conversation_id = options.conversation_id.or_else(|| around.conversation_id().map(str::to_owned));
+        }
+        Self::with_options(stream, options)
+    }
+
+    /// Begins a run inside this one.
+    pub(crate) fn nested(&self) -> Self {
+        let options = RunOptions {
+            workflow_id: None,
+            parent_workflow_id: Some(self.workflow_id().to_owned()),
+            conversation_id: self.conversation_id().map(str::to_owned),
+            links: Vec::new(),
+        };
+        Self::with_options(self.stream().clone(), options)
+    }
+
+    fn with_options(stream: EventStream, mut options: RunOptions) -> Self {
+        let workflow_id = options.workflow_id.take().unwrap_or_else(|| format!("wf_{}", stream.new_id().simple()));
+        Self(Arc::new(Shared { stream, options, workflow_id, numbers: Mutex::default() }))
+    }
+
+    /// The run's id, which all its events carry.
+    #[must_use]
+    pub fn workflow_id(&self) -> &str {
+        &self.0.workflow_id
+    }
+
+    /// The id of the run that this one is nested in.
+    #[must_use]
+    pub fn parent_workflow_id(&self) -> Option<&str> {
+        self.0.options.parent_workflow_id.as_deref()
+    }
+
+    /// The conversation that the run belongs to, if the application named one.
+    #[must_use]
+    pub fn conversation_id(&self) -> Option<&str> {
+        self.0.options.conversation_id.as_deref()
+    }
+
+    /// The stream of the run's events.
+    #[must_use]
+    pub fn stream(&self) -> &EventStream {
+        &self.0.stream
+    }
+
+    pub(crate) fn links(&self) -> &[TraceContext] {
+        &self.0.options.links
+    }
+
+    /// Appends an event of this run.
+    pub(crate) fn emit(&self, event: Event) -> Result<Emitted, EventError> {
+        let parent = self.parent_workflow_id().map(str::to_owned);
+        self.stream().emit(event.in_workflow(Some(self.workflow_id().to_owned()), parent))
+    }
+
+    /// Returns `name:N` with the next free N, so that simultaneous calls of one tool are distinct.
+    pub(crate) fn numbered(&self, name: &str) -> String {
+        let mut numbers = self.0.numbers.lock();
+        let number = numbers.entry(name.to_owned()).or_default();
+        let id = format!("{name}:{number}");
+        *number += 1;
+        id
+    }
+}
+
+impl RunOptions {
+    /// Sets the run's id, which should not be that of another run. By default, `wf_` and a UUID of version 7.
+    pub fn with_workflow_id(mut self, id: impl Into<String>) -> Self {
+        self.workflow_id = Some(id.into());
+        self
+    }
+
+    /// Nests the run in another one, which may run in another process. By default, the run in whose component this one
+    /// is started, if any.
+    pub fn with_parent_workflow_id(mut self, id: impl Into<String>) -> Self {
+        self.parent_workflow_id = Some(id.into());
+        self
+    }
+
+    /// Puts the run, and all that is nested in it, into a conversation of the application's. By default, none: the
+    /// conventions forbid to make one up.
+    pub fn with_conversation_id(mut self, id: impl Into<String>) -> Self {
+        self.conversation_id = Some(id.into());
+        self
+    }
+
+    /// Links the run to a span that it has to do with and that is not above it: the run that it repeats, say.
+    pub fn with_link(mut self, to: TraceContext) -> Self {
+        self.links.push(to);
+        self
+    }
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run")
+            .field("workflow_id", &self.workflow_id())
+            .field("parent_workflow_id", &self.parent_workflow_id())
+            .finish_non_exhaustive()
+    }
+}

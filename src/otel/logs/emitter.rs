@@ -1,0 +1,152 @@
+//! The state machine from events to the conventions' log events.
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use opentelemetry::{
+    Key, KeyValue, SpanId as OtelSpanId, TraceFlags, TraceId as OtelTraceId,
+    logs::{AnyValue, LogRecord as _, Logger as _, Severity},
+};
+use opentelemetry_sdk::logs::{SdkLogRecord, SdkLogger};
+use parking_lot::Mutex;
+
+use super::open::LoggedRequest;
+use crate::{
+    event::{Event, EventScope, EventType, TraceContext},
+    otel::{
+        ContentPolicy, DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE,
+        content::{input, interrupted, of_attribute, output},
+        mapping, names,
+        open_components::{Open, OpenComponents},
+    },
+};
+
+/// Turns the events of requests to models into the conventions' log events, with the events' own times:
+///
+/// | log event | when | severity | attributes |
+/// | --- | --- | --- | --- |
+/// | `gen_ai.client.inference.operation.details` | a request has ended, however it did | debug | those of its span, and what was asked and answered as structured values |
+/// | `gen_ai.client.operation.exception` | a request has failed | warn | `exception.type`, `exception.message` |
+///
+/// Like [`SpanMapper`](crate::otel::SpanMapper) it knows neither `tracing` nor an exporter. It emits nothing unless the
+/// policy's [capture](crate::otel::ContentCapture::is_in_events) asks for events, and nothing for a trace that is not sampled.
+pub struct LogEmitter {
+    logger: SdkLogger,
+    content: ContentPolicy,
+    open: Mutex<OpenComponents<LoggedRequest>>,
+}
+
+impl LogEmitter {
+    /// Makes an emitter that gives its log events to a logger.
+    #[must_use]
+    pub fn new(logger: SdkLogger, content: ContentPolicy) -> Self {
+        Self { logger, content, open: Mutex::default() }
+    }
+
+    /// Takes in an event and the span of its component, as [`SpanMapper::observe`](crate::otel::SpanMapper::observe)
+    /// gives it.
+    pub fn observe(&self, event: &Event, trace: TraceContext) {
+        if event.scope != EventScope::LlmRequest || !trace.sampled || !self.content.capture().is_in_events() {
+            return;
+        }
+        match event.event_type {
+            EventType::Started => self.start(event, trace),
+            EventType::Progress => {
+                if let Some(request) = self.open.lock().of(event) {
+                    request.kept.add_chunk(event, self.content.max_partial_bytes());
+                }
+            }
+            EventType::Completed | EventType::Failed | EventType::Canceled => self.end(event, trace),
+        }
+    }
+
+    /// Reports every request whose end has not come as interrupted.
+    pub fn close(&self) {
+        let mut open = self.open.lock();
+        let mut requests: Vec<_> = std::iter::from_fn(|| open.take_newest()).collect();
+        drop(open);
+        requests.reverse();
+        let now = Utc::now();
+        requests.into_iter().for_each(|request| self.interrupt(&request.kept, now));
+    }
+
+    fn start(&self, event: &Event, trace: TraceContext) {
+        let mut open = self.open.lock();
+        let max_age = TimeDelta::from_std(DEFAULT_MAX_SPAN_AGE).unwrap_or(TimeDelta::MAX);
+        let overdue = open.take_overdue(DEFAULT_MAX_OPEN_SPANS, max_age, event.timestamp);
+        open.insert(event, event.workflow_id.as_deref().map(Arc::from), LoggedRequest::new(event, trace));
+        drop(open);
+        overdue.into_iter().for_each(|Open { kept, .. }| self.interrupt(&kept, event.timestamp));
+    }
+
+    fn interrupt(&self, request: &LoggedRequest, at: DateTime<Utc>) {
+        let LoggedRequest { trace, started, answer, chunks, first_chunk } = request;
+        let mut record = self.record(names::LOG_INFERENCE_DETAILS, Severity::Debug, at, *trace);
+        record.add_attributes(self.told_at_start(started).map(of_attribute));
+        let stream = mapping::stream(None, started.timestamp, *chunks, *first_chunk);
+        record.add_attributes(stream.into_iter().map(of_attribute));
+        record.add_attributes(mapping::interrupted().into_iter().map(of_attribute));
+        record.add_attributes(self.content.log_attributes(input(started)));
+        if let Some(partial) = answer.text() {
+            record.add_attributes(self.content.log_attributes(interrupted(partial)));
+        }
+        self.logger.emit(record);
+    }
+
+    fn end(&self, event: &Event, trace: TraceContext) {
+        let taken = self.open.lock().take(event);
+        let request = taken.as_ref().map(|component| &component.kept);
+        let started = request.map_or(event, |request| &request.started);
+        let mut record = self.record(names::LOG_INFERENCE_DETAILS, Severity::Debug, event.timestamp, trace);
+        record.add_attributes(self.told_at_start(started).map(of_attribute));
+        let (chunks, first_chunk) = request.map_or((0, None), |request| (request.chunks, request.first_chunk));
+        let stream = mapping::stream(Some(event), started.timestamp, chunks, first_chunk);
+        record.add_attributes(stream.into_iter().map(of_attribute));
+        record.add_attributes(mapping::end(event, &self.content).into_iter().map(of_attribute));
+        record.add_attributes(self.content(started, event, request));
+        self.logger.emit(record);
+        if event.event_type == EventType::Failed {
+            self.exception(event, trace);
+        }
+    }
+
+    fn told_at_start(&self, started: &Event) -> impl Iterator<Item = KeyValue> {
+        let start = mapping::start(started, &self.content).map(|start| start.attributes).unwrap_or_default();
+        start.into_iter().chain(mapping::details(started, &self.content))
+    }
+
+    /// What was asked and answered; the two may both say that they were cut.
+    fn content(&self, started: &Event, end: &Event, request: Option<&LoggedRequest>) -> HashMap<Key, AnyValue> {
+        let partial = request.and_then(|request| request.answer.text());
+        let asked = self.content.log_attributes(input(started));
+        let answered = self.content.log_attributes(output(end, partial));
+        asked.chain(answered).collect()
+    }
+
+    fn exception(&self, event: &Event, trace: TraceContext) {
+        let mut record = self.record(names::LOG_OPERATION_EXCEPTION, Severity::Warn, event.timestamp, trace);
+        record.add_attribute(names::EXCEPTION_TYPE, self.content.text(&mapping::error_type(event)).into_owned());
+        if let Some(message) = &event.message {
+            record.add_attribute(names::EXCEPTION_MESSAGE, self.content.text(message).into_owned());
+        }
+        self.logger.emit(record);
+    }
+
+    fn record(&self, name: &'static str, severity: Severity, at: DateTime<Utc>, trace: TraceContext) -> SdkLogRecord {
+        let mut record = self.logger.create_log_record();
+        record.set_event_name(name);
+        record.set_severity_number(severity);
+        record.set_severity_text(severity.name());
+        record.set_timestamp(at.into());
+        let trace_id = OtelTraceId::from_bytes(trace.trace_id.to_bytes());
+        let span_id = OtelSpanId::from_bytes(trace.span_id.to_bytes());
+        record.set_trace_context(trace_id, span_id, Some(TraceFlags::SAMPLED));
+        record
+    }
+}
+
+impl fmt::Debug for LogEmitter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogEmitter").field("content", &self.content).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,92 @@
+//! One call of a tool, as one component.
+
+use std::{any::Any, panic::AssertUnwindSafe};
+
+use futures_util::FutureExt;
+use serde_json::{Value as JsonValue, json};
+
+use super::{ProgressCallback, Tool};
+use crate::{
+    component::{Component, Run},
+    event::{self, EventScope, FailureDetails, ToolCall, ToolCompleted, ToolStarted},
+    runtime::{RunError, ToolError, agent::Definition},
+};
+
+/// The id for a call whose tool's name, made up by the model, cannot be an id.
+const UNNAMED_TOOL: &str = "unnamed_tool";
+
+/// Runs a tool and returns its result or why there is none.
+///
+/// The outer error is one of the run; that a tool fails is for the model to hear.
+pub(in crate::runtime) async fn call(
+    agent: &Definition,
+    call: &ToolCall,
+    run: &Run,
+) -> Result<Result<JsonValue, ToolError>, RunError> {
+    let tool = agent.tools.iter().find(|tool| tool.name() == call.name);
+    let arguments = parse_arguments(&call.arguments);
+    let is_valid = event::check_numbered(EventScope::Tool, &call.name).is_ok();
+    let component = Component::start(
+        run,
+        EventScope::Tool,
+        run.numbered(if is_valid { &call.name } else { UNNAMED_TOOL }),
+        ToolStarted {
+            tool_name: call.name.clone(),
+            arguments: arguments.as_ref().map_or_else(|_| json!(call.arguments), Clone::clone),
+            tool_call_id: Some(call.id.clone()).filter(|id| !id.is_empty()),
+            agent: Some(agent.name.clone()),
+            description: tool.map(|tool| tool.description().to_owned()),
+        },
+    )?;
+    let result = match (tool, arguments) {
+        (Some(tool), Ok(arguments)) => {
+            let progress = ProgressCallback::of(component.reporter(), call.name.clone());
+            component.run(contain_panic(&**tool, arguments, progress)).await
+        }
+        (Some(_), Err(error)) => Err(error),
+        (None, _) => Err(unknown(&call.name, agent)),
+    };
+    match &result {
+        Ok(value) => {
+            let duration_ms = component.elapsed_ms();
+            component.complete(ToolCompleted { tool_name: call.name.clone(), result: value.clone(), duration_ms });
+        }
+        Err(error) => {
+            let details = FailureDetails { tool_name: Some(call.name.clone()), ..FailureDetails::default() };
+            component.fail(error, error.code(), details);
+        }
+    }
+    Ok(result)
+}
+
+/// Reads the arguments as the model wrote them; models leave them empty for a tool without parameters.
+pub(in crate::runtime) fn parse_arguments(text: &str) -> Result<JsonValue, ToolError> {
+    if text.trim().is_empty() {
+        return Ok(json!({}));
+    }
+    serde_json::from_str(text).map_err(|error| ToolError::InvalidArguments { reason: format!("not JSON: {error}") })
+}
+
+async fn contain_panic(
+    tool: &dyn Tool,
+    arguments: JsonValue,
+    progress: ProgressCallback,
+) -> Result<JsonValue, ToolError> {
+    // The tool's own state may be left half-changed by its panic, which is no more than a failing tool may do anyhow.
+    let work = AssertUnwindSafe(async { tool.execute_with_progress(arguments, progress).await });
+    match work.catch_unwind().await {
+        Ok(result) => result,
+        Err(panic) => Err(ToolError::Panicked { message: panic_message(&*panic).to_owned() }),
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+fn unknown(name: &str, agent: &Definition) -> ToolError {
+    let names: Vec<_> = agent.tools.iter().map(|tool| tool.name()).collect();
+    let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    ToolError::Unknown { name: name.to_owned(), known }
+}

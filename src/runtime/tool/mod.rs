@@ -1,0 +1,11 @@
+//! A tool: what a model can have done, and one call of it as one component.
+
+mod call;
+mod definition;
+mod fn_tool;
+mod progress;
+
+pub(super) use call::{call, parse_arguments};
+pub use definition::Tool;
+pub use fn_tool::FnTool;
+pub use progress::ProgressCallback;

@@ -1,0 +1,156 @@
+//! How an event reaches `tracing`, and how a layer answers.
+//!
+//! A `tracing` event carries fields, not objects. So [`dispatch`] fires one with a few readable fields and, for the time
+//! of that call, lets a layer on this thread see the native event as the current [`Emission`]. The layer may leave two
+//! things there: the span's ids, which are written into the event before any subscriber sees it, and a [`ComponentContext`].
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use tracing::Level;
+
+use crate::event::{Event, EventScope, EventType, TraceContext};
+
+/// The target of the `tracing` events, for filters: started and ended components and events of the runtime itself at
+/// `INFO`, progress at `DEBUG`.
+pub const TRACING_TARGET: &str = "agent_runtime::event";
+
+/// A context in which the work of one component is polled, so that what it starts nests under the component's span.
+pub trait ComponentContext: Send + Sync + fmt::Debug {
+    /// Calls `work` once, inside the context.
+    fn run(&self, work: &mut dyn FnMut());
+
+    /// Gives the headers that carry the context into another process, by name and value.
+    fn headers(&self) -> Vec<(String, String)>;
+
+    /// Gives the context that is current now if that is one inside this one, such as that of a user's span in the
+    /// component. Work that is handed to another task is polled in it. By default, there is none.
+    fn nearer(&self) -> Option<Arc<dyn ComponentContext>> {
+        None
+    }
+}
+
+/// The native event behind the `tracing` event that is being dispatched on this thread.
+#[derive(Debug)]
+pub struct Emission {
+    event: Arc<Event>,
+    trace: Cell<Option<TraceContext>>,
+    context: RefCell<Option<Arc<dyn ComponentContext>>>,
+}
+
+/// What came back from the layers.
+pub(super) struct Dispatched {
+    pub(super) event: Arc<Event>,
+    pub(super) context: Option<Arc<dyn ComponentContext>>,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Emission>> = const { RefCell::new(None) };
+    static IN_LAYER: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Emission {
+    /// Calls `look` with the current emission, if an event is being dispatched on this thread.
+    ///
+    /// Meant for [`Layer::on_event`](tracing_subscriber::Layer::on_event), for events with the target
+    /// [`TRACING_TARGET`].
+    pub fn with_current<R>(look: impl FnOnce(&Self) -> R) -> Option<R> {
+        CURRENT.with_borrow(|current| current.as_ref().map(look))
+    }
+
+    /// The event, with its offset and time already set.
+    #[must_use]
+    pub fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// Names the span that the event's component has; it is written into the event.
+    pub fn set_trace(&self, trace: TraceContext) {
+        self.trace.set(Some(trace));
+    }
+
+    /// Gives the context that the component's work is to be polled in.
+    pub fn set_context(&self, context: Arc<dyn ComponentContext>) {
+        self.context.replace(Some(context));
+    }
+}
+
+/// Whether this thread is in the midst of [`is_wanted`] or [`dispatch`], so that it is a layer that appends.
+pub(super) fn in_layer() -> bool {
+    IN_LAYER.get()
+}
+
+/// Whether some layer on this thread wants to see events like this one.
+pub(super) fn is_wanted(event: &Event) -> bool {
+    let wanted = call_layers(|| {
+        if is_detail(event) {
+            tracing::event_enabled!(target: TRACING_TARGET, Level::DEBUG)
+        } else {
+            tracing::event_enabled!(target: TRACING_TARGET, Level::INFO)
+        }
+    });
+    wanted.unwrap_or(false)
+}
+
+/// Whether an event is one of many that tell how a component gets on; what the runtime itself has to say is rare.
+fn is_detail(event: &Event) -> bool {
+    event.event_type == EventType::Progress && event.scope != EventScope::System
+}
+
+/// Shows the event to the layers of this thread's subscriber.
+pub(super) fn dispatch(event: Event) -> Dispatched {
+    let event = Arc::new(event);
+    let mut emission = Some(Emission { event, trace: Cell::new(None), context: RefCell::new(None) });
+    call_layers(|| {
+        CURRENT.with(|current| current.replace(emission.take()));
+        // Borrowed while the layers look. Nothing is put there meanwhile, as what a layer appends is not shown to layers.
+        CURRENT.with_borrow(|current| current.as_ref().map(|emission| fire(&emission.event)));
+    });
+    let emission = emission.or_else(|| CURRENT.try_with(RefCell::take).ok().flatten());
+    // A thread that is ending may have no place for it any more; then it was never taken.
+    let Emission { mut event, trace, context } = emission.expect("an emission is taken only to be put in its place");
+    if let Some(trace) = trace.get() {
+        // No layer can have a share of the event, so that this copies nothing.
+        Arc::make_mut(&mut event).trace = Some(trace);
+    }
+    Dispatched { event, context: context.into_inner() }
+}
+
+/// Calls into the layers; `None` if one panicked.
+///
+/// The panic is contained, since telemetry must not fail the work; the panic hook has reported it.
+fn call_layers<R>(call: impl FnOnce() -> R) -> Option<R> {
+    IN_LAYER.set(true);
+    let answer = catch_unwind(AssertUnwindSafe(call)).ok();
+    IN_LAYER.set(false);
+    answer
+}
+
+fn fire(event: &Event) {
+    // A chunk is content, which leaves the process only by the user's choice; log exporters see these fields too.
+    let is_chunk = event.scope == EventScope::LlmRequest && event.event_type == EventType::Progress;
+    let message = event.message.as_deref().filter(|_| !is_chunk).unwrap_or_default();
+    macro_rules! fire_at {
+        ($level:expr) => {
+            tracing::event!(
+                target: TRACING_TARGET,
+                $level,
+                scope = event.scope.as_str(),
+                event_type = event.event_type.as_str(),
+                component_id = event.component_id,
+                workflow_id = event.workflow_id,
+                offset = event.offset,
+                "{message}"
+            )
+        };
+    }
+    if is_detail(event) {
+        fire_at!(Level::DEBUG);
+    } else {
+        fire_at!(Level::INFO);
+    }
+}

@@ -1,0 +1,346 @@
+//! The stream: one writer at a time, one log, many cursors.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use uuid::Uuid;
+
+use super::{
+    ComponentContext, Subscription,
+    clock::Clock,
+    emission::{self, Dispatched},
+    log::{Log, READ_BATCH, Read, Waiter},
+};
+use crate::event::{Event, EventError, EventType};
+
+/// How many events the subscribers of all streams of the process have missed, for a bridge that sees them all.
+static MISSED_IN_PROCESS: AtomicU64 = AtomicU64::new(0);
+
+/// An ordered log of events: appended to by any thread, read by any number of subscribers.
+///
+/// [`append`](Self::append) gives each event its offset, keeps it among the last [`DEFAULT_CAPACITY`](EventStream::DEFAULT_CAPACITY) ones and returns
+/// at once: it never awaits, never spawns and never waits for a reader. The order of offsets, of the history, of every
+/// subscriber and of every `tracing` layer is the order of the calls. Cloning gives another handle to the same stream;
+/// when the last handle is gone, subscribers read what is left and are then told that the stream is closed.
+#[derive(Clone)]
+pub struct EventStream {
+    handle: Arc<Handle>,
+}
+
+/// How an [`EventStream`] is set up.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct EventStreamBuilder {
+    capacity: usize,
+    seed: Option<u64>,
+    epoch: Option<DateTime<Utc>>,
+}
+
+/// What handles and subscribers share.
+pub(super) struct Shared {
+    /// Held for a whole append, tracing layers included, so that they see the events in order. A layer that itself
+    /// appends does without: it would wait for its own thread, or for one whose layer waits for a stream of this thread.
+    turn: Mutex<()>,
+    /// Held to number an event and to push it, never while a layer runs; taken before `log`.
+    writer: Mutex<Writer>,
+    /// Held only to push or to read, so that a reader never waits for a layer.
+    pub(super) log: Mutex<Log>,
+    next_reader: AtomicU64,
+    missed: AtomicU64,
+}
+
+/// The strong end: its drop closes the stream.
+struct Handle {
+    shared: Arc<Shared>,
+}
+
+struct Writer {
+    next_offset: u64,
+    clock: Clock,
+    ids: StdRng,
+    /// While an event is shown to layers: what layers append meanwhile, which is to follow it.
+    followers: Option<Vec<Arc<Event>>>,
+}
+
+/// What an append leaves to be done with no lock held: a waker is foreign code, and the drop of a long event takes time.
+#[derive(Default)]
+struct Aftermath {
+    waiters: Vec<Waiter>,
+    forgotten: Option<Arc<Event>>,
+    also_forgotten: Vec<Arc<Event>>,
+}
+
+/// An appended event and the context that a layer gave for its component.
+pub(crate) struct Emitted {
+    pub(crate) event: Arc<Event>,
+    pub(crate) context: Option<Arc<dyn ComponentContext>>,
+}
+
+impl EventStream {
+    /// How many events a stream keeps by default.
+    pub const DEFAULT_CAPACITY: usize = 16_384;
+
+    /// Makes an empty stream with the defaults of [`EventStream::builder`].
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Sets up a stream.
+    pub fn builder() -> EventStreamBuilder {
+        EventStreamBuilder { capacity: Self::DEFAULT_CAPACITY, seed: None, epoch: None }
+    }
+
+    /// Appends an event and hands it to every subscriber and `tracing` layer.
+    ///
+    /// Sets the event's offset and its timestamp; keeps its id, unless that is nil. Works on any thread, inside or
+    /// outside of an async runtime. Called by a layer that is shown an event of this stream, it puts the new event right
+    /// behind that one. What a layer appends while it is shown an event, to whichever stream, is not shown to layers.
+    ///
+    /// # Errors
+    ///
+    /// What [`Event::validate`] returns; nothing is emitted then.
+    pub fn append(&self, event: Event) -> Result<Arc<Event>, EventError> {
+        self.emit(event).map(|emitted| emitted.event)
+    }
+
+    /// Appends as [`append`](Self::append) does and also gives what a layer answered.
+    pub(crate) fn emit(&self, event: Event) -> Result<Emitted, EventError> {
+        event.validate()?;
+        let shared = &*self.handle.shared;
+        let (emitted, aftermath) = if emission::in_layer() {
+            shared.put(event)
+        } else {
+            let wanted = emission::is_wanted(&event);
+            let _turn = shared.turn.lock();
+            if wanted { shared.show_and_put(event) } else { shared.put(event) }
+        };
+        aftermath.settle();
+        Ok(emitted)
+    }
+
+    /// Subscribes to the events that come from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> Subscription {
+        let cursor = self.next_offset();
+        self.subscribe_from(cursor)
+    }
+
+    /// Subscribes from an offset on: first what is kept, then what comes, without a gap and without a duplicate.
+    ///
+    /// An offset that is no longer kept gives [`Lagged`](super::Lagged) first; one that lies ahead waits for it.
+    #[must_use]
+    pub fn subscribe_from(&self, offset: u64) -> Subscription {
+        Subscription::new(Arc::clone(&self.handle.shared), offset)
+    }
+
+    /// Gives the kept events from an offset on, up to those that were there when the call began.
+    ///
+    /// Starts at the oldest event kept if the offset is older than that, and has no gap. Emitters are not held up
+    /// meanwhile: the events are taken in small portions, and copied when all are taken.
+    #[expect(clippy::unused_async, reason = "the guide fixes the signature; the log itself never has to be awaited")]
+    pub async fn get_events(&self, offset: u64) -> Vec<Event> {
+        let log = &self.handle.shared.log;
+        let end = log.lock().kept().end;
+        let mut cursor = offset;
+        let mut taken = VecDeque::new();
+        while cursor < end {
+            let limit = usize::try_from(end - cursor).map_or(READ_BATCH, |left| left.min(READ_BATCH));
+            let before = taken.len();
+            let read = log.lock().read(cursor, limit, &mut taken);
+            match read {
+                Read::Taken => cursor += (taken.len() - before) as u64,
+                Read::Missed(range) => {
+                    // Overwritten between two portions: what was taken before the gap is no longer kept either.
+                    taken.clear();
+                    cursor = range.end;
+                }
+                Read::Empty | Read::Closed => break,
+            }
+        }
+        taken.into_iter().map(Arc::unwrap_or_clone).collect()
+    }
+
+    /// Draws an id from the stream's own source and clock, so that a seeded stream gives the same one again.
+    pub(crate) fn new_id(&self) -> Uuid {
+        let mut writer = self.handle.shared.writer.lock();
+        let now = writer.clock.now();
+        writer.draw_id(now)
+    }
+
+    /// The offset of the oldest event kept; equal to [`next_offset`](Self::next_offset) while there is none.
+    #[must_use]
+    pub fn first_offset(&self) -> u64 {
+        self.handle.shared.log.lock().kept().start
+    }
+
+    /// The offset that the next event will get, which is also the number of events so far.
+    #[must_use]
+    pub fn next_offset(&self) -> u64 {
+        self.handle.shared.log.lock().kept().end
+    }
+
+    /// How many events this stream's subscribers have missed so far, added up over all of them.
+    ///
+    /// A subscriber counts when it reads and is told so, see [`Lagged`](super::Lagged).
+    #[must_use]
+    pub fn lagged_events(&self) -> u64 {
+        self.handle.shared.missed.load(Ordering::Relaxed)
+    }
+}
+
+/// What [`EventStream::lagged_events`] says, over all streams of the process, those that are gone included.
+pub(crate) fn lagged_events_in_process() -> u64 {
+    MISSED_IN_PROCESS.load(Ordering::Relaxed)
+}
+
+impl EventStreamBuilder {
+    /// Sets how many events are kept; at least 1. By default, [`DEFAULT_CAPACITY`](EventStream::DEFAULT_CAPACITY).
+    pub fn with_capacity(mut self, events: usize) -> Self {
+        self.capacity = events.max(1);
+        self
+    }
+
+    /// Makes the ids that the stream gives a function of `seed`, for tests. By default, the system's random source.
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Starts the stream's clock at a given time, 1970 or later, for tests; it runs with Tokio's clock, which a test can
+    /// pause. By default, the wall clock.
+    pub fn with_epoch(mut self, epoch: DateTime<Utc>) -> Self {
+        self.epoch = Some(epoch);
+        self
+    }
+
+    /// Makes the stream.
+    #[must_use]
+    pub fn build(self) -> EventStream {
+        let writer = Writer {
+            next_offset: 0,
+            clock: self.epoch.map_or_else(Clock::system, Clock::starting_at),
+            ids: self.seed.map_or_else(rand::make_rng, StdRng::seed_from_u64),
+            followers: None,
+        };
+        let shared = Shared {
+            turn: Mutex::new(()),
+            writer: Mutex::new(writer),
+            log: Mutex::new(Log::new(self.capacity)),
+            next_reader: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+        };
+        EventStream { handle: Arc::new(Handle { shared: Arc::new(shared) }) }
+    }
+}
+
+impl Shared {
+    pub(super) fn new_reader(&self) -> u64 {
+        self.next_reader.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn count_missed(&self, events: u64) {
+        self.missed.fetch_add(events, Ordering::Relaxed);
+        MISSED_IN_PROCESS.fetch_add(events, Ordering::Relaxed);
+    }
+
+    /// Numbers the event and makes it visible, or has it follow the one that is being shown to layers.
+    fn put(&self, mut event: Event) -> (Emitted, Aftermath) {
+        let mut writer = self.writer.lock();
+        writer.stamp(&mut event);
+        let event = Arc::new(event);
+        let aftermath = match &mut writer.followers {
+            Some(followers) => {
+                followers.push(Arc::clone(&event));
+                Aftermath::default()
+            }
+            None => self.publish(Arc::clone(&event), Vec::new()),
+        };
+        (Emitted { event, context: None }, aftermath)
+    }
+
+    /// Numbers the event, shows it to the layers and then makes it and its followers visible; by the holder of `turn`.
+    fn show_and_put(&self, mut event: Event) -> (Emitted, Aftermath) {
+        let mut writer = self.writer.lock();
+        writer.stamp(&mut event);
+        writer.followers = Some(Vec::new());
+        drop(writer);
+        let Dispatched { event, context } = emission::dispatch(event);
+        let mut writer = self.writer.lock();
+        let followers = writer.followers.take().unwrap_or_default();
+        // Still with the writer's lock, so that no later number gets in between.
+        let aftermath = self.publish(Arc::clone(&event), followers);
+        (Emitted { event, context }, aftermath)
+    }
+
+    /// Makes an event and its followers visible.
+    fn publish(&self, event: Arc<Event>, followers: Vec<Arc<Event>>) -> Aftermath {
+        let mut log = self.log.lock();
+        let forgotten = log.push(event);
+        let also_forgotten = followers.into_iter().filter_map(|follower| log.push(follower)).collect();
+        Aftermath { waiters: log.take_waiters(), forgotten, also_forgotten }
+    }
+}
+
+impl Aftermath {
+    fn settle(self) {
+        let Self { waiters, forgotten, also_forgotten } = self;
+        waiters.into_iter().for_each(Waiter::wake);
+        drop((forgotten, also_forgotten));
+    }
+}
+
+impl Writer {
+    /// Gives the event its place, time and, if it has none, id.
+    fn stamp(&mut self, event: &mut Event) {
+        event.timestamp = match event.event_type {
+            EventType::Progress => self.clock.now(),
+            EventType::Started | EventType::Completed | EventType::Failed | EventType::Canceled => {
+                self.clock.now_near_wall()
+            }
+        };
+        if event.event_id.is_nil() {
+            event.event_id = self.draw_id(event.timestamp);
+        }
+        event.offset = Some(self.next_offset);
+        self.next_offset += 1;
+    }
+
+    fn draw_id(&mut self, now: DateTime<Utc>) -> Uuid {
+        let millis = u64::try_from(now.timestamp_millis()).unwrap_or_default();
+        let mut random = [0; 10];
+        self.ids.fill_bytes(&mut random);
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let mut log = self.shared.log.lock();
+        log.close();
+        let waiters = log.take_waiters();
+        drop(log);
+        waiters.into_iter().for_each(Waiter::wake);
+    }
+}
+
+impl Default for EventStream {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventStream").field("kept", &self.handle.shared.log.lock().kept()).finish_non_exhaustive()
+    }
+}

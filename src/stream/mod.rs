@@ -1,0 +1,20 @@
+//! The log of events and its readers.
+//!
+//! In flows an [`Event`](crate::event::Event); [`EventStream::append`] numbers it, keeps it in a bounded log and hands it on.
+//! Out it flows through [`Subscription`]s (live and from any kept offset, filtered, [merged](Batched)) and through one
+//! `tracing` event, by which a bridge such as the OpenTelemetry layer sees it. Nothing here knows who listens.
+
+mod batch;
+mod clock;
+mod emission;
+mod error;
+mod event_stream;
+mod log;
+mod subscription;
+
+pub use batch::{BatchWindow, Batched};
+pub use emission::{ComponentContext, Emission, TRACING_TARGET};
+pub use error::{Lagged, RecvError, TryRecvError};
+pub(crate) use event_stream::{Emitted, lagged_events_in_process};
+pub use event_stream::{EventStream, EventStreamBuilder};
+pub use subscription::Subscription;

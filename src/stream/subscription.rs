@@ -1,0 +1,241 @@
+//! A reader's cursor in the log, and what it lets through.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker, ready},
+};
+
+use futures_util::Stream;
+use tokio::task::coop::poll_proceed;
+
+use super::{
+    BatchWindow, Batched, Lagged, RecvError, TryRecvError,
+    event_stream::Shared,
+    log::{READ_BATCH, Read},
+};
+use crate::event::{ComponentStatus, Event, EventScope, EventType};
+
+/// A cursor in an [`EventStream`](super::EventStream).
+///
+/// A slow subscriber reads later and holds nobody up. Only one that falls behind the whole log loses events, and it is
+/// told which. It is also a [`Stream`] of `Result<Event, Lagged>`, which ends when the stream is closed.
+pub struct Subscription {
+    shared: Arc<Shared>,
+    reader: u64,
+    cursor: u64,
+    /// Events taken from the log and not yet handed out.
+    taken: VecDeque<Arc<Event>>,
+    filter: Filter,
+}
+
+/// The conditions an event must meet, all of them; an empty one lets everything through.
+#[derive(Clone, Debug, Default)]
+struct Filter {
+    scope: Option<EventScope>,
+    status: Option<ComponentStatus>,
+    event_type: Option<EventType>,
+    workflow_id: Option<String>,
+    component_id: Option<String>,
+}
+
+/// What a look at the log gave.
+enum Next {
+    Event(Arc<Event>),
+    Lagged(Lagged),
+    Empty,
+    Closed,
+}
+
+impl Subscription {
+    pub(super) fn new(shared: Arc<Shared>, cursor: u64) -> Self {
+        let reader = shared.new_reader();
+        Self { shared, reader, cursor, taken: VecDeque::new(), filter: Filter::default() }
+    }
+
+    /// Waits for the next event that passes the filters.
+    ///
+    /// # Errors
+    ///
+    /// - [`RecvError::Lagged`] if events were overwritten before they were read; the next call goes on at the oldest
+    ///   event kept.
+    /// - [`RecvError::Closed`] if no event will come.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: an event is only taken by the poll that returns it.
+    pub async fn recv(&mut self) -> Result<Event, RecvError> {
+        self.recv_shared().await.map(Arc::unwrap_or_clone)
+    }
+
+    /// Waits as [`recv`](Self::recv) does and gives the event shared with the log, which spares a copy.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv`](Self::recv).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: an event is only taken by the poll that returns it.
+    pub async fn recv_shared(&mut self) -> Result<Arc<Event>, RecvError> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// Gives the next event that passes the filters if there is one now.
+    ///
+    /// # Errors
+    ///
+    /// - [`TryRecvError::Empty`] if nothing is waiting.
+    /// - [`TryRecvError::Lagged`] and [`TryRecvError::Closed`] as for [`recv`](Self::recv).
+    pub fn try_recv(&mut self) -> Result<Event, TryRecvError> {
+        match self.next_taken(None) {
+            Next::Event(event) => Ok(Arc::unwrap_or_clone(event)),
+            Next::Lagged(lagged) => Err(TryRecvError::Lagged(lagged)),
+            Next::Empty => Err(TryRecvError::Empty),
+            Next::Closed => Err(TryRecvError::Closed),
+        }
+    }
+
+    /// Gives a subscription of its own with the same filters, to the events that come from now on.
+    #[must_use]
+    pub fn resubscribe(&self) -> Self {
+        let cursor = self.shared.log.lock().kept().end;
+        let mut subscription = Self::new(Arc::clone(&self.shared), cursor);
+        subscription.filter = self.filter.clone();
+        subscription
+    }
+
+    /// The offset of the next event that this subscription looks at.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.cursor - self.taken.len() as u64
+    }
+
+    /// Lets through only events of a scope. For `StreamExt::filter`, which has the same name, call that by its path.
+    #[must_use]
+    pub fn filter(mut self, scope: EventScope) -> Self {
+        self.filter.scope = Some(scope);
+        self
+    }
+
+    /// Lets through only events with a status.
+    #[must_use]
+    pub fn filter_status(mut self, status: ComponentStatus) -> Self {
+        self.filter.status = Some(status);
+        self
+    }
+
+    /// Lets through only events of a type.
+    #[must_use]
+    pub fn filter_type(mut self, event_type: EventType) -> Self {
+        self.filter.event_type = Some(event_type);
+        self
+    }
+
+    /// Lets through only events of one run of a workflow and of the runs directly inside it.
+    #[must_use]
+    pub fn filter_workflow(mut self, workflow_id: impl Into<String>) -> Self {
+        self.filter.workflow_id = Some(workflow_id.into());
+        self
+    }
+
+    /// Lets through only events of one component.
+    #[must_use]
+    pub fn filter_component(mut self, component_id: impl Into<String>) -> Self {
+        self.filter.component_id = Some(component_id.into());
+        self
+    }
+
+    /// Merges progress that comes in quick succession, for readers that cannot use every token.
+    ///
+    /// A plain [`Duration`](std::time::Duration) sets both windows; [`BatchWindow::default`] has 50 ms for model
+    /// chunks and 100 ms for tool progress.
+    pub fn batched(self, window: impl Into<BatchWindow>) -> Batched {
+        Batched::new(self, window.into())
+    }
+
+    pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Event>, RecvError>> {
+        // A reader with a long backlog lets the other tasks of its thread run, as one of Tokio's own channels does.
+        let turn = ready!(poll_proceed(cx));
+        let received = match self.next_taken(Some(cx.waker())) {
+            Next::Event(event) => Ok(event),
+            Next::Lagged(lagged) => Err(RecvError::Lagged(lagged)),
+            Next::Closed => Err(RecvError::Closed),
+            Next::Empty => return Poll::Pending,
+        };
+        turn.made_progress();
+        Poll::Ready(received)
+    }
+
+    /// Looks for the next event; where there is none, the waker is registered under the same lock that said so, so that
+    /// an event appended in between cannot be slept through.
+    fn next_taken(&mut self, waker: Option<&Waker>) -> Next {
+        loop {
+            while let Some(event) = self.taken.pop_front() {
+                if self.filter.passes(&event) {
+                    return Next::Event(event);
+                }
+            }
+            let mut log = self.shared.log.lock();
+            match log.read(self.cursor, READ_BATCH, &mut self.taken) {
+                Read::Taken => self.cursor += self.taken.len() as u64,
+                Read::Missed(missing) => {
+                    self.cursor = missing.end;
+                    let lagged = Lagged { missing };
+                    self.shared.count_missed(lagged.count());
+                    return Next::Lagged(lagged);
+                }
+                Read::Closed => return Next::Closed,
+                Read::Empty => {
+                    let replaced = waker.and_then(|waker| log.wait(self.reader, waker));
+                    drop(log);
+                    drop(replaced);
+                    return Next::Empty;
+                }
+            }
+        }
+    }
+}
+
+impl Filter {
+    fn passes(&self, event: &Event) -> bool {
+        let in_workflow =
+            |id: &String| event.workflow_id.as_ref() == Some(id) || event.parent_workflow_id.as_ref() == Some(id);
+        self.scope.is_none_or(|scope| event.scope == scope)
+            && self.status.is_none_or(|status| event.status == status)
+            && self.event_type.is_none_or(|event_type| event.event_type == event_type)
+            && self.workflow_id.as_ref().is_none_or(in_workflow)
+            && self.component_id.as_ref().is_none_or(|id| event.component_id == *id)
+    }
+}
+
+impl Stream for Subscription {
+    type Item = Result<Event, Lagged>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_recv(cx).map(|received| match received {
+            Ok(event) => Some(Ok(Arc::unwrap_or_clone(event))),
+            Err(RecvError::Lagged(lagged)) => Some(Err(lagged)),
+            Err(RecvError::Closed) => None,
+        })
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let forgotten = self.shared.log.lock().forget(self.reader);
+        drop(forgotten);
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("offset", &self.offset())
+            .field("filter", &self.filter)
+            .finish_non_exhaustive()
+    }
+}
