@@ -1,12 +1,14 @@
 //! Runs workflows on an event stream.
 
+use std::{future::Future, pin::Pin};
+
 use serde_json::Value as JsonValue;
 
 use super::{RunError, Workflow};
 use crate::{
     component::{Run, RunOptions},
     event::TraceContext,
-    stream::EventStream,
+    stream::{EventStream, Subscription},
 };
 
 /// Runs workflows whose events all go to one stream. Cheap to clone.
@@ -14,6 +16,9 @@ use crate::{
 pub struct Runtime {
     stream: EventStream,
 }
+
+/// A run that was [started](Runtime::start); it does nothing until it is polled.
+pub type RunFuture = Pin<Box<dyn Future<Output = Result<RunOutput, RunError>> + Send>>;
 
 /// What a run returned.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,6 +81,62 @@ impl Runtime {
         options: RunOptions,
     ) -> Result<RunOutput, RunError> {
         execute(workflow, input.into(), self.stream.clone(), options).await
+    }
+
+    /// Starts a run and subscribes to it: the events of the run and of all runs nested in it, and the run itself as a future.
+    ///
+    /// The subscription ends with the run, however that ends; poll both, each in a task of its own or joined. A run whose
+    /// future is dropped before it is polled has no events.
+    ///
+    /// ```
+    /// use agent_runtime::prelude::*;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let double = TransformStep::new("double", async |n: JsonValue| Ok::<_, RunError>(json!(n.as_u64().unwrap_or(0) * 2)));
+    /// let workflow = Workflow::new("arithmetic").add_step(double).build();
+    /// let (mut events, run) = Runtime::new().start(&workflow, 21);
+    /// let watch = async {
+    ///     let mut seen = 0;
+    ///     while events.recv().await.is_ok() {
+    ///         seen += 1;
+    ///     }
+    ///     seen
+    /// };
+    /// let (output, seen) = tokio::join!(run, watch);
+    /// assert_eq!((output?.output, seen), (json!(42), 4));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`execute`](Self::execute), as the future's output.
+    ///
+    /// # Cancel safety
+    ///
+    /// That of [`execute`](Self::execute).
+    pub fn start(&self, workflow: &Workflow, input: impl Into<JsonValue>) -> (Subscription, RunFuture) {
+        self.start_with(workflow, input, RunOptions::default())
+    }
+
+    /// Starts a run as [`start`](Self::start) does, with options.
+    pub fn start_with(
+        &self,
+        workflow: &Workflow,
+        input: impl Into<JsonValue>,
+        options: RunOptions,
+    ) -> (Subscription, RunFuture) {
+        let run = Run::begin(self.stream.clone(), options);
+        let (events, end) = self.stream.subscribe().filter_run(run.workflow_id()).until_dropped();
+        let (workflow, input) = (workflow.clone(), input.into());
+        let run = Box::pin(async move {
+            // Dropped last, after the run's last event.
+            let _end = end;
+            workflow.validate()?;
+            workflow.run(input, &run).await
+        });
+        (events, run)
     }
 }
 

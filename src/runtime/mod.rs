@@ -14,7 +14,7 @@ mod workflow;
 
 pub use agent::{Agent, AgentBuilder};
 pub use error::{BoxError, RunError, ToolError};
-pub use executor::{RunOutput, Runtime};
+pub use executor::{RunFuture, RunOutput, Runtime};
 pub use step::{AgentStep, Step, SubWorkflowStep, TransformStep};
 pub use tool::{FnTool, ProgressCallback, Tool};
 pub use workflow::{Workflow, WorkflowBuilder};

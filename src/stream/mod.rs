@@ -9,6 +9,7 @@ mod clock;
 mod emission;
 mod error;
 mod event_stream;
+mod filter;
 mod log;
 mod subscription;
 

@@ -5,7 +5,10 @@ use std::{
     fmt,
     future::poll_fn,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Waker, ready},
 };
 
@@ -15,7 +18,8 @@ use tokio::task::coop::poll_proceed;
 use super::{
     BatchWindow, Batched, Lagged, RecvError, TryRecvError,
     event_stream::Shared,
-    log::{READ_BATCH, Read},
+    filter::Filter,
+    log::{READ_BATCH, Read, Waiter},
 };
 use crate::event::{ComponentStatus, Event, EventScope, EventType};
 
@@ -30,16 +34,14 @@ pub struct Subscription {
     /// Events taken from the log and not yet handed out.
     taken: VecDeque<Arc<Event>>,
     filter: Filter,
+    /// Set when the one run that the subscription is for is over, with the log's lock held.
+    is_over: Option<Arc<AtomicBool>>,
 }
 
-/// The conditions an event must meet, all of them; an empty one lets everything through.
-#[derive(Clone, Debug, Default)]
-struct Filter {
-    scope: Option<EventScope>,
-    status: Option<ComponentStatus>,
-    event_type: Option<EventType>,
-    workflow_id: Option<String>,
-    component_id: Option<String>,
+/// Ends the subscription of one run: dropped when the run is over, after its last event.
+pub(crate) struct EndOfRun {
+    shared: Arc<Shared>,
+    is_over: Arc<AtomicBool>,
 }
 
 /// What a look at the log gave.
@@ -53,7 +55,7 @@ enum Next {
 impl Subscription {
     pub(super) fn new(shared: Arc<Shared>, cursor: u64) -> Self {
         let reader = shared.new_reader();
-        Self { shared, reader, cursor, taken: VecDeque::new(), filter: Filter::default() }
+        Self { shared, reader, cursor, taken: VecDeque::new(), filter: Filter::default(), is_over: None }
     }
 
     /// Waits for the next event that passes the filters.
@@ -105,7 +107,16 @@ impl Subscription {
         let cursor = self.shared.log.lock().kept().end;
         let mut subscription = Self::new(Arc::clone(&self.shared), cursor);
         subscription.filter = self.filter.clone();
+        subscription.is_over = self.is_over.clone();
         subscription
+    }
+
+    /// Has the subscription end, once all events are read, when the returned guard is dropped.
+    pub(crate) fn until_dropped(mut self) -> (Self, EndOfRun) {
+        let is_over = Arc::new(AtomicBool::new(false));
+        self.is_over = Some(Arc::clone(&is_over));
+        let end = EndOfRun { shared: Arc::clone(&self.shared), is_over };
+        (self, end)
     }
 
     /// The offset of the next event that this subscription looks at.
@@ -139,6 +150,15 @@ impl Subscription {
     #[must_use]
     pub fn filter_workflow(mut self, workflow_id: impl Into<String>) -> Self {
         self.filter.workflow_id = Some(workflow_id.into());
+        self
+    }
+
+    /// Lets through only events of one run of a workflow and of all runs nested in it, however deep.
+    ///
+    /// A nested run is known by its first event that names the run around it, so subscribe before the run starts.
+    #[must_use]
+    pub fn filter_run(mut self, workflow_id: impl Into<String>) -> Self {
+        self.filter.set_run(workflow_id.into());
         self
     }
 
@@ -189,6 +209,9 @@ impl Subscription {
                     return Next::Lagged(lagged);
                 }
                 Read::Closed => return Next::Closed,
+                Read::Empty if self.is_over.as_ref().is_some_and(|over| over.load(Ordering::Relaxed)) => {
+                    return Next::Closed;
+                }
                 Read::Empty => {
                     let replaced = waker.and_then(|waker| log.wait(self.reader, waker));
                     drop(log);
@@ -197,18 +220,6 @@ impl Subscription {
                 }
             }
         }
-    }
-}
-
-impl Filter {
-    fn passes(&self, event: &Event) -> bool {
-        let in_workflow =
-            |id: &String| event.workflow_id.as_ref() == Some(id) || event.parent_workflow_id.as_ref() == Some(id);
-        self.scope.is_none_or(|scope| event.scope == scope)
-            && self.status.is_none_or(|status| event.status == status)
-            && self.event_type.is_none_or(|event_type| event.event_type == event_type)
-            && self.workflow_id.as_ref().is_none_or(in_workflow)
-            && self.component_id.as_ref().is_none_or(|id| event.component_id == *id)
     }
 }
 
@@ -228,6 +239,17 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         let forgotten = self.shared.log.lock().forget(self.reader);
         drop(forgotten);
+    }
+}
+
+impl Drop for EndOfRun {
+    fn drop(&mut self) {
+        let mut log = self.shared.log.lock();
+        // Set with the lock held, under which a reader looks at it and goes to wait.
+        self.is_over.store(true, Ordering::Relaxed);
+        let waiters = log.take_waiters();
+        drop(log);
+        waiters.into_iter().for_each(Waiter::wake);
     }
 }
 

@@ -5,4 +5,5 @@ mod channel;
 mod endings;
 mod ids;
 mod order;
+mod start;
 mod tools;
