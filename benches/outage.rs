@@ -98,7 +98,7 @@ fn outages(criterion: &mut Criterion) {
             [("accepting", accepting, true), ("closed", closed_port(), false), ("silent", silent_collector(), false)]
         {
             let (telemetry, _subscriber) = export_to(protocol, address);
-            while !is_there && telemetry.delivery().dropped == 0 {
+            while !is_there && telemetry.report().spans.delivery.dropped == 0 {
                 run(RUNS);
             }
             time(&format!("{protocol}/{name}").replace("http/protobuf", "http"));
@@ -116,7 +116,7 @@ fn export_to(protocol: &str, address: SocketAddr) -> (Telemetry, DefaultGuard) {
         [("OTEL_EXPORTER_OTLP_PROTOCOL", Some(protocol)), ("OTEL_EXPORTER_OTLP_ENDPOINT", Some(url.as_str()))];
     let telemetry = temp_env::with_vars(variables, || {
         let builder = Telemetry::builder("bench").with_queue_size(QUEUE).with_shutdown_timeout(SHUTDOWN);
-        builder.with_otlp_from_env().expect("the variables are right").build()
+        builder.with_otlp_from_env().build().expect("the variables are right")
     });
     let subscriber = tracing::subscriber::set_default(registry().with(telemetry.layer()));
     (telemetry, subscriber)

@@ -5,7 +5,7 @@
 //! The models are scripts, so the failures come every time.
 #![expect(clippy::print_stdout, reason = "this example is about what it prints")]
 
-use std::{env, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use agent_runtime::{
     llm::{ChatRequest, Role, StatusError},
@@ -18,13 +18,8 @@ const CHUNK_DELAY: Duration = Duration::from_millis(15);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let mut telemetry = Telemetry::builder("failures").with_content_capture_from_env();
-    let exports = env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|value| !value.is_empty());
-    if exports {
-        telemetry = telemetry.with_otlp_from_env()?;
-    }
-    let telemetry = telemetry.build();
-    telemetry.install()?;
+    let telemetry = Telemetry::builder("failures").with_content_capture_from_env().with_otlp_if_endpoint_set();
+    let telemetry = telemetry.build()?.install()?;
 
     let runtime = Runtime::new();
     let events = runtime.event_stream().subscribe();
@@ -36,9 +31,11 @@ async fn main() -> anyhow::Result<()> {
         Err(error) => println!("\nThe workflow failed, as it should here: {error}"),
     }
     match telemetry.shutdown() {
-        Ok(delivery) if exports => println!("{} spans exported over OTLP", delivery.exported),
+        Ok(report) if report.spans.delivery.ended > 0 => {
+            println!("{} spans exported over OTLP", report.spans.delivery.exported);
+        }
         Ok(_) => println!("Set OTEL_EXPORTER_OTLP_ENDPOINT to export this trace, to Jaeger for example."),
-        Err(error) => println!("Not everything was exported: {:#}", anyhow::Error::from(error)),
+        Err(error) => println!("Not everything was exported: {error}"),
     }
     Ok(())
 }

@@ -30,17 +30,16 @@
 //! To see the run in Jaeger, set up [`Telemetry`](otel::Telemetry) before it:
 //!
 //! ```no_run
-//! # #[cfg(feature = "otlp")]
-//! # fn main() -> Result<(), agent_runtime::otel::TelemetryError> {
+//! # #[cfg(feature = "otlp-http")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use agent_runtime::otel::Telemetry;
 //!
-//! let telemetry = Telemetry::from_env("my-agents")?;
-//! telemetry.install()?;
+//! let telemetry = Telemetry::from_env("my-agents")?.install()?;
 //! // … run workflows …
 //! telemetry.shutdown()?;
 //! # Ok(())
 //! # }
-//! # #[cfg(not(feature = "otlp"))]
+//! # #[cfg(not(feature = "otlp-http"))]
 //! # fn main() {}
 //! ```
 //!
@@ -49,19 +48,29 @@
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
 //! | `openai` | yes | [`OpenAiClient`](llm::OpenAiClient), for OpenAI and every server that speaks its chat API |
-//! | `otlp` | yes | [`Telemetry`](otel::Telemetry), the export over OTLP by gRPC or HTTP |
-//! | `redaction` | yes | [`PatternRedactor`](otel::PatternRedactor), which takes keys, e-mail addresses and the like out of telemetry |
-//! | `testing` | no | [`testing`], for tests of agents |
+//! | `otel` | yes | [`otel`]: events onto OpenTelemetry, for providers of the user's |
+//! | `otlp-http` | yes | [`Telemetry`](otel::Telemetry), the set-up call that exports over OTLP by HTTP; with it comes `otel` |
+//! | `otlp-grpc` | no | `OTEL_EXPORTER_OTLP_PROTOCOL=grpc` for `Telemetry`; with it comes `otlp-http` |
+//! | `redaction` | yes | [`PatternRedactor`](otel::PatternRedactor), which takes keys, e-mail addresses and the like out of telemetry; with it comes `otel` |
+//! | `testing` | no | [`testing`], for tests of agents; with it comes `otel` |
 
 pub mod component;
+#[cfg(any(feature = "openai", feature = "otel"))]
+mod environment;
 pub mod event;
+#[cfg(any(feature = "openai", feature = "otlp-http"))]
+mod http;
 pub mod llm;
+#[cfg(feature = "otel")]
 pub mod otel;
 pub mod prelude;
 pub mod runtime;
 pub mod stream;
 #[cfg(feature = "testing")]
 pub mod testing;
+
+#[cfg(any(feature = "openai", feature = "otel"))]
+pub use environment::EnvironmentError;
 
 /// The guide's programs, compiled and run as documentation tests.
 #[cfg(doctest)]

@@ -11,7 +11,7 @@ use std::{
 };
 
 use agent_runtime::{
-    otel::{Delivery, Telemetry, TelemetryError},
+    otel::{ExportError, ExportReport, Telemetry, TelemetrySetupError},
     prelude::*,
 };
 use opentelemetry::trace::{Tracer as _, TracerProvider as _};
@@ -71,10 +71,10 @@ impl Life {
     }
 
     /// Runs a workflow and ends the telemetry; gives what the shutdown said, if it was one.
-    fn live(self, shutdown_timeout: Duration) -> Option<Result<Delivery, TelemetryError>> {
+    fn live(self, shutdown_timeout: Duration) -> Option<Result<ExportReport, ExportError>> {
         let build = || {
-            let builder = Telemetry::builder("test").with_otlp_from_env().expect("the variables are right");
-            builder.with_shutdown_timeout(shutdown_timeout).build()
+            let builder = Telemetry::builder("test").with_otlp_from_env().with_shutdown_timeout(shutdown_timeout);
+            builder.build().expect("the variables are right")
         };
         let tokio = self.tokio();
         let telemetry = if self.built_inside { tokio.block_on(async { build() }) } else { build() };
@@ -161,12 +161,12 @@ fn child_loses_everything_in_every_life() {
     for life in lives() {
         match life.live(SHORT) {
             None => {}
-            Some(Err(TelemetryError::Incomplete { delivery, .. })) => {
-                let ended = spans_of_a_run();
+            Some(Err(error)) => {
+                let (ended, delivery) = (spans_of_a_run(), error.report().spans.delivery);
                 assert_eq!((delivery.ended, delivery.exported), (ended, 0), "{life:?}");
-                assert_eq!(delivery.failed + delivery.unsent(), ended, "{life:?}");
+                assert_eq!(delivery.failed + delivery.unanswered + delivery.unsent(), ended, "{life:?}");
             }
-            Some(other) => panic!("{life:?}: {other:?}"),
+            Some(Ok(report)) => panic!("{life:?}: {report:?}"),
         }
     }
     await_exporters();
@@ -191,7 +191,8 @@ fn child_shuts_down_in_time() {
     let panics = count_panics();
     for life in lives() {
         if let Some(result) = life.live(SHORT) {
-            assert!(matches!(result, Err(TelemetryError::Incomplete { .. })), "{life:?}: {result:?}");
+            let spans = result.expect_err("nothing arrives").report().spans.delivery;
+            assert_eq!((spans.exported, spans.unanswered), (0, spans_of_a_run()), "{life:?}");
         }
     }
     assert_eq!(panics.load(Ordering::SeqCst), 0);
@@ -215,7 +216,7 @@ fn child_delivers_everything_in_every_life() {
     for life in lives() {
         let result = life.live(LONG);
         if let Some(result) = result {
-            let delivery = result.unwrap_or_else(|error| panic!("{life:?}: {error:?}"));
+            let delivery = result.unwrap_or_else(|error| panic!("{life:?}: {error:?}")).spans.delivery;
             assert_eq!((delivery.ended, delivery.exported), (spans_of_a_run(), spans_of_a_run()), "{life:?}");
         }
     }
@@ -237,10 +238,10 @@ fn what_a_collector_refuses_for_now_is_sent_again_and_what_it_refuses_for_good_i
 #[tokio::test]
 #[ignore = "runs in a process of its own"]
 async fn child_delivers_one_run() {
-    let telemetry = Telemetry::builder("test").with_otlp_from_env().expect("the variables are right");
-    let telemetry = telemetry.with_shutdown_timeout(LONG).build();
+    let telemetry = Telemetry::builder("test").with_otlp_from_env().with_shutdown_timeout(LONG);
+    let telemetry = telemetry.build().expect("the variables are right");
     run_with(&telemetry).await;
-    let delivery = telemetry.shutdown().expect("all spans arrive");
+    let delivery = telemetry.shutdown().expect("all spans arrive").spans.delivery;
     assert_eq!((delivery.ended, delivery.exported), (spans_of_a_run(), spans_of_a_run()));
 }
 
@@ -249,7 +250,7 @@ async fn child_delivers_one_run() {
 async fn child_loses_one_run() {
     let telemetry = Telemetry::from_env("test").expect("the variables are right");
     run_with(&telemetry).await;
-    let Err(TelemetryError::Incomplete { delivery, .. }) = telemetry.shutdown() else { panic!("it was refused") };
+    let delivery = telemetry.shutdown().expect_err("it was refused").report().spans.delivery;
     assert_eq!((delivery.ended, delivery.failed), (spans_of_a_run(), spans_of_a_run()));
 }
 
@@ -265,8 +266,11 @@ fn a_protocol_that_is_not_supported_is_an_error_that_names_its_variable() {
         (vec![("OTEL_EXPORTER_OTLP_PROTOCOL", "")], "ok"),
         (vec![("OTEL_EXPORTER_OTLP_PROTOCOL", " GRPC ")], "ok"),
         (vec![("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "")], "ok"),
-        (vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "not a URL")], "exporter"),
-        (vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "not a URL"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")], "exporter"),
+        (vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "not a URL")], "OTEL_EXPORTER_OTLP_ENDPOINT=not a URL"),
+        (
+            vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "not a URL"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")],
+            "OTEL_EXPORTER_OTLP_ENDPOINT=not a URL",
+        ),
     ];
     for (variables, expected) in cases {
         let finished = run_child("child_tells_how_its_set_up_went", &variables);
@@ -279,18 +283,17 @@ fn a_protocol_that_is_not_supported_is_an_error_that_names_its_variable() {
 #[tokio::test]
 #[ignore = "runs in a process of its own"]
 async fn child_tells_how_its_set_up_went() {
-    let told = match Telemetry::builder("test").with_otlp_from_env() {
-        Ok(builder) => {
-            drop(builder);
+    let told = match Telemetry::builder("test").with_otlp_from_env().build() {
+        Ok(telemetry) => {
+            drop(telemetry);
             "ok".to_owned()
         }
-        Err(error @ TelemetryError::Protocol { .. }) => {
-            let text = error.to_string();
-            let TelemetryError::Protocol { variable, value } = error else { unreachable!("it was matched") };
-            assert!(text.contains(variable) && text.contains(&format!("{value:?}")) && text.contains("grpc"), "{text}");
+        Err(TelemetrySetupError::Environment(error)) => {
+            let (variable, value, text) = (error.variable(), error.value(), error.to_string());
+            assert!(text.contains(variable) && text.contains(&format!("{value:?}")), "{text}");
+            assert!(text.contains(if variable.contains("PROTOCOL") { "\"grpc\"" } else { "http://" }), "{text}");
             format!("{variable}={value}")
         }
-        Err(TelemetryError::Exporter(_)) => "exporter".to_owned(),
         Err(other) => panic!("{other:?}"),
     };
     println!("\nset up: {told}");
@@ -344,11 +347,11 @@ async fn child_observes_everything() {
     tracing::subscriber::set_global_default(registry().with(users).with(telemetry.layer())).expect("it is the first");
     let runtime = Runtime::new();
     runtime.execute(&full_flow(), "go").await.expect("the run succeeds");
-    support::eventually("the export of the run", || telemetry.delivery().unsent() == 0).await;
+    support::eventually("the export of the run", || telemetry.report().spans.is_complete()).await;
     // What the first export caused would be exported by now, with this span.
     drop(tracer.start("the user's"));
-    let delivery = telemetry.shutdown().expect("all spans arrive");
-    assert_eq!(delivery.ended, spans_of_a_run() + 1);
+    let report = telemetry.shutdown().expect("all spans arrive");
+    assert_eq!(report.spans.delivery.ended, spans_of_a_run() + 1);
 }
 
 #[test]
@@ -362,14 +365,13 @@ fn a_second_subscriber_for_the_process_is_refused_and_the_first_goes_on() {
 #[ignore = "runs in a process of its own"]
 async fn child_installs_twice() {
     let first = Telemetry::from_env("test").expect("the variables are right");
-    first.install().expect("nothing else is installed");
-    let second = Telemetry::builder("test").build();
-    for refused in [&first, &second] {
+    let first = first.install().expect("nothing else is installed");
+    let second = Telemetry::builder("test").build().expect("the variables are right");
+    for refused in [first.clone(), second] {
         let error = refused.install().expect_err("one is installed");
-        assert!(matches!(error, TelemetryError::SubscriberInstalled(_)), "{error:?}");
+        assert!(matches!(error, TelemetrySetupError::SubscriberInstalled(_)), "{error:?}");
         assert!(error.to_string().contains("telemetry.layer()"), "{error}");
     }
-    drop(second);
     Runtime::new().execute(&full_flow(), "go").await.expect("the run succeeds");
     first.shutdown().expect("all spans arrive");
 }

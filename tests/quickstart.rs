@@ -88,7 +88,7 @@ fn every_chunk_that_a_subscriber_saw_is_counted_in_what_the_collector_got() {
 #[ignore = "runs in a process of its own"]
 async fn child_runs_the_scenario_and_tells_its_chunks() {
     let telemetry = Telemetry::from_env("quickstart").expect("the variables are right");
-    telemetry.install().expect("nothing else is installed");
+    let telemetry = telemetry.install().expect("nothing else is installed");
     let runtime = Runtime::new();
     let model: std::sync::Arc<dyn ChatModel> = std::sync::Arc::new(scenario::scripted_model());
     runtime.execute(&scenario::workflow(model), "How did it go?").await.expect("the run succeeds");

@@ -18,7 +18,7 @@ use std::{
 };
 
 use agent_runtime::{
-    otel::{Delivery, Telemetry, TelemetryError},
+    otel::{Delivery, Telemetry},
     prelude::*,
 };
 use anyhow::{Context as _, bail};
@@ -46,13 +46,8 @@ struct Ends {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let options = Options::from_args()?;
-    let mut telemetry = Telemetry::builder("load").with_prices(scenario::prices()?);
-    let exports = env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|value| !value.is_empty());
-    if exports {
-        telemetry = telemetry.with_otlp_from_env()?;
-    }
-    let telemetry = telemetry.build();
-    telemetry.install()?;
+    let telemetry = Telemetry::builder("load").with_prices(scenario::prices()?).with_otlp_if_endpoint_set();
+    let telemetry = telemetry.build()?.install()?;
 
     let runtime = Runtime::with_event_stream(EventStream::builder().with_capacity(EVENT_CAPACITY).build());
     let events = runtime.event_stream().subscribe();
@@ -64,12 +59,13 @@ async fn main() -> anyhow::Result<()> {
     }
     println!("{} workflows completed, {} failed, {} canceled", ends.completed, ends.failed, ends.canceled);
 
-    let shutdown = tokio::task::spawn_blocking(|| telemetry.shutdown()).await?;
+    let shutdown = tokio::task::spawn_blocking(move || telemetry.shutdown()).await?;
     match shutdown {
-        Ok(_) if !exports => println!("Set OTEL_EXPORTER_OTLP_ENDPOINT to export the traces, to Jaeger for example."),
-        Ok(delivery) => println!("all spans arrived: {}", describe(delivery)),
-        Err(TelemetryError::Incomplete { delivery, .. }) => println!("spans were lost: {}", describe(delivery)),
-        Err(error) => return Err(error.into()),
+        Ok(report) if report.spans.delivery.ended == 0 => {
+            println!("Set OTEL_EXPORTER_OTLP_ENDPOINT to export the traces, to Jaeger for example.");
+        }
+        Ok(report) => println!("all spans arrived: {}", describe(report.spans.delivery)),
+        Err(error) => println!("not everything was exported: {error}"),
     }
     Ok(())
 }
@@ -94,7 +90,7 @@ async fn run_all(runtime: &Runtime, options: &Options, telemetry: &Telemetry) ->
                 tokio::time::sleep(options.pause).await;
             }
             Some(end) = runs.join_next() => ends.add(end?),
-            _ = report.tick() => println!("{started} started: {}", describe(telemetry.delivery())),
+            _ = report.tick() => println!("{started} started: {}", describe(telemetry.report().spans.delivery)),
         }
     }
     Ok(ends)

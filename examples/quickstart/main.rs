@@ -31,8 +31,12 @@ async fn main() -> anyhow::Result<()> {
     let model = choose_model()?;
 
     let spans = InMemorySpanExporter::default();
-    let telemetry = set_up_telemetry(&spans)?;
-    telemetry.install()?;
+    let telemetry = Telemetry::builder("quickstart")
+        .with_content_capture_from_env()
+        .with_span_processor(SimpleSpanProcessor::new(spans.clone()))
+        .with_otlp_if_endpoint_set()
+        .build()?
+        .install()?;
 
     let runtime = Runtime::new();
     let printer = tokio::spawn(live::print(runtime.event_stream().subscribe()));
@@ -48,34 +52,19 @@ async fn main() -> anyhow::Result<()> {
         std::fs::write(&path, to_otlp_json(finished, &resource)?)?;
         println!("\nOTLP JSON written to {}", path.display());
     }
-    let exports = is_set("OTEL_EXPORTER_OTLP_ENDPOINT");
     match telemetry.shutdown() {
-        Ok(delivery) if exports => {
-            println!("\n{} spans exported over OTLP", delivery.exported);
+        Ok(report) if report.spans.delivery.ended > 0 => {
+            println!("\n{} spans exported over OTLP", report.spans.delivery.exported);
             let trace_url = TraceUrl::from_env()?.unwrap_or_else(|| TraceUrl::jaeger("http://127.0.0.1:16686"));
             if let Some(trace) = root {
                 println!("{}", trace_url.of(&trace));
             }
         }
         Ok(_) => println!("\nSet OTEL_EXPORTER_OTLP_ENDPOINT to export this trace, to Jaeger for example."),
-        Err(error) => println!("\nNot everything was exported: {:#}", anyhow::Error::from(error)),
+        Err(error) => println!("\nNot everything was exported: {error}"),
     }
     result?;
     Ok(())
-}
-
-fn set_up_telemetry(spans: &InMemorySpanExporter) -> anyhow::Result<Telemetry> {
-    let mut telemetry = Telemetry::builder("quickstart")
-        .with_content_capture_from_env()
-        .with_span_processor(SimpleSpanProcessor::new(spans.clone()));
-    if is_set("OTEL_EXPORTER_OTLP_ENDPOINT") {
-        telemetry = telemetry.with_otlp_from_env()?;
-    }
-    let telemetry = telemetry.build();
-    if let Some(unknown) = telemetry.unknown_capture() {
-        println!("{unknown}");
-    }
-    Ok(telemetry)
 }
 
 fn choose_model() -> anyhow::Result<Arc<dyn ChatModel>> {

@@ -110,13 +110,14 @@
 //! gets it. [`PatternRedactor`] is a ready one.
 
 mod content;
-#[cfg(feature = "otlp")]
+#[cfg(feature = "otlp-http")]
 mod export;
 mod layer;
 mod logs;
 mod mapping;
 mod metrics;
 mod names;
+mod open_components;
 mod propagation;
 mod spans;
 mod trace_url;
@@ -127,10 +128,10 @@ pub use content::{
     CAPTURE_VARIABLE, ContentCapture, ContentPolicy, DEFAULT_MAX_CONTENT_BYTES, MAX_TEXT_BYTES, MIN_CONTENT_BYTES,
     Redactor, UnknownContentCapture,
 };
-#[cfg(feature = "otlp")]
+#[cfg(feature = "otlp-http")]
 pub use export::{
-    DEFAULT_LOG_QUEUE_SIZE, DEFAULT_QUEUE_SIZE, DEFAULT_SHUTDOWN_TIMEOUT, Delivery, Telemetry, TelemetryBuilder,
-    TelemetryError, to_otlp_json,
+    Delivery, ExportError, ExportFailure, ExportReport, MetricsReport, SignalReport, Telemetry, TelemetryBuilder,
+    TelemetrySetupError, to_otlp_json,
 };
 pub use layer::OtelLayer;
 pub use logs::LogEmitter;

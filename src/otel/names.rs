@@ -5,7 +5,7 @@
 //! ours, under `agent_runtime.*`. The type is in front of each name.
 
 /// The instrumentation scope of our spans and metrics.
-#[cfg(feature = "otlp")]
+#[cfg(feature = "otlp-http")]
 pub(super) const INSTRUMENTATION_SCOPE: &str = "agent_runtime";
 
 /// string
@@ -70,8 +70,11 @@ pub(super) const TOOL_CALL_RESULT: &str = "gen_ai.tool.call.result";
 pub(super) const SERVER_ADDRESS: &str = "server.address";
 /// int
 pub(super) const SERVER_PORT: &str = "server.port";
+/// Resource: string
+#[cfg(feature = "otlp-http")]
+pub(super) const SERVICE_NAME: &str = "service.name";
 /// Resource: string, another one for each process
-#[cfg(feature = "otlp")]
+#[cfg(feature = "otlp-http")]
 pub(super) const SERVICE_INSTANCE_ID: &str = "service.instance.id";
 /// string, of few values
 pub(super) const ERROR_TYPE: &str = "error.type";

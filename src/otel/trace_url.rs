@@ -1,10 +1,11 @@
 //! Links from an event to its trace in a backend's page.
 
-use std::env;
-
 use thiserror::Error;
 
-use crate::event::TraceContext;
+use crate::{
+    environment::{self, EnvironmentError},
+    event::TraceContext,
+};
 
 /// The variable that holds the template of the links.
 const TRACE_URL: &str = "AGENT_RUNTIME_TRACE_URL";
@@ -63,8 +64,9 @@ impl TraceUrl {
     /// # Errors
     ///
     /// If it has no `{trace_id}` in it.
-    pub fn from_env() -> Result<Option<Self>, TraceUrlError> {
-        env::var(TRACE_URL).ok().filter(|template| !template.is_empty()).map(Self::new).transpose()
+    pub fn from_env() -> Result<Option<Self>, EnvironmentError> {
+        let expected = "a URL with {trace_id} in it, such as http://127.0.0.1:16686/trace/{trace_id}";
+        environment::parsed(TRACE_URL, expected, |template| Self::new(template).ok())
     }
 
     /// The link to a component's span.

@@ -199,6 +199,7 @@ impl EventStream {
 }
 
 /// What [`EventStream::lagged_events`] says, over all streams of the process, those that are gone included.
+#[cfg(feature = "otel")]
 pub(crate) fn lagged_events_in_process() -> u64 {
     MISSED_IN_PROCESS.load(Ordering::Relaxed)
 }

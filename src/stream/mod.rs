@@ -16,6 +16,8 @@ mod subscription;
 pub use batch::{BatchWindow, Batched};
 pub use emission::{ComponentContext, Emission, TRACING_TARGET};
 pub use error::{Lagged, RecvError, TryRecvError};
-pub(crate) use event_stream::{Emitted, lagged_events_in_process};
+pub(crate) use event_stream::Emitted;
+#[cfg(feature = "otel")]
+pub(crate) use event_stream::lagged_events_in_process;
 pub use event_stream::{EventStream, EventStreamBuilder};
 pub use subscription::Subscription;

@@ -133,7 +133,7 @@ impl Recorder {
     /// # Errors
     ///
     /// Those of [`to_otlp_json`](crate::otel::to_otlp_json).
-    #[cfg(feature = "otlp")]
+    #[cfg(feature = "otlp-http")]
     pub fn otlp_json(&self) -> Result<String, serde_json::Error> {
         // An empty resource: the detected one names this process.
         crate::otel::to_otlp_json(self.spans(), &opentelemetry_sdk::Resource::builder_empty().build())

@@ -10,9 +10,9 @@ const IMPORTS: [(&str, &[&str]); 7] = [
     ("event", &[]),
     ("stream", &["event"]),
     ("component", &["event", "stream"]),
-    ("llm", &["event"]),
+    ("llm", &["event", "environment", "http"]),
     ("runtime", &["event", "stream", "component", "llm"]),
-    ("otel", &["event", "stream"]),
+    ("otel", &["event", "stream", "environment", "http"]),
     ("testing", &["event", "stream", "component", "llm", "runtime", "otel"]),
 ];
 
@@ -53,6 +53,16 @@ fn events_are_data_and_nothing_else() {
     for (path, code) in sources("event") {
         for runtime in ["tokio::", "tracing::"] {
             assert!(!code.contains(runtime), "{} uses {runtime}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_environment_is_read_in_one_file() {
+    for folder in IMPORTS.map(|(folder, _)| folder) {
+        for (path, code) in sources(folder) {
+            let reads = ["env::var", "env::vars", "std::env"].iter().any(|name| code.contains(name));
+            assert!(!reads, "{} reads the environment", path.display());
         }
     }
 }

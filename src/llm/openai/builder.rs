@@ -1,18 +1,17 @@
 //! How an [`OpenAiClient`] is set up: by hand or from the environment.
 
-use std::ffi::OsString;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Client;
 use reqwest::header::HeaderValue;
-use reqwest::redirect;
 
 use super::client::OpenAiClient;
 use super::endpoint::{Endpoint, OPENAI_BASE_URL};
 use super::peer::Peer;
+use crate::environment::{self, EnvironmentError};
+use crate::http;
 use crate::llm::{ModelError, ServerAddress};
 
 const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
@@ -59,7 +58,7 @@ impl OpenAiClient {
     /// - if a required variable is not set, or one is not UTF-8; the error names it,
     /// - if [`build`](OpenAiClientBuilder::build) refuses the values.
     pub fn from_env() -> Result<Self, ModelError> {
-        from_lookup(|name| std::env::var_os(name))
+        from_lookup(environment::text)
     }
 }
 
@@ -171,13 +170,10 @@ impl fmt::Debug for OpenAiClientBuilder {
 }
 
 /// Builds a client from variables; an empty one counts as not set, as deployment tools like to leave them.
-fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Result<OpenAiClient, ModelError> {
-    let read = |name: &str| -> Result<Option<String>, ModelError> {
-        let Some(value) = lookup(name) else { return Ok(None) };
-        let value = value.into_string().map_err(|_| ModelError::Configuration(format!("{name} is not UTF-8")))?;
-        let value = value.trim();
-        Ok((!value.is_empty()).then(|| value.to_owned()))
-    };
+fn from_lookup(
+    lookup: impl Fn(&'static str) -> Result<Option<String>, EnvironmentError>,
+) -> Result<OpenAiClient, ModelError> {
+    let read = |name| lookup(name).map_err(|error| ModelError::Configuration(error.to_string()));
     let model = read(MODEL_VARIABLE)?.ok_or_else(|| {
         ModelError::Configuration(format!("{MODEL_VARIABLE} is not set: it names the model, `gpt-4o-mini`, say"))
     })?;
@@ -200,10 +196,7 @@ fn check_key(key: &str) -> Result<(), ModelError> {
 }
 
 fn http_client(server: &ServerAddress, connect_timeout: Duration) -> Result<Client, ModelError> {
-    let builder = Client::builder().connect_timeout(connect_timeout).redirect(redirect::Policy::none());
-    // A proxy cannot reach this machine's servers, yet a machine with a proxy often does not exempt them.
-    let is_local = server.host == "localhost" || server.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
-    let builder = if is_local { builder.no_proxy() } else { builder };
+    let builder = http::client(Some(&server.host)).connect_timeout(connect_timeout);
     builder.build().map_err(|error| ModelError::Configuration(format!("no HTTP client can be made: {error}")))
 }
 
@@ -216,7 +209,8 @@ mod tests {
 
     fn from_variables(variables: &[(&str, &str)]) -> Result<OpenAiClient, ModelError> {
         from_lookup(|name| {
-            variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| OsString::from(value))
+            let value = variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| value.trim());
+            Ok(value.filter(|value| !value.is_empty()).map(str::to_owned))
         })
     }
 
@@ -246,13 +240,10 @@ mod tests {
         assert_eq!(openai.endpoint.url.as_str(), "https://api.openai.com/v1/chat/completions");
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_variable_that_is_not_text_is_named() {
-        use std::os::unix::ffi::OsStringExt;
-
-        let error = from_lookup(|name| (name == "OPENAI_MODEL").then(|| OsString::from_vec(vec![0xff]))).unwrap_err();
-        assert!(error.to_string().contains("OPENAI_MODEL is not UTF-8"), "{error}");
+        let error = from_lookup(|name| Err(EnvironmentError::new(name, "…", "UTF-8"))).unwrap_err();
+        assert!(error.to_string().contains("OPENAI_MODEL=\"…\" is not UTF-8"), "{error}");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Where content may go, and the environment variable that says so.
 
-use std::{env, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use thiserror::Error;
+
+use crate::environment::{self, EnvironmentError};
 
 /// The environment variable that the conventions' instrumentations read.
 pub const CAPTURE_VARIABLE: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
@@ -21,11 +23,9 @@ pub enum ContentCapture {
     SpanAndEvent,
 }
 
-/// A value of [`CAPTURE_VARIABLE`] that is none of the four; nothing is captured then.
+/// A word that is none of the four.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error(
-    "{CAPTURE_VARIABLE}={value:?} is not one of NO_CONTENT, SPAN_ONLY, EVENT_ONLY, SPAN_AND_EVENT: no content is captured"
-)]
+#[error("{value:?} is not one of NO_CONTENT, SPAN_ONLY, EVENT_ONLY, SPAN_AND_EVENT")]
 pub struct UnknownContentCapture {
     value: String,
 }
@@ -34,15 +34,14 @@ impl ContentCapture {
     /// Every value, from the least to the most.
     pub const ALL: [Self; 4] = [Self::NoContent, Self::SpanOnly, Self::EventOnly, Self::SpanAndEvent];
 
-    /// Reads [`CAPTURE_VARIABLE`], in upper or lower case; unset or empty it gives [`NoContent`](Self::NoContent).
+    /// Reads [`CAPTURE_VARIABLE`], in upper or lower case; unset or empty it is [`NoContent`](Self::NoContent).
     ///
     /// # Errors
     ///
-    /// If it has another value, `true` of older instrumentations included. Warn then, and capture nothing.
-    pub fn from_env() -> Result<Self, UnknownContentCapture> {
-        let value = env::var_os(CAPTURE_VARIABLE).unwrap_or_default();
-        let value = value.to_string_lossy();
-        if value.trim().is_empty() { Ok(Self::NoContent) } else { value.parse() }
+    /// If it has another value, `true` of older instrumentations included. Report it then, and capture nothing.
+    pub fn from_env() -> Result<Self, EnvironmentError> {
+        let words = Self::ALL.map(|capture| (capture.as_str(), capture));
+        Ok(environment::one_of(CAPTURE_VARIABLE, &words)?.unwrap_or_default())
     }
 
     /// The value's name in the environment.

@@ -25,18 +25,6 @@ pub const MIN_CONTENT_BYTES: usize = 512;
 /// How long a text that is no content may be, such as an error or progress message; a longer one is cut, with a marker.
 pub const MAX_TEXT_BYTES: usize = 8 * 1024;
 
-/// What a request to the backend should stay below: a collector's gRPC receiver refuses more than 4 MiB by default.
-#[cfg(feature = "otlp")]
-const MAX_REQUEST_BYTES: usize = 3 * 1024 * 1024;
-
-/// The attributes with content that a span has at most.
-#[cfg(feature = "otlp")]
-const CONTENT_ATTRIBUTES: usize = 3;
-
-/// The SDK's own number of spans or log records in one request.
-#[cfg(feature = "otlp")]
-const SDK_BATCH_SIZE: usize = 512;
-
 /// What of an event's content and free text may leave the process, and how.
 ///
 /// By default no content, attributes of up to [`DEFAULT_MAX_CONTENT_BYTES`], and no redaction.
@@ -74,6 +62,12 @@ impl ContentPolicy {
     #[must_use]
     pub const fn capture(&self) -> ContentCapture {
         self.capture
+    }
+
+    /// How long the JSON of one attribute may be, in bytes.
+    #[must_use]
+    pub const fn max_bytes(&self) -> usize {
+        self.max_bytes
     }
 
     /// A text that is no content, as it may leave the process.
@@ -120,12 +114,6 @@ impl ContentPolicy {
         let Prepared { content, cut } = self.prepare(fields);
         let content = content.into_iter().map(|(name, value)| (Key::from(name), structured(&value)));
         content.chain(cut.into_iter().map(of_attribute))
-    }
-
-    /// How many spans or log records go into one request, so that it does not get too big for the backend.
-    #[cfg(feature = "otlp")]
-    pub(in crate::otel) fn batch_size(&self) -> usize {
-        (MAX_REQUEST_BYTES / CONTENT_ATTRIBUTES / self.max_bytes).clamp(1, SDK_BATCH_SIZE)
     }
 
     fn prepare(&self, fields: Fields) -> Prepared {

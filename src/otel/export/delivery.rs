@@ -1,22 +1,14 @@
-//! Counts what becomes of spans on their way out, since the SDK tells nobody what it drops.
+//! Counts what becomes of spans and log events on their way out, since the SDK reports to nobody what it drops.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
-use opentelemetry::Context;
-use opentelemetry_sdk::{
-    Resource,
-    error::{OTelSdkError, OTelSdkResult},
-    trace::{BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor},
-};
+use opentelemetry_sdk::error::OTelSdkError;
 use parking_lot::Mutex;
 
-use super::transport::{ExportRuntime, Sent, quietly};
+use super::{ExportFailure, remarks::Attempt, suppressed::Sent};
 
 /// What became of the spans, or of the log events, of a process so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,8 +18,10 @@ pub struct Delivery {
     pub ended: u64,
     /// Taken by the backend, as it said.
     pub exported: u64,
-    /// Given up after the exporter's retries, or rejected by a backend that took others of the same request.
+    /// Abandoned after the exporter's retries, or rejected by a backend that took others of the same request.
     pub failed: u64,
+    /// Handed to an exporter that has not said yet what became of them; after a shutdown, it ran out of time.
+    pub unanswered: u64,
     /// Found the queue full.
     pub dropped: u64,
 }
@@ -36,41 +30,51 @@ impl Delivery {
     /// Those that are still in the queue or did not fit into it; after a shutdown, those that were not sent.
     #[must_use]
     pub const fn unsent(&self) -> u64 {
-        self.ended.saturating_sub(self.exported + self.failed)
+        self.ended.saturating_sub(self.exported + self.failed + self.unanswered)
+    }
+
+    /// Those that have not arrived, as far as is known.
+    #[must_use]
+    pub const fn missing(&self) -> u64 {
+        self.ended.saturating_sub(self.exported)
     }
 }
 
+/// What became of the items of one signal.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     ended: AtomicU64,
     exported: AtomicU64,
     failed: AtomicU64,
+    unanswered: AtomicU64,
     dropped: AtomicU64,
     pub(super) last_failure: LastFailure,
 }
 
-/// Why an export failed last, if one did. The SDK's shutdown tells only of the exports that it makes itself, and of
+/// Why an export failed last, if one did. The SDK's shutdown reports only the exports that it makes itself, and of
 /// metrics only that there was a failure.
 #[derive(Debug, Default)]
-pub(super) struct LastFailure(Mutex<Option<String>>);
+pub(super) struct LastFailure(Mutex<Option<ExportFailure>>);
 
-/// The room for spans, or for log events, between a processor and its exporter.
+/// The room for items between a processor and its exporter.
 ///
-/// The SDK drops what does not fit and tells nobody how much it was, so what is on its way is counted here, and a span
-/// for which there is no room does not get as far as the SDK's own queue, which is as large and so never full.
+/// The SDK drops what does not fit and reports to nobody how much it was, so what is on its way is counted here, and an
+/// item for which there is no room does not get as far as the SDK's own queue, which is as large and so never full.
 #[derive(Debug)]
 pub(super) struct Queue {
     counts: Arc<Counts>,
     capacity: usize,
     waiting: AtomicUsize,
+    address: Option<String>,
 }
 
 impl Queue {
-    pub(super) const fn new(capacity: usize, counts: Arc<Counts>) -> Self {
-        Self { counts, capacity, waiting: AtomicUsize::new(0) }
+    /// Makes room for a number of items on their way to an address, where that is known.
+    pub(super) const fn new(capacity: usize, counts: Arc<Counts>, address: Option<String>) -> Self {
+        Self { counts, capacity, waiting: AtomicUsize::new(0), address }
     }
 
-    /// Takes up the room of one more span, if there is any.
+    /// Takes up the room of one more item, if there is any.
     pub(super) fn enter(&self) -> bool {
         self.counts.ended.fetch_add(1, Ordering::Relaxed);
         let has_room = self.waiting.fetch_add(1, Ordering::Relaxed) < self.capacity;
@@ -81,27 +85,65 @@ impl Queue {
         has_room
     }
 
-    /// Gives back the room of spans that the backend took or refused.
-    pub(super) fn leave(&self, spans: usize, sent: &Sent) {
-        self.waiting.fetch_sub(spans, Ordering::Relaxed);
-        let spans = spans as u64;
+    /// Hands items to the exporter.
+    pub(super) fn send(&self, items: usize) -> Sending<'_> {
+        let sending = Sending { queue: self, items, is_sent: AtomicBool::new(false) };
+        sending.attempt(Attempt::Begun, None);
+        sending
+    }
+}
+
+/// Items on their way to a backend; those of an export that panics stay so.
+#[derive(Debug)]
+pub(super) struct Sending<'a> {
+    queue: &'a Queue,
+    items: usize,
+    is_sent: AtomicBool,
+}
+
+impl Sending<'_> {
+    /// Counts the items as sent, or as waiting again, with the reason.
+    pub(super) fn attempt(&self, attempt: Attempt, reason: Option<&str>) {
+        let is_sent = attempt == Attempt::Begun;
+        if let (Attempt::Failed, Some(reason)) = (attempt, reason) {
+            let failure = OTelSdkError::InternalFailure(reason.to_owned());
+            self.queue.counts.last_failure.note(&failure, self.queue.address.as_deref());
+        }
+        if self.is_sent.swap(is_sent, Ordering::Relaxed) == is_sent {
+            return;
+        }
+        let (unanswered, items) = (&self.queue.counts.unanswered, self.items as u64);
+        if is_sent {
+            unanswered.fetch_add(items, Ordering::Relaxed)
+        } else {
+            unanswered.fetch_sub(items, Ordering::Relaxed)
+        };
+    }
+
+    /// Frees the room of the items, which the backend took or refused.
+    pub(super) fn end(self, sent: &Sent) {
+        self.queue.waiting.fetch_sub(self.items, Ordering::Relaxed);
+        let (counts, items) = (&self.queue.counts, self.items as u64);
         let failed = match &sent.result {
             Ok(()) => 0,
-            Err(reason) => {
-                self.counts.last_failure.note(reason);
-                sent.rejected.map_or(spans, |rejected| rejected.min(spans))
+            Err(failure) => {
+                counts.last_failure.note(failure, self.queue.address.as_deref());
+                sent.rejected.map_or(items, |rejected| rejected.min(items))
             }
         };
-        self.counts.failed.fetch_add(failed, Ordering::Relaxed);
-        self.counts.exported.fetch_add(spans - failed, Ordering::Relaxed);
+        counts.failed.fetch_add(failed, Ordering::Relaxed);
+        counts.exported.fetch_add(items - failed, Ordering::Relaxed);
+        self.attempt(Attempt::Failed, None);
     }
 }
 
 impl Counts {
     pub(super) fn read(&self) -> Delivery {
         Delivery {
+            // What has arrived is read first, so that it is never more than what has ended.
             exported: self.exported.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
+            unanswered: self.unanswered.load(Ordering::Relaxed),
             dropped: self.dropped.load(Ordering::Relaxed),
             ended: self.ended.load(Ordering::Relaxed),
         }
@@ -109,76 +151,15 @@ impl Counts {
 }
 
 impl LastFailure {
-    pub(super) fn note(&self, failure: &OTelSdkError) {
-        let reason = match failure {
-            OTelSdkError::InternalFailure(reason) => reason.clone(),
-            OTelSdkError::AlreadyShutdown | OTelSdkError::Timeout(_) => failure.to_string(),
-        };
-        *self.0.lock() = Some(reason);
+    pub(super) fn note(&self, failure: &OTelSdkError, address: Option<&str>) {
+        *self.0.lock() = Some(ExportFailure::new(failure, address));
     }
 
-    pub(super) fn get(&self) -> Option<OTelSdkError> {
-        self.0.lock().clone().map(OTelSdkError::InternalFailure)
-    }
-}
-
-/// Counts the spans that go into the queue.
-#[derive(Debug)]
-pub(super) struct CountingProcessor {
-    pub(super) inner: BatchSpanProcessor,
-    pub(super) queue: Arc<Queue>,
-}
-
-impl SpanProcessor for CountingProcessor {
-    fn on_start(&self, span: &mut Span, context: &Context) {
-        self.inner.on_start(span, context);
+    pub(super) fn clear(&self) {
+        *self.0.lock() = None;
     }
 
-    fn on_end(&self, span: SpanData) {
-        if span.span_context.is_sampled() && self.queue.enter() {
-            self.inner.on_end(span);
-        }
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.inner.force_flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.inner.shutdown_with_timeout(timeout)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.inner.set_resource(resource);
-    }
-}
-
-/// Counts the spans that come out of the queue, and polls the exporter inside its runtime if it needs one, with `tracing`
-/// off.
-#[derive(Debug)]
-pub(super) struct CountingExporter<E> {
-    pub(super) inner: E,
-    pub(super) queue: Arc<Queue>,
-    pub(super) runtime: Option<ExportRuntime>,
-}
-
-impl<E: SpanExporter> SpanExporter for CountingExporter<E> {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let spans = batch.len();
-        let sent = quietly(self.runtime.as_ref(), &format!("{spans} spans"), self.inner.export(batch)).await;
-        self.queue.leave(spans, &sent);
-        sent.result
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.inner.shutdown_with_timeout(timeout)
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.inner.force_flush()
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.inner.set_resource(resource);
+    pub(super) fn get(&self) -> Option<ExportFailure> {
+        self.0.lock().clone()
     }
 }

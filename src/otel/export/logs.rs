@@ -1,9 +1,9 @@
 //! The way of log events out of the process: provider, queue, exporter, and their end.
 
-use std::{env, fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use opentelemetry::{InstrumentationScope, logs::LoggerProvider as _};
-use opentelemetry_otlp::{LogExporter as OtlpExporter, Protocol, WithExportConfig as _};
+use opentelemetry_otlp::{ExporterBuildError, LogExporter as OtlpLogExporter};
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
@@ -13,35 +13,39 @@ use opentelemetry_sdk::{
     },
 };
 
+#[cfg(feature = "otlp-grpc")]
+use super::otlp::GrpcConnection;
 use super::{
-    Delivery, TelemetryBuilder, TelemetryError,
+    SignalReport, TelemetryBuilder, batch,
+    builder::Plan,
     delivery::{Counts, Queue},
-    tls::{over_grpc, over_http},
-    transport::{ExportRuntime, Signal, protocol_from_env, quietly},
+    otlp::{Connected, HttpConnection, OtlpExporter, Signal},
+    runtime::ExportRuntime,
+    suppressed::poll_suppressed,
 };
-use crate::otel::{ContentPolicy, LogEmitter};
-
-/// How many log events wait for their export by default; one that finds the queue full is dropped and counted.
-///
-/// The SDK's own default: each of them may hold several times [`DEFAULT_MAX_CONTENT_BYTES`](crate::otel::DEFAULT_MAX_CONTENT_BYTES).
-pub const DEFAULT_LOG_QUEUE_SIZE: usize = 2_048;
+use crate::otel::LogEmitter;
 
 /// What the builder is told about log events.
 #[derive(Default)]
 pub(super) struct LogsSetup {
-    /// Each adds its processor, whose thread starts with it and would outlive a builder that is not built.
+    /// Each adds its processor, in `build`.
     processors: Vec<Box<AddProcessor>>,
     provider: Option<SdkLoggerProvider>,
-    counts: Arc<Counts>,
 }
 
-type AddProcessor = dyn FnOnce(LoggerProviderBuilder, &ContentPolicy) -> LoggerProviderBuilder + Send;
+type AddProcessor = dyn FnOnce(LoggerProviderBuilder, &LogsPlan<'_>) -> LoggerProviderBuilder + Send;
+
+/// What a processor is made with.
+struct LogsPlan<'a> {
+    plan: &'a Plan,
+    counts: &'a Arc<Counts>,
+}
 
 /// The log events of a running export.
 pub(super) struct LogsExport {
     pub(super) provider: SdkLoggerProvider,
     pub(super) emitter: Arc<LogEmitter>,
-    counts: Arc<Counts>,
+    pub(super) counts: Arc<Counts>,
     owns_provider: bool,
 }
 
@@ -52,8 +56,7 @@ struct CountingProcessor {
     queue: Arc<Queue>,
 }
 
-/// Counts the log events that come out of the queue, and polls the exporter inside of the runtime that its connections
-/// need, with `tracing` off.
+/// Counts the log events that come out of the queue.
 #[derive(Debug)]
 struct CountingExporter<E> {
     inner: E,
@@ -63,29 +66,23 @@ struct CountingExporter<E> {
 
 /// How log events are exported. There are none unless [content](Self::with_content_capture) is captured in events.
 impl TelemetryBuilder {
-    /// Gives every log event to a processor of the user's as well; [`Telemetry::log_delivery`] does not count what it
-    /// does.
+    /// How many log events wait for their export by default; one that finds the queue full is dropped and counted.
     ///
-    /// [`Telemetry::log_delivery`]: super::Telemetry::log_delivery
+    /// The SDK's own default: each of them may hold several times
+    /// [`DEFAULT_MAX_CONTENT_BYTES`](crate::otel::DEFAULT_MAX_CONTENT_BYTES).
+    pub const DEFAULT_LOG_QUEUE_SIZE: usize = 2_048;
+
+    /// Passes every log event to a processor of the user's as well; [`Telemetry::report`](super::Telemetry::report) does not count what it does.
     pub fn with_log_processor(mut self, processor: impl LogProcessor + 'static) -> Self {
         self.logs.processors.push(Box::new(|provider, _| provider.with_log_processor(processor)));
         self
     }
 
-    /// Sends every log event to an exporter as well, through a queue of its own.
+    /// Sends every log event to an exporter as well, through a queue of its own; each exporter counts for itself in
+    /// [`Telemetry::report`](super::Telemetry::report).
     pub fn with_log_exporter(mut self, exporter: impl LogExporter + 'static) -> Self {
-        let (counts, runtime) = (Arc::clone(&self.logs.counts), self.runtime.clone());
-        self.logs.processors.push(Box::new(move |provider, content| {
-            let from_env = env::var("OTEL_BLRP_MAX_QUEUE_SIZE").ok().and_then(|size| size.parse().ok());
-            let queue_size = from_env.unwrap_or(DEFAULT_LOG_QUEUE_SIZE);
-            let queue = Arc::new(Queue::new(queue_size, counts));
-            let exporter = CountingExporter { inner: exporter, queue: Arc::clone(&queue), runtime };
-            let mut config = BatchConfigBuilder::default().with_max_queue_size(queue_size);
-            if env::var_os("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE").is_none() {
-                config = config.with_max_export_batch_size(content.batch_size());
-            }
-            let inner = BatchLogProcessor::builder(exporter).with_batch_config(config.build()).build();
-            provider.with_log_processor(CountingProcessor { inner, queue })
+        self.logs.processors.push(Box::new(|provider, plan| {
+            provider.with_log_processor(CountingProcessor::new(exporter, None, None, plan))
         }));
         self
     }
@@ -95,67 +92,84 @@ impl TelemetryBuilder {
         self.logs.provider = Some(provider);
         self
     }
+}
 
-    /// Exports log events over OTLP as the environment says.
-    pub(super) fn with_otlp_logs(mut self) -> Result<Self, TelemetryError> {
-        let exporter = match protocol_from_env(Signal::Logs)? {
-            Protocol::Grpc => {
-                let runtime = self.grpc_runtime()?;
-                let _inside = runtime.enter();
-                over_grpc(OtlpExporter::builder().with_tonic(), Signal::Logs)?.build()
-            }
-            protocol => over_http(OtlpExporter::builder().with_http().with_protocol(protocol), Signal::Logs)?.build(),
+impl LogsSetup {
+    /// Adds an exporter over OTLP.
+    pub(super) fn connect(&mut self, Connected { exporter, runtime, address }: Connected<OtlpLogExporter>) {
+        self.processors.push(Box::new(|provider, plan| {
+            provider.with_log_processor(CountingProcessor::new(exporter, Some(runtime), Some(address), plan))
+        }));
+    }
+
+    /// Starts the export; nothing if no log events are asked for, or there is nowhere for them to go.
+    pub(super) fn start(self, plan: &Plan) -> Option<LogsExport> {
+        let capture = plan.content.capture();
+        if !capture.is_in_events() {
+            return None;
         }
-        .map_err(TelemetryError::Exporter)?;
-        Ok(self.with_log_exporter(exporter))
+        let owns_provider = self.provider.is_none();
+        if owns_provider && self.processors.is_empty() {
+            tracing::warn!("{capture} asks for log events, and there is no exporter of logs: content is in none");
+            return None;
+        }
+        let counts = Arc::<Counts>::default();
+        let provider = self.provider.unwrap_or_else(|| {
+            let builder = SdkLoggerProvider::builder().with_resource(plan.resource.clone());
+            let plan = LogsPlan { plan, counts: &counts };
+            self.processors.into_iter().fold(builder, |builder, add| add(builder, &plan)).build()
+        });
+        let emitter = Arc::new(LogEmitter::new(provider.logger_with_scope(plan.scope.clone()), plan.content.clone()));
+        Some(LogsExport { provider, emitter, counts, owns_provider })
     }
 }
 
 impl LogsExport {
-    /// Starts the export; nothing if no log events are asked for, or there is nowhere for them to go.
-    pub(super) fn start(
-        setup: LogsSetup,
-        resource: impl FnOnce() -> Resource,
-        scope: InstrumentationScope,
-        content: &ContentPolicy,
-    ) -> Option<Self> {
-        if !content.capture().is_in_events() {
-            return None;
-        }
-        let owns_provider = setup.provider.is_none();
-        if owns_provider && setup.processors.is_empty() {
-            let capture = content.capture();
-            tracing::warn!("{capture} asks for log events, and there is no exporter of logs: content is in none");
-            return None;
-        }
-        let provider = setup.provider.unwrap_or_else(|| {
-            let builder = SdkLoggerProvider::builder().with_resource(resource());
-            setup.processors.into_iter().fold(builder, |builder, add| add(builder, content)).build()
-        });
-        let emitter = Arc::new(LogEmitter::new(provider.logger_with_scope(scope), content.clone()));
-        Some(Self { provider, emitter, counts: setup.counts, owns_provider })
+    pub(super) fn report(&self) -> SignalReport {
+        SignalReport::of(&self.counts, None)
     }
 
-    pub(super) fn delivery(&self) -> Delivery {
-        self.counts.read()
-    }
-
-    /// Tells of the requests that are open, sends what is left and waits for it.
-    pub(super) fn finish(&self, timeout: Duration) -> Result<(), TelemetryError> {
-        self.emitter.close();
-        if !self.owns_provider {
-            return self.provider.force_flush().map_err(TelemetryError::FlushLogs);
-        }
-        let result = self.provider.shutdown_with_timeout(timeout);
-        let delivery = self.delivery();
-        if result.is_ok() && delivery.exported == delivery.ended {
-            Ok(())
+    /// Sends what there is; with a provider of ours and no more to come, ends the export as well.
+    pub(super) fn finish(&self, end: bool, timeout: Duration) -> SignalReport {
+        let result = if end && self.owns_provider {
+            self.provider.shutdown_with_timeout(timeout)
         } else {
-            Err(TelemetryError::IncompleteLogs {
-                delivery,
-                source: result.err().or_else(|| self.counts.last_failure.get()),
-            })
+            self.provider.force_flush()
+        };
+        SignalReport::of(&self.counts, result.err())
+    }
+}
+
+impl OtlpExporter for OtlpLogExporter {
+    const SIGNAL: Signal = Signal::Logs;
+
+    fn over_http(connection: HttpConnection) -> Result<Self, ExporterBuildError> {
+        connection.apply(Self::builder().with_http()).build()
+    }
+
+    #[cfg(feature = "otlp-grpc")]
+    fn over_grpc(connection: GrpcConnection) -> Result<Self, ExporterBuildError> {
+        connection.apply(Self::builder().with_tonic()).build()
+    }
+}
+
+impl CountingProcessor {
+    fn new<E: LogExporter + 'static>(
+        exporter: E,
+        runtime: Option<ExportRuntime>,
+        address: Option<String>,
+        LogsPlan { plan, counts }: &LogsPlan<'_>,
+    ) -> Self {
+        let settings = plan.settings.logs;
+        let queue_size = settings.queue_size.unwrap_or(TelemetryBuilder::DEFAULT_LOG_QUEUE_SIZE);
+        let queue = Arc::new(Queue::new(queue_size, Arc::clone(counts), address));
+        let exporter = CountingExporter { inner: exporter, queue: Arc::clone(&queue), runtime };
+        let mut config = BatchConfigBuilder::default().with_max_queue_size(queue_size);
+        config = config.with_max_export_batch_size(settings.batch_size.unwrap_or(batch::size(true, &plan.content)));
+        if let Some(delay) = settings.delay {
+            config = config.with_scheduled_delay(delay);
         }
+        Self { inner: BatchLogProcessor::builder(exporter).with_batch_config(config.build()).build(), queue }
     }
 }
 
@@ -182,8 +196,11 @@ impl LogProcessor for CountingProcessor {
 impl<E: LogExporter> LogExporter for CountingExporter<E> {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let records = batch.iter().count();
-        let sent = quietly(self.runtime.as_ref(), &format!("{records} log events"), self.inner.export(batch)).await;
-        self.queue.leave(records, &sent);
+        let items = format!("{records} log events");
+        let sending = self.queue.send(records);
+        let on_attempt = |attempt, reason: Option<&str>| sending.attempt(attempt, reason);
+        let sent = poll_suppressed(self.runtime.as_ref(), &items, on_attempt, self.inner.export(batch)).await;
+        sending.end(&sent);
         sent.result
     }
 
@@ -198,6 +215,6 @@ impl<E: LogExporter> LogExporter for CountingExporter<E> {
 
 impl fmt::Debug for LogsExport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LogsExport").field("delivery", &self.delivery()).finish_non_exhaustive()
+        f.debug_struct("LogsExport").field("report", &self.report()).finish_non_exhaustive()
     }
 }

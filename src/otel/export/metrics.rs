@@ -2,18 +2,16 @@
 
 use std::{
     fmt,
-    sync::{Arc, Weak, mpsc},
-    thread,
-    time::{Duration, Instant},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
-use opentelemetry::{
-    InstrumentationScope,
-    metrics::{Meter, MeterProvider as _},
-};
-use opentelemetry_otlp::{MetricExporter as OtlpExporter, Protocol, WithExportConfig as _};
+use opentelemetry::metrics::{Meter, MeterProvider as _};
+use opentelemetry_otlp::{ExporterBuildError, MetricExporter as OtlpMetricExporter};
 use opentelemetry_sdk::{
-    Resource,
     error::{OTelSdkError, OTelSdkResult},
     metrics::{
         MeterProviderBuilder, PeriodicReader, SdkMeterProvider, Temporality, data::ResourceMetrics,
@@ -22,49 +20,61 @@ use opentelemetry_sdk::{
     trace::SdkTracer,
 };
 
+#[cfg(feature = "otlp-grpc")]
+use super::otlp::GrpcConnection;
 use super::{
-    TelemetryBuilder, TelemetryError,
+    ExportFailure, MetricsReport, TelemetryBuilder,
+    builder::Plan,
     delivery::{Counts, LastFailure},
-    tls::{over_grpc, over_http},
-    transport::{ExportRuntime, Signal, protocol_from_env, quietly},
+    otlp::{Connected, HttpConnection, OtlpExporter, Signal},
+    runtime::ExportRuntime,
+    spans::SpansExport,
+    suppressed::poll_suppressed,
 };
-use crate::otel::{ContentPolicy, MetricsRecorder, PriceTable, SpanMapper, metrics};
+use crate::otel::{MetricsRecorder, PriceTable, SpanMapper, metrics};
 
 /// What the builder is told about metrics.
 #[derive(Default)]
 pub(super) struct MetricsSetup {
-    /// Each adds its reader, whose thread starts with it and would outlive a builder that is not built.
+    /// Each adds its reader, in `build`.
     readers: Vec<Box<AddReader>>,
     provider: Option<SdkMeterProvider>,
     interval: Option<Duration>,
     legacy: bool,
     prices: Option<PriceTable>,
     max_label_values: Option<usize>,
-    last_failure: Arc<LastFailure>,
 }
 
-type AddReader = dyn FnOnce(MeterProviderBuilder) -> MeterProviderBuilder + Send;
+type AddReader = dyn FnOnce(MeterProviderBuilder, &MetricsPlan<'_>) -> MeterProviderBuilder + Send;
+
+/// What a reader is made with.
+struct MetricsPlan<'a> {
+    interval: Option<Duration>,
+    counts: &'a Arc<Exports>,
+}
 
 /// The metrics of a running export.
 pub(super) struct MetricsExport {
     pub(super) provider: SdkMeterProvider,
     pub(super) recorder: Arc<MetricsRecorder>,
+    counts: Arc<Exports>,
     owns_provider: bool,
-    last_failure: Arc<LastFailure>,
 }
 
-/// Metrics that are on their way out for the last time.
-pub(super) struct Finishing {
-    spans_done: mpsc::Sender<()>,
-    result: mpsc::Receiver<OTelSdkResult>,
-    deadline: Instant,
+/// What became of the exports.
+#[derive(Debug, Default)]
+struct Exports {
+    exported: AtomicU64,
+    failed: AtomicU64,
+    last_failure: LastFailure,
 }
 
-/// Polls an exporter inside the runtime of its connections, as the reader's thread is in none, and with `tracing` off.
-struct InRuntime<E> {
+/// Counts the exports.
+struct CountingExporter<E> {
     inner: E,
+    counts: Arc<Exports>,
     runtime: Option<ExportRuntime>,
-    last_failure: Arc<LastFailure>,
+    address: Option<String>,
 }
 
 /// How metrics are exported.
@@ -72,14 +82,7 @@ impl TelemetryBuilder {
     /// Sends all metrics to an exporter as well, every [`with_metric_interval`](Self::with_metric_interval) and at the
     /// end.
     pub fn with_metric_exporter(mut self, exporter: impl PushMetricExporter) -> Self {
-        let last_failure = Arc::clone(&self.metrics.last_failure);
-        let exporter = InRuntime { inner: exporter, runtime: self.runtime.clone(), last_failure };
-        let interval = self.metrics.interval;
-        self.metrics.readers.push(Box::new(move |provider| {
-            // Zero keeps the default.
-            let reader = PeriodicReader::builder(exporter).with_interval(interval.unwrap_or_default());
-            provider.with_reader(reader.build())
-        }));
+        self.metrics.add(exporter, None, None);
         self
     }
 
@@ -91,10 +94,10 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Sets how often metrics go to an exporter that is added after this call; zero keeps the default. By default,
-    /// `OTEL_METRIC_EXPORT_INTERVAL` in milliseconds, or 60 seconds.
+    /// Sets how often metrics are exported; zero counts as not set. By default, what `OTEL_METRIC_EXPORT_INTERVAL` says
+    /// in milliseconds, else 60 seconds.
     pub fn with_metric_interval(mut self, interval: Duration) -> Self {
-        self.metrics.interval = Some(interval);
+        self.metrics.interval = Some(interval).filter(|interval| !interval.is_zero());
         self
     }
 
@@ -117,97 +120,117 @@ impl TelemetryBuilder {
         self.metrics.max_label_values = Some(values);
         self
     }
+}
 
-    /// Exports metrics over OTLP as the environment says.
-    pub(super) fn with_otlp_metrics(mut self) -> Result<Self, TelemetryError> {
-        let exporter = match protocol_from_env(Signal::Metrics)? {
-            Protocol::Grpc => {
-                let runtime = self.grpc_runtime()?;
-                let _inside = runtime.enter();
-                over_grpc(OtlpExporter::builder().with_tonic(), Signal::Metrics)?.build()
-            }
-            protocol => {
-                over_http(OtlpExporter::builder().with_http().with_protocol(protocol), Signal::Metrics)?.build()
-            }
+impl MetricsSetup {
+    /// Adds an exporter over OTLP.
+    pub(super) fn connect(&mut self, Connected { exporter, runtime, address }: Connected<OtlpMetricExporter>) {
+        self.add(exporter, Some(runtime), Some(address));
+    }
+
+    fn add(&mut self, inner: impl PushMetricExporter, runtime: Option<ExportRuntime>, address: Option<String>) {
+        self.readers.push(Box::new(|provider, plan| {
+            let exporter = CountingExporter { inner, counts: Arc::clone(plan.counts), runtime, address };
+            let reader = PeriodicReader::builder(exporter);
+            let reader = match plan.interval {
+                Some(interval) => reader.with_interval(interval),
+                None => reader,
+            };
+            provider.with_reader(reader.build())
+        }));
+    }
+
+    /// Starts the export; nothing if there is nowhere for metrics to go.
+    pub(super) fn start(self, plan: &Plan, spans: &SpansExport) -> Option<MetricsExport> {
+        let owns_provider = self.provider.is_none();
+        if owns_provider && self.readers.is_empty() {
+            return None;
         }
-        .map_err(TelemetryError::Exporter)?;
-        Ok(self.with_metric_exporter(exporter))
+        let counts = Arc::<Exports>::default();
+        let provider = self.provider.unwrap_or_else(|| {
+            let builder = SdkMeterProvider::builder().with_resource(plan.resource.clone());
+            let interval = self.interval.or(plan.settings.metric_interval);
+            let plan = MetricsPlan { interval, counts: &counts };
+            self.readers.into_iter().fold(builder, |builder, add_reader| add_reader(builder, &plan)).build()
+        });
+        let meter = provider.meter_with_scope(plan.scope.clone());
+        observe_spans(&meter, &spans.counts, &spans.mapper);
+        let mut recorder =
+            MetricsRecorder::new(meter).with_legacy_metrics(self.legacy).with_content(plan.content.clone());
+        if let Some(prices) = self.prices {
+            recorder = recorder.with_prices(prices);
+        }
+        if let Some(values) = self.max_label_values {
+            recorder = recorder.with_max_label_values(values);
+        }
+        Some(MetricsExport { provider, recorder: Arc::new(recorder), counts, owns_provider })
     }
 }
 
 impl MetricsExport {
-    /// Starts the export; nothing if there is nowhere for metrics to go.
-    pub(super) fn start(
-        setup: MetricsSetup,
-        resource: impl FnOnce() -> Resource,
-        scope: InstrumentationScope,
-        content: ContentPolicy,
-        counts: &Arc<Counts>,
-        mapper: &Arc<SpanMapper<SdkTracer>>,
-    ) -> Option<Self> {
-        let owns_provider = setup.provider.is_none();
-        if owns_provider && setup.readers.is_empty() {
-            return None;
+    pub(super) fn report(&self) -> MetricsReport {
+        let Exports { exported, failed, last_failure } = &*self.counts;
+        MetricsReport {
+            exported: exported.load(Ordering::Relaxed),
+            failed: failed.load(Ordering::Relaxed),
+            failure: last_failure.get(),
         }
-        let provider = setup.provider.unwrap_or_else(|| {
-            let builder = SdkMeterProvider::builder().with_resource(resource());
-            setup.readers.into_iter().fold(builder, |builder, add_reader| add_reader(builder)).build()
-        });
-        let meter = provider.meter_with_scope(scope);
-        observe_spans(&meter, counts, mapper);
-        let mut recorder = MetricsRecorder::new(meter).with_legacy_metrics(setup.legacy).with_content(content);
-        if let Some(prices) = setup.prices {
-            recorder = recorder.with_prices(prices);
-        }
-        if let Some(values) = setup.max_label_values {
-            recorder = recorder.with_max_label_values(values);
-        }
-        Some(Self { provider, recorder: Arc::new(recorder), owns_provider, last_failure: setup.last_failure })
     }
 
-    /// Begins the end, on a thread of its own, since the SDK's flush of metrics knows no time limit.
+    /// Sends what has been measured; with a provider of ours and no more to come, ends the export as well.
     ///
-    /// The last export waits for the spans' end so as to tell of it, but no longer than half of the time, so that spans
-    /// that do not arrive do not take the metrics with them.
-    pub(super) fn finish(self, timeout: Duration) -> Finishing {
-        let (spans_done, spans) = mpsc::channel();
-        let (sender, result) = mpsc::channel();
-        let Self { provider, recorder, owns_provider, last_failure } = self;
-        recorder.close();
-        let finish = move || {
-            // Whether it was told or ran out of time, or the sender is gone, it goes on.
-            spans.recv_timeout(timeout / 2).ok();
-            let flushed = provider.force_flush();
-            let result = if owns_provider { flushed.and(provider.shutdown()) } else { flushed };
-            let result = result.map_err(|error| last_failure.get().unwrap_or(error));
-            // The receiver may have given up.
-            sender.send(result).ok();
-        };
-        // If the thread cannot be started, the sender is dropped with the closure, and the wait ends at once.
-        drop(thread::Builder::new().name("agent-runtime-metrics".to_owned()).spawn(finish));
-        Finishing { spans_done, result, deadline: Instant::now() + timeout }
+    /// The SDK's flush of metrics knows no time limit.
+    pub(super) fn finish(&self, end: bool) -> MetricsReport {
+        let flushed = self.provider.force_flush();
+        let result = if end && self.owns_provider { flushed.and(self.provider.shutdown()) } else { flushed };
+        self.report_with(result.err())
+    }
+
+    /// What is known of an end that ran out of time.
+    pub(super) fn report_with(&self, failure: Option<OTelSdkError>) -> MetricsReport {
+        let mut report = self.report();
+        if let Some(failure) = failure {
+            report.failure.get_or_insert_with(|| ExportFailure::new(&failure, None));
+        }
+        report
     }
 }
 
-impl Finishing {
-    /// Waits for the last export until the deadline.
-    pub(super) fn wait(self) -> OTelSdkResult {
-        let began = Instant::now();
-        self.spans_done.send(()).ok();
-        match self.result.recv_timeout(self.deadline.saturating_duration_since(began)) {
-            Ok(result) => result,
-            Err(mpsc::RecvTimeoutError::Timeout) => Err(OTelSdkError::Timeout(began.elapsed())),
-            Err(mpsc::RecvTimeoutError::Disconnected) => {
-                Err(OTelSdkError::InternalFailure("the last export was not made".to_owned()))
+impl OtlpExporter for OtlpMetricExporter {
+    const SIGNAL: Signal = Signal::Metrics;
+
+    fn over_http(connection: HttpConnection) -> Result<Self, ExporterBuildError> {
+        connection.apply(Self::builder().with_http()).build()
+    }
+
+    #[cfg(feature = "otlp-grpc")]
+    fn over_grpc(connection: GrpcConnection) -> Result<Self, ExporterBuildError> {
+        connection.apply(Self::builder().with_tonic()).build()
+    }
+}
+
+impl<E: PushMetricExporter> PushMetricExporter for CountingExporter<E> {
+    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+        let Exports { exported, failed, last_failure } = &*self.counts;
+        let address = self.address.as_deref();
+        let on_attempt = |_, reason: Option<&str>| {
+            if let Some(reason) = reason {
+                last_failure.note(&OTelSdkError::InternalFailure(reason.to_owned()), address);
+            }
+        };
+        let export = self.inner.export(metrics);
+        let sent = poll_suppressed(self.runtime.as_ref(), "the data points", on_attempt, export).await;
+        match &sent.result {
+            Ok(()) => {
+                last_failure.clear();
+                exported.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(failure) => {
+                last_failure.note(failure, address);
+                failed.fetch_add(1, Ordering::Relaxed);
             }
         }
-    }
-}
-
-impl<E: PushMetricExporter> PushMetricExporter for InRuntime<E> {
-    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        let sent = quietly(self.runtime.as_ref(), "the data points", self.inner.export(metrics)).await;
-        sent.result.inspect_err(|error| self.last_failure.note(error))
+        sent.result
     }
 
     fn force_flush(&self) -> OTelSdkResult {

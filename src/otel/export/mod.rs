@@ -1,17 +1,30 @@
 //! Out of the process over OTLP: the one set-up call, the way of each signal, and what became of what was sent.
 
 mod builder;
-mod delivery;
+mod telemetry;
+
 mod logs;
 mod metrics;
-mod otlp_json;
-mod remarks;
-mod telemetry;
-mod tls;
-mod transport;
+mod spans;
 
-pub use builder::{DEFAULT_QUEUE_SIZE, TelemetryBuilder};
+mod batch;
+mod delivery;
+mod error;
+mod finishing;
+mod remarks;
+mod report;
+mod suppressed;
+
+mod collector_client;
+mod otlp;
+mod runtime;
+mod tls;
+
+mod otlp_json;
+
+pub use builder::TelemetryBuilder;
 pub use delivery::Delivery;
-pub use logs::DEFAULT_LOG_QUEUE_SIZE;
+pub use error::TelemetrySetupError;
 pub use otlp_json::to_otlp_json;
-pub use telemetry::{DEFAULT_SHUTDOWN_TIMEOUT, Telemetry, TelemetryError};
+pub use report::{ExportError, ExportFailure, ExportReport, MetricsReport, SignalReport};
+pub use telemetry::Telemetry;

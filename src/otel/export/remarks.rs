@@ -1,7 +1,9 @@
-//! What is said while an export runs, besides its result: that the collector took a part only, or why it was not reached.
+//! What is said while an export runs, besides its result: that the collector took a part only, why it was not reached,
+//! that the exporter tries again.
 //!
 //! The exporter counts a request that was taken in part as taken and says the rest in an event of `tracing`, over HTTP and
-//! over gRPC alike. It is emitted while the export is polled, so a subscriber for that time alone hears it.
+//! over gRPC alike; likewise that it begins an attempt and that one failed. They are emitted while the export is polled, so
+//! a subscriber for that time alone hears them.
 
 use std::{cell::RefCell, sync::LazyLock};
 
@@ -23,21 +25,37 @@ pub(super) static EAR: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Ear))
 /// What was said last of each kind.
 #[derive(Debug, Default)]
 pub(super) struct Remarks {
-    pub(super) rejection: Option<Rejection>,
-    /// Why a request did not get through.
-    pub(super) network: Option<String>,
+    pub(super) partial_success: Option<PartialSuccess>,
+    /// Why a request failed.
+    pub(super) reason: Option<String>,
+    /// Whether an attempt began or failed.
+    pub(super) attempt: Option<Attempt>,
+}
+
+/// Where an export is that the exporter may try several times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// A request is on its way.
+    Begun,
+    /// It failed, and another will be made.
+    Failed,
 }
 
 /// The collector took the request, but for a number of its items.
 #[derive(Debug, Default)]
-pub(super) struct Rejection {
-    pub(super) items: u64,
+pub(super) struct PartialSuccess {
+    pub(super) rejected: u64,
     pub(super) message: String,
 }
 
-/// Says why a request of the export that this thread polls did not get through.
-pub(super) fn unreachable_because(reason: String) {
-    REMARKS.with_borrow_mut(|remarks| remarks.network = Some(reason));
+/// Says why a request of the export that this thread polls failed.
+pub(super) fn explain(reason: String) {
+    REMARKS.with_borrow_mut(|remarks| remarks.reason = Some(reason));
+}
+
+/// Says that the export that this thread polls succeeded in part.
+pub(super) fn partially(partial_success: PartialSuccess) {
+    REMARKS.with_borrow_mut(|remarks| remarks.partial_success = Some(partial_success));
 }
 
 /// What was said on this thread since the last call.
@@ -48,29 +66,44 @@ pub(super) fn take() -> Remarks {
 impl Remarks {
     /// Adds what was said later.
     pub(super) fn add(&mut self, later: Self) {
-        self.rejection = later.rejection.or(self.rejection.take());
-        self.network = later.network.or(self.network.take());
+        self.partial_success = later.partial_success.or(self.partial_success.take());
+        self.reason = later.reason.or(self.reason.take());
+        self.attempt = later.attempt.or(self.attempt.take());
     }
 }
 
-/// A subscriber that hears of partial success and of nothing else, so that the bridge never observes itself.
+/// A subscriber that hears of these events and of nothing else, so that the bridge never observes itself.
 struct Ear;
 
-fn is_partial_success(metadata: &Metadata<'_>) -> bool {
-    metadata.target() == "opentelemetry-otlp" && metadata.name().ends_with(".PartialSuccess")
+/// What an event of the exporter says.
+enum Said {
+    PartialSuccess,
+    Attempt(Attempt),
+}
+
+fn said(metadata: &Metadata<'_>) -> Option<Said> {
+    if metadata.target() != "opentelemetry-otlp" {
+        return None;
+    }
+    match metadata.name() {
+        "Export.InProgress.Retrying" | "Export.InProgress.Throttled" => Some(Said::Attempt(Attempt::Failed)),
+        name if name.ends_with(".ExportStarted") => Some(Said::Attempt(Attempt::Begun)),
+        name if name.ends_with(".PartialSuccess") => Some(Said::PartialSuccess),
+        _ => None,
+    }
 }
 
 impl Subscriber for Ear {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if is_partial_success(metadata) { Interest::sometimes() } else { Interest::never() }
+        if said(metadata).is_some() { Interest::sometimes() } else { Interest::never() }
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        is_partial_success(metadata)
+        said(metadata).is_some()
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(LevelFilter::WARN)
+        Some(LevelFilter::DEBUG)
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
@@ -82,9 +115,16 @@ impl Subscriber for Ear {
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let mut rejection = Rejection::default();
-        event.record(&mut rejection);
-        REMARKS.with_borrow_mut(|remarks| remarks.rejection = Some(rejection));
+        let remark = match said(event.metadata()) {
+            Some(Said::Attempt(attempt)) => Remarks { attempt: Some(attempt), ..Remarks::default() },
+            Some(Said::PartialSuccess) => {
+                let mut partial_success = PartialSuccess::default();
+                event.record(&mut partial_success);
+                Remarks { partial_success: Some(partial_success), ..Remarks::default() }
+            }
+            None => return,
+        };
+        REMARKS.with_borrow_mut(|remarks| remarks.add(remark));
     }
 
     fn enter(&self, _: &span::Id) {}
@@ -92,10 +132,10 @@ impl Subscriber for Ear {
     fn exit(&self, _: &span::Id) {}
 }
 
-impl Visit for Rejection {
+impl Visit for PartialSuccess {
     fn record_i64(&mut self, field: &Field, value: i64) {
         if field.name().starts_with("rejected_") {
-            self.items = value.try_into().unwrap_or_default();
+            self.rejected = value.try_into().unwrap_or_default();
         }
     }
 

@@ -1,28 +1,38 @@
-//! The exporters' connections: whom they trust, and how they show who they are.
+//! Whom the exporters' connections trust, and how they show who they are.
 //!
 //! The exporter itself reads none of the variables for certificates, and trusts nobody over gRPC.
 
-use std::{error::Error, fs, io, iter, path::PathBuf, thread, time::Duration};
+use std::{fs, io, path::PathBuf};
 
-use async_trait::async_trait;
-use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
-use opentelemetry_otlp::{
-    ExporterBuildError, OTEL_EXPORTER_OTLP_TIMEOUT_DEFAULT, Protocol, WithHttpConfig, WithTonicConfig,
-    tonic_types::transport::{Certificate as GrpcCertificate, ClientTlsConfig, Identity as GrpcIdentity},
+#[cfg(feature = "otlp-grpc")]
+use opentelemetry_otlp::tonic_types::transport::{
+    Certificate as GrpcCertificate, ClientTlsConfig, Identity as GrpcIdentity,
 };
-use reqwest::{Certificate, Identity, blocking};
+use reqwest::{Certificate, Identity};
 
-use super::{
-    TelemetryError, remarks,
-    transport::{Setting, Signal, check_compression, setting},
-};
+use super::{TelemetrySetupError, collector_client::causes};
+use crate::environment::telemetry::{FOR_ALL_CLIENT_CERTIFICATE, FOR_ALL_CLIENT_KEY, OtlpSettings, Value};
 
-const CERTIFICATE: Setting = setting!("CERTIFICATE");
-const CLIENT_CERTIFICATE: Setting = setting!("CLIENT_CERTIFICATE");
-const CLIENT_KEY: Setting = setting!("CLIENT_KEY");
-const ENDPOINT: Setting = setting!("ENDPOINT");
-const INSECURE: Setting = setting!("INSECURE");
-const TIMEOUT: Setting = setting!("TIMEOUT");
+/// What the variables say for a signal.
+pub(super) struct Tls {
+    /// Those who are trusted, instead of those whom the system trusts.
+    pub(super) authorities: Option<Authorities>,
+    pub(super) client: Option<Client>,
+}
+
+/// Certificates, and the text that they were read from.
+pub(super) struct Authorities {
+    #[cfg(feature = "otlp-grpc")]
+    text: Vec<u8>,
+    pub(super) certificates: Vec<Certificate>,
+}
+
+/// A client's certificate and its key, and the texts that they were read from.
+pub(super) struct Client {
+    #[cfg(feature = "otlp-grpc")]
+    texts: (Vec<u8>, Vec<u8>),
+    pub(super) identity: Identity,
+}
 
 /// A file that a variable names.
 struct Pem {
@@ -31,116 +41,86 @@ struct Pem {
     text: Vec<u8>,
 }
 
-/// What the variables say for a signal.
-struct Tls {
-    /// Those who are trusted, instead of those whom the system trusts.
-    authorities: Option<(Pem, Vec<Certificate>)>,
-    client: Option<ClientCertificate>,
-}
-
-struct ClientCertificate {
-    certificate: Pem,
-    key: Pem,
-    identity: Identity,
-}
-
-/// The SDK's own client, but for one thing: it tells why a request did not get through.
-#[derive(Debug)]
-struct Client(blocking::Client);
-
-/// Makes the connections of an exporter over HTTP as the variables say.
-pub(super) fn over_http<B: WithHttpConfig>(exporter: B, signal: Signal) -> Result<B, TelemetryError> {
-    check_compression(signal)?;
-    let Tls { authorities, client } = Tls::from_env(signal)?;
-    let is_plain = authorities.is_none() && !is_encrypted(signal, Protocol::HttpBinary);
-    let timeout = timeout(signal);
-    let build = move || {
-        let builder = || blocking::Client::builder().timeout(timeout);
-        let trusting = match authorities {
-            Some((_, certificates)) => builder().tls_certs_only(certificates),
-            None => builder(),
-        };
-        let known = match client {
-            Some(client) => trusting.identity(client.identity),
-            None => trusting,
-        };
-        match known.build() {
-            // Without encryption it can send from a machine without certificates too.
-            Err(_) if is_plain => builder().tls_certs_only([]).build(),
-            built => built,
-        }
-    };
-    // A blocking client must not be built in an async context, where the user may well be.
-    let thread = thread::Builder::new().spawn(build).map_err(TelemetryError::Thread)?;
-    let client = match thread.join() {
-        Ok(Ok(client)) => client,
-        Ok(Err(error)) => return Err(no_client(&causes(&error))),
-        Err(_) => return Err(no_client("it panicked")),
-    };
-    Ok(exporter.with_http_client(Client(client)))
-}
-
-/// Makes the connections of an exporter over gRPC as the variables say.
-pub(super) fn over_grpc<B: WithTonicConfig>(exporter: B, signal: Signal) -> Result<B, TelemetryError> {
-    check_compression(signal)?;
-    let Tls { authorities, client } = Tls::from_env(signal)?;
-    if !is_encrypted(signal, Protocol::Grpc) {
-        return Ok(exporter);
-    }
-    let config = ClientTlsConfig::new();
-    let config = match authorities {
-        Some((pem, _)) => config.ca_certificate(GrpcCertificate::from_pem(pem.text)),
-        None => config.with_enabled_roots(),
-    };
-    let config = match client {
-        Some(client) => config.identity(GrpcIdentity::from_pem(client.certificate.text, client.key.text)),
-        None => config,
-    };
-    Ok(exporter.with_tls_config(config))
-}
-
 impl Tls {
-    fn from_env(signal: Signal) -> Result<Self, TelemetryError> {
-        let authorities = Pem::read(&CERTIFICATE, signal)?.map(|pem| {
-            let certificates = pem.authorities()?;
-            Ok((pem, certificates))
-        });
-        let client = match (Pem::read(&CLIENT_CERTIFICATE, signal)?, Pem::read(&CLIENT_KEY, signal)?) {
-            (Some(certificate), Some(key)) => Some(ClientCertificate::new(certificate, key)?),
+    /// Reads the files that the settings name.
+    pub(super) fn read(settings: &OtlpSettings) -> Result<Self, TelemetrySetupError> {
+        let read = |file: &Option<Value<PathBuf>>| file.as_ref().map(Pem::read).transpose();
+        let authorities = read(&settings.certificate)?.map(Authorities::new).transpose()?;
+        let client = match (read(&settings.client_certificate)?, read(&settings.client_key)?) {
+            (Some(certificate), Some(key)) => Some(Client::new(certificate, key)?),
             (None, None) => None,
             (Some(Pem { variable, .. }), None) => {
-                return Err(TelemetryError::ClientCertificate { variable, missing: CLIENT_KEY.for_all() });
+                return Err(TelemetrySetupError::ClientCertificate { variable, missing: FOR_ALL_CLIENT_KEY });
             }
             (None, Some(Pem { variable, .. })) => {
-                return Err(TelemetryError::ClientCertificate { variable, missing: CLIENT_CERTIFICATE.for_all() });
+                return Err(TelemetrySetupError::ClientCertificate { variable, missing: FOR_ALL_CLIENT_CERTIFICATE });
             }
         };
-        Ok(Self { authorities: authorities.transpose()?, client })
+        Ok(Self { authorities, client })
+    }
+
+    /// The same for gRPC's client.
+    #[cfg(feature = "otlp-grpc")]
+    pub(super) fn for_grpc(self) -> ClientTlsConfig {
+        let config = ClientTlsConfig::new();
+        let config = match self.authorities {
+            Some(authorities) => config.ca_certificate(GrpcCertificate::from_pem(authorities.text)),
+            None => config.with_enabled_roots(),
+        };
+        match self.client {
+            Some(Client { texts: (certificate, key), .. }) => config.identity(GrpcIdentity::from_pem(certificate, key)),
+            None => config,
+        }
     }
 }
 
-impl ClientCertificate {
-    fn new(certificate: Pem, key: Pem) -> Result<Self, TelemetryError> {
+impl Authorities {
+    /// Takes certificates and tries them out, since gRPC's client leaves out what it cannot read.
+    #[cfg_attr(
+        not(feature = "otlp-grpc"),
+        expect(clippy::needless_pass_by_value, reason = "the client for gRPC takes the text")
+    )]
+    fn new(pem: Pem) -> Result<Self, TelemetrySetupError> {
+        let certificates = pem.certificates()?;
+        let checked = reqwest::Client::builder().tls_certs_only(certificates.clone()).build();
+        checked.map_err(|error| pem.unusable(causes(&error)))?;
+        Ok(Self {
+            #[cfg(feature = "otlp-grpc")]
+            text: pem.text,
+            certificates,
+        })
+    }
+}
+
+impl Client {
+    #[cfg_attr(
+        not(feature = "otlp-grpc"),
+        expect(clippy::needless_pass_by_value, reason = "the client for gRPC takes the text")
+    )]
+    fn new(certificate: Pem, key: Pem) -> Result<Self, TelemetrySetupError> {
         certificate.certificates()?;
         let pem = [certificate.text.as_slice(), &key.text].join(&b'\n');
         let identity = Identity::from_pem(&pem).map_err(|error| key.unusable(causes(&error)))?;
         let checked = reqwest::Client::builder().tls_certs_only([]).identity(identity.clone()).build();
         checked.map_err(|error| key.unusable(causes(&error)))?;
-        Ok(Self { certificate, key, identity })
+        Ok(Self {
+            #[cfg(feature = "otlp-grpc")]
+            texts: (certificate.text, key.text),
+            identity,
+        })
     }
 }
 
 impl Pem {
-    fn read(setting: &Setting, signal: Signal) -> Result<Option<Self>, TelemetryError> {
-        let Some((variable, path)) = setting.value(signal) else { return Ok(None) };
-        let path = PathBuf::from(path);
-        match fs::read(&path) {
-            Ok(text) => Ok(Some(Self { variable, path, text })),
-            Err(source) => Err(TelemetryError::Certificate { variable, path, source }),
+    fn read(file: &Value<PathBuf>) -> Result<Self, TelemetrySetupError> {
+        let Value { variable, value: path } = file;
+        match fs::read(path) {
+            Ok(text) => Ok(Self { variable, path: path.clone(), text }),
+            Err(source) => Err(TelemetrySetupError::Certificate { variable, path: path.clone(), source }),
         }
     }
 
-    fn certificates(&self) -> Result<Vec<Certificate>, TelemetryError> {
+    fn certificates(&self) -> Result<Vec<Certificate>, TelemetrySetupError> {
         let certificates = Certificate::from_pem_bundle(&self.text).map_err(|error| self.unusable(causes(&error)))?;
         if certificates.is_empty() {
             Err(self.unusable("it holds no certificate".to_owned()))
@@ -149,55 +129,8 @@ impl Pem {
         }
     }
 
-    /// The certificates, tried out, since gRPC's client leaves out what it cannot read.
-    fn authorities(&self) -> Result<Vec<Certificate>, TelemetryError> {
-        let certificates = self.certificates()?;
-        let checked = reqwest::Client::builder().tls_certs_only(certificates.clone()).build();
-        checked.map_err(|error| self.unusable(causes(&error)))?;
-        Ok(certificates)
-    }
-
-    fn unusable(&self, reason: String) -> TelemetryError {
+    fn unusable(&self, reason: String) -> TelemetrySetupError {
         let source = io::Error::new(io::ErrorKind::InvalidData, reason);
-        TelemetryError::Certificate { variable: self.variable, path: self.path.clone(), source }
+        TelemetrySetupError::Certificate { variable: self.variable, path: self.path.clone(), source }
     }
-}
-
-#[async_trait]
-impl HttpClient for Client {
-    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let sent = self.0.send_bytes(request).await;
-        if let Err(error) = &sent {
-            remarks::unreachable_because(causes(error.as_ref()));
-        }
-        sent
-    }
-}
-
-fn no_client(reason: &str) -> TelemetryError {
-    TelemetryError::Exporter(ExporterBuildError::InternalFailure(format!("no HTTP client: {reason}")))
-}
-
-/// What is behind an error; not the error's own text, in which the client puts the URL and who knows what is in that.
-fn causes(error: &(dyn Error + 'static)) -> String {
-    let causes = iter::successors(error.source(), |&error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-/// Whether a signal's connections are encrypted. gRPC encrypts those to an endpoint without a scheme, unless told not to.
-fn is_encrypted(signal: Signal, protocol: Protocol) -> bool {
-    let Some((_, endpoint)) = ENDPOINT.value(signal) else { return false };
-    match endpoint.split_once("://") {
-        Some((scheme, _)) => scheme.eq_ignore_ascii_case("https"),
-        None => {
-            let is_insecure = INSECURE.value(signal).is_some_and(|(_, value)| value.eq_ignore_ascii_case("true"));
-            protocol == Protocol::Grpc && !is_insecure
-        }
-    }
-}
-
-/// How long a request may take, as the exporter reads it too.
-fn timeout(signal: Signal) -> Duration {
-    let timeout = TIMEOUT.values(signal).find_map(|(_, value)| value.parse().ok());
-    timeout.map_or(OTEL_EXPORTER_OTLP_TIMEOUT_DEFAULT, Duration::from_millis)
 }

@@ -171,28 +171,28 @@ pub(super) const SUBSCRIBER_LAGGED: Description = Description {
     unit: "{event}",
     text: "Events that subscribers missed, since they fell behind the whole log of their stream.",
 };
-#[cfg(feature = "otlp")]
+#[cfg(feature = "otlp-http")]
 pub(in crate::otel) const SPANS_ENDED: Description = Description {
     name: "agent_runtime.spans.ended",
     unit: "{span}",
     text: "Sampled spans that ended and were to be exported.",
 };
-#[cfg(feature = "otlp")]
+#[cfg(feature = "otlp-http")]
 pub(in crate::otel) const SPANS_EXPORTED: Description =
     Description { name: "agent_runtime.spans.exported", unit: "{span}", text: "Spans that the backend took." };
-#[cfg(feature = "otlp")]
+#[cfg(feature = "otlp-http")]
 pub(in crate::otel) const SPANS_FAILED: Description = Description {
     name: "agent_runtime.spans.failed",
     unit: "{span}",
     text: "Spans whose export was given up after all retries.",
 };
-#[cfg(feature = "otlp")]
+#[cfg(feature = "otlp-http")]
 pub(in crate::otel) const SPANS_DROPPED: Description = Description {
     name: "agent_runtime.spans.dropped",
     unit: "{span}",
     text: "Spans that found the queue to the exporter full.",
 };
-#[cfg(feature = "otlp")]
+#[cfg(feature = "otlp-http")]
 pub(in crate::otel) const SPANS_INTERRUPTED: Description = Description {
     name: "agent_runtime.spans.interrupted",
     unit: "{span}",

@@ -12,10 +12,10 @@ mod price;
 mod process;
 mod recorder;
 
-#[cfg(feature = "otlp")]
+#[cfg(feature = "otlp-http")]
 pub(super) use instruments::{SPANS_DROPPED, SPANS_ENDED, SPANS_EXPORTED, SPANS_FAILED, SPANS_INTERRUPTED};
 pub use labels::DEFAULT_MAX_LABEL_VALUES;
 pub use price::{Price, PriceError, PriceTable};
-#[cfg(feature = "otlp")]
+#[cfg(feature = "otlp-http")]
 pub(super) use process::observe;
 pub use recorder::{DEFAULT_MAX_COMPONENT_AGE, DEFAULT_MAX_OPEN_COMPONENTS, MetricsRecorder};

@@ -26,11 +26,12 @@ use super::{
     open::{Notes, OpenSpan, OpenSpans, recorded},
 };
 use crate::{
-    event::{self, Event, EventScope, EventType, Open, TraceContext},
+    event::{self, Event, EventScope, EventType, TraceContext},
     otel::{
         ContentPolicy, content,
         mapping::{self, SpanStart},
         names,
+        open_components::Open,
     },
     stream::ComponentContext,
 };

@@ -13,8 +13,11 @@ use super::{
     context::{OtelContext, Place},
 };
 use crate::{
-    event::{Event, EventScope, Open, OpenComponents, SpanId, TraceContext},
-    otel::content::PartialAnswer,
+    event::{Event, EventScope, SpanId, TraceContext},
+    otel::{
+        content::PartialAnswer,
+        open_components::{Open, OpenComponents},
+    },
 };
 
 /// How many ended workflows are remembered.

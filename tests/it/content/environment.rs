@@ -39,8 +39,8 @@ fn child() {
         return;
     }
     let _subscriber = tracing::subscriber::set_default(tracing_subscriber::fmt().with_ansi(false).finish());
-    let telemetry = Telemetry::builder("test").with_content_capture_from_env().build();
+    let telemetry = Telemetry::builder("test").with_content_capture_from_env().build().unwrap();
     let capture = ContentCapture::from_env().unwrap_or_default();
-    let known = if telemetry.unknown_capture().is_some() { "unknown" } else { "known" };
+    let known = if telemetry.ignored_settings().is_empty() { "known" } else { "unknown" };
     println!("capture: {capture}, {known}");
 }

@@ -32,8 +32,8 @@ fn run_child(sink: &Sink, capture: ContentCapture, variables: &[(&str, &str)]) -
 #[ignore = "runs in a process of its own"]
 fn child() {
     let capture = std::env::var(CAPTURE).expect("the parent sets it").parse().expect("the parent knows the values");
-    let telemetry = Telemetry::builder("child").with_content_capture(capture).with_otlp_from_env().unwrap().build();
-    telemetry.install().unwrap();
+    let telemetry = Telemetry::builder("child").with_content_capture(capture).with_otlp_from_env().build().unwrap();
+    let telemetry = telemetry.install().unwrap();
     let runtime = Runtime::new();
     content_events().into_iter().for_each(|event| drop(runtime.event_stream().append(event)));
     let unfinished = Event::llm_started("helper:llm:1", None, None, json!({"model": "m"}));
@@ -98,8 +98,8 @@ fn a_provider_and_processors_of_the_users_get_the_log_events() {
     let (of_provider, of_processor) = (InMemoryLogExporter::default(), InMemoryLogExporter::default());
     let provider = SdkLoggerProvider::builder().with_simple_exporter(of_provider.clone()).build();
     let capturing = || Telemetry::builder("test").with_content_capture(ContentCapture::EventOnly);
-    let with_provider = capturing().with_logger_provider(provider.clone()).build();
-    let with_processor = capturing().with_log_processor(SimpleLogProcessor::new(of_processor.clone())).build();
+    let with_provider = capturing().with_logger_provider(provider.clone()).build().unwrap();
+    let with_processor = capturing().with_log_processor(SimpleLogProcessor::new(of_processor.clone())).build().unwrap();
     for (telemetry, exporter) in [(with_provider, &of_provider), (with_processor, &of_processor)] {
         let registry =
             tracing_subscriber::layer::SubscriberExt::with(tracing_subscriber::registry(), telemetry.layer());

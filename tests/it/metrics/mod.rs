@@ -2,7 +2,7 @@
 
 mod cardinality;
 mod conformance;
-#[cfg(feature = "otlp")]
+#[cfg(feature = "otlp-http")]
 mod export;
 mod harness;
 mod lifecycle;

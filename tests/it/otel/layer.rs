@@ -279,7 +279,7 @@ async fn a_trace_that_the_sampler_drops_still_has_a_context_that_says_so() {
     let exporter = InMemorySpanExporter::default();
     let provider =
         SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).with_sampler(Sampler::AlwaysOff).build();
-    let telemetry = Telemetry::builder("test").with_tracer_provider(provider).build();
+    let telemetry = Telemetry::builder("test").with_tracer_provider(provider).build().unwrap();
     let events = run_under(dispatch_of(registry().with(telemetry.layer()))).await;
     assert!(exporter.get_finished_spans().unwrap().is_empty());
     assert_eq!(telemetry.mapper().open_spans(), 0);
@@ -291,7 +291,7 @@ async fn a_trace_that_the_sampler_drops_still_has_a_context_that_says_so() {
 async fn a_provider_of_the_users_is_used_flushed_and_left_running() {
     let exporter = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
-    let telemetry = Telemetry::builder("test").with_tracer_provider(provider.clone()).build();
+    let telemetry = Telemetry::builder("test").with_tracer_provider(provider.clone()).build().unwrap();
     let events = run_under(dispatch_of(registry().with(telemetry.layer()))).await;
     let spans = Spans::of(exporter.get_finished_spans().unwrap());
     assert_eq!(spans.tree(), FULL_TREE);

@@ -1,0 +1,54 @@
+//! Why telemetry could not be set up.
+
+use std::{io, path::PathBuf};
+
+use thiserror::Error;
+
+use crate::environment::EnvironmentError;
+
+/// Telemetry could not be set up.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TelemetrySetupError {
+    /// The value of a variable cannot be used.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+    /// A variable asks for what needs a Cargo feature.
+    #[error("{variable}={value:?} needs the feature `{feature}` of agent-runtime-otel")]
+    MissingFeature {
+        /// The environment variable.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+        /// The feature's name.
+        feature: &'static str,
+    },
+    /// A file with certificates or a key cannot be read, or holds none that can be used.
+    #[error("{variable}={:?} cannot be used", .path)]
+    Certificate {
+        /// The environment variable.
+        variable: &'static str,
+        /// The file that it names.
+        path: PathBuf,
+        /// What is wrong with the file.
+        #[source]
+        source: io::Error,
+    },
+    /// Of a client's certificate and its key, only one is set.
+    #[error("{variable} is set and {missing} is not: a client certificate needs both")]
+    ClientCertificate {
+        /// The environment variable that is set.
+        variable: &'static str,
+        /// The one that is not.
+        missing: &'static str,
+    },
+    /// The exporter could not be made from the `OTEL_*` variables.
+    #[error("the OTLP exporter cannot be set up; see the OTEL_EXPORTER_OTLP_* variables")]
+    Exporter(#[source] opentelemetry_otlp::ExporterBuildError),
+    /// A thread that the export needs could not be started.
+    #[error("a thread for the exporter cannot be started")]
+    Thread(#[source] io::Error),
+    /// A `tracing` subscriber is installed already; add [`Telemetry::layer`](super::Telemetry::layer) to that one.
+    #[error("a global tracing subscriber is installed already: add `telemetry.layer()` to it")]
+    SubscriberInstalled(#[source] tracing::subscriber::SetGlobalDefaultError),
+}

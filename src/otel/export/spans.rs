@@ -1,0 +1,299 @@
+//! The way of spans out of the process: provider, queue, exporter, and their end.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use opentelemetry::{Context, trace::TracerProvider as _};
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter as OtlpSpanExporter};
+use opentelemetry_sdk::{
+    Resource,
+    error::{OTelSdkError, OTelSdkResult},
+    trace::{
+        BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider, Span, SpanData, SpanExporter,
+        SpanProcessor, TracerProviderBuilder,
+    },
+};
+
+#[cfg(feature = "otlp-grpc")]
+use super::otlp::GrpcConnection;
+use super::{
+    SignalReport, TelemetryBuilder, batch,
+    builder::Plan,
+    delivery::{Counts, Queue},
+    otlp::{Connected, HttpConnection, OtlpExporter, Signal},
+    runtime::ExportRuntime,
+    suppressed::poll_suppressed,
+};
+use crate::otel::{
+    DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_PROGRESS_EVENTS, DEFAULT_MAX_SPAN_AGE, EventIdGenerator, SpanMapper,
+};
+
+/// What the builder is told about spans.
+pub(super) struct SpansSetup {
+    /// Each adds its processor, in `build`.
+    processors: Vec<Box<AddProcessor>>,
+    provider: Option<SdkTracerProvider>,
+    queue_size: Option<usize>,
+    max_open: usize,
+    max_age: Duration,
+    max_progress_events: u32,
+}
+
+type AddProcessor = dyn FnOnce(TracerProviderBuilder, &SpansPlan<'_>) -> TracerProviderBuilder + Send;
+
+/// What a processor is made with.
+struct SpansPlan<'a> {
+    plan: &'a Plan,
+    counts: &'a Arc<Counts>,
+    queue_size: usize,
+}
+
+/// The spans of a running export.
+pub(super) struct SpansExport {
+    pub(super) provider: SdkTracerProvider,
+    pub(super) mapper: Arc<SpanMapper<SdkTracer>>,
+    pub(super) counts: Arc<Counts>,
+    owns_provider: bool,
+}
+
+/// Counts the spans that go into the queue.
+#[derive(Debug)]
+struct CountingProcessor {
+    inner: BatchSpanProcessor,
+    queue: Arc<Queue>,
+}
+
+/// Counts the spans that come out of the queue.
+#[derive(Debug)]
+struct CountingExporter<E> {
+    inner: E,
+    queue: Arc<Queue>,
+    runtime: Option<ExportRuntime>,
+}
+
+/// How spans are exported.
+impl TelemetryBuilder {
+    /// How many ended spans wait for an exporter by default; one that finds the queue full is dropped and counted.
+    ///
+    /// Eight times the SDK's own default, which a burst of a few hundred workflows overruns.
+    pub const DEFAULT_QUEUE_SIZE: usize = 16_384;
+
+    /// How many ended spans may wait for an exporter at most: the SDK takes the memory for all of them at once.
+    pub const MAX_QUEUE_SIZE: usize = crate::environment::telemetry::BatchSettings::MAX_SIZE;
+
+    /// Passes every span to a processor of the user's as well; [`Telemetry::report`](super::Telemetry::report) does not count what it does.
+    pub fn with_span_processor(mut self, processor: impl SpanProcessor + 'static) -> Self {
+        self.spans.processors.push(Box::new(|provider, _| provider.with_span_processor(processor)));
+        self
+    }
+
+    /// Sends every span to an exporter as well, through a queue of its own; each exporter counts for itself in
+    /// [`Telemetry::report`](super::Telemetry::report).
+    pub fn with_span_exporter(mut self, exporter: impl SpanExporter + 'static) -> Self {
+        self.spans.processors.push(Box::new(|provider, plan| {
+            provider.with_span_processor(CountingProcessor::new(exporter, None, None, plan))
+        }));
+        self
+    }
+
+    /// Sets how many ended spans may wait for each exporter, from 1 to [`MAX_QUEUE_SIZE`](Self::MAX_QUEUE_SIZE)
+    /// (131,072). By default, what `OTEL_BSP_MAX_QUEUE_SIZE` says, else 16,384.
+    pub fn with_queue_size(mut self, spans: usize) -> Self {
+        self.spans.queue_size = Some(spans.clamp(1, Self::MAX_QUEUE_SIZE));
+        self
+    }
+
+    /// Sets how many spans may be open at once, at least 1; beyond it the oldest is ended as interrupted. By default,
+    /// 65,536.
+    pub fn with_max_open_spans(mut self, spans: usize) -> Self {
+        self.spans.max_open = spans;
+        self
+    }
+
+    /// Sets how long a span may stay open before it is ended as interrupted, which is looked at when the next one
+    /// starts. By default, 24 hours.
+    pub fn with_max_span_age(mut self, age: Duration) -> Self {
+        self.spans.max_age = age;
+        self
+    }
+
+    /// Sets how many span events the progress of one component becomes at most, at least 1. By default, 96, or three
+    /// quarters of what `OTEL_SPAN_EVENT_COUNT_LIMIT` leaves, if that is less.
+    pub fn with_max_progress_events(mut self, events: u32) -> Self {
+        self.spans.max_progress_events = events;
+        self
+    }
+
+    /// Uses a provider of the user's instead of making one; exporters of this builder are not used then.
+    ///
+    /// For ids that are functions of the events, give it an [`EventIdGenerator`].
+    pub fn with_tracer_provider(mut self, provider: SdkTracerProvider) -> Self {
+        self.spans.provider = Some(provider);
+        self
+    }
+}
+
+impl Default for SpansSetup {
+    fn default() -> Self {
+        Self {
+            processors: Vec::new(),
+            provider: None,
+            queue_size: None,
+            max_open: DEFAULT_MAX_OPEN_SPANS,
+            max_age: DEFAULT_MAX_SPAN_AGE,
+            max_progress_events: DEFAULT_MAX_PROGRESS_EVENTS,
+        }
+    }
+}
+
+impl SpansSetup {
+    /// Adds an exporter over OTLP.
+    pub(super) fn connect(&mut self, Connected { exporter, runtime, address }: Connected<OtlpSpanExporter>) {
+        self.processors.push(Box::new(|provider, plan| {
+            provider.with_span_processor(CountingProcessor::new(exporter, Some(runtime), Some(address), plan))
+        }));
+    }
+
+    /// Starts the export.
+    pub(super) fn start(self, plan: &Plan) -> SpansExport {
+        let owns_provider = self.provider.is_none();
+        let counts = Arc::<Counts>::default();
+        let settings = &plan.settings;
+        let provider = self.provider.unwrap_or_else(|| {
+            let builder = SdkTracerProvider::builder()
+                .with_id_generator(EventIdGenerator::default())
+                .with_resource(plan.resource.clone())
+                .with_span_limits(settings.limits);
+            let builder = match &settings.sampler {
+                Some(sampler) => builder.with_sampler(sampler.clone()),
+                None => builder,
+            };
+            let queue_size = self.queue_size.or(settings.spans.queue_size);
+            let queue_size = queue_size.unwrap_or(TelemetryBuilder::DEFAULT_QUEUE_SIZE);
+            let plan = SpansPlan { plan, counts: &counts, queue_size };
+            self.processors.into_iter().fold(builder, |builder, add| add(builder, &plan)).build()
+        });
+        let mapper = SpanMapper::new(provider.tracer_with_scope(plan.scope.clone()))
+            .with_max_open_spans(self.max_open)
+            .with_max_span_age(self.max_age)
+            // Three quarters of the span's room, where the environment makes it smaller than the SDK's default.
+            .with_max_progress_events(self.max_progress_events.min(settings.limits.max_events_per_span / 4 * 3))
+            .with_content(plan.content.clone())
+            // A provider of ours has a sampler of the specification's; one of the user's may have any.
+            .with_whole_workflows_sampled(owns_provider);
+        SpansExport { provider, mapper: Arc::new(mapper), counts, owns_provider }
+    }
+}
+
+impl SpansExport {
+    /// Ends the export before it has begun: no component gets a span, and contexts stay as they are.
+    pub(super) fn disable(&self) {
+        // There is no processor that could fail.
+        self.provider.shutdown().ok();
+    }
+
+    pub(super) fn report(&self) -> SignalReport {
+        SignalReport::of(&self.counts, None)
+    }
+
+    /// Sends what has ended; with a provider of ours and no more to come, ends the export as well.
+    pub(super) fn finish(&self, end: bool, timeout: Duration) -> SignalReport {
+        let result = if end && self.owns_provider {
+            self.provider.shutdown_with_timeout(timeout)
+        } else {
+            self.provider.force_flush()
+        };
+        // Whoever ended the provider before has not lost what has arrived.
+        let failure = result.err().filter(|failure| !matches!(failure, OTelSdkError::AlreadyShutdown));
+        SignalReport::of(&self.counts, failure)
+    }
+}
+
+impl OtlpExporter for OtlpSpanExporter {
+    const SIGNAL: Signal = Signal::Traces;
+
+    fn over_http(connection: HttpConnection) -> Result<Self, ExporterBuildError> {
+        connection.apply(Self::builder().with_http()).build()
+    }
+
+    #[cfg(feature = "otlp-grpc")]
+    fn over_grpc(connection: GrpcConnection) -> Result<Self, ExporterBuildError> {
+        connection.apply(Self::builder().with_tonic()).build()
+    }
+}
+
+impl CountingProcessor {
+    fn new<E: SpanExporter + 'static>(
+        exporter: E,
+        runtime: Option<ExportRuntime>,
+        address: Option<String>,
+        SpansPlan { plan, counts, queue_size }: &SpansPlan<'_>,
+    ) -> Self {
+        let queue = Arc::new(Queue::new(*queue_size, Arc::clone(counts), address));
+        let exporter = CountingExporter { inner: exporter, queue: Arc::clone(&queue), runtime };
+        let mut config = BatchConfigBuilder::default().with_max_queue_size(*queue_size);
+        let settings = plan.settings.spans;
+        let has_content = plan.content.capture().is_on_spans();
+        config =
+            config.with_max_export_batch_size(settings.batch_size.unwrap_or(batch::size(has_content, &plan.content)));
+        if let Some(delay) = settings.delay {
+            config = config.with_scheduled_delay(delay);
+        }
+        Self { inner: BatchSpanProcessor::builder(exporter).with_batch_config(config.build()).build(), queue }
+    }
+}
+
+impl SpanProcessor for CountingProcessor {
+    fn on_start(&self, span: &mut Span, context: &Context) {
+        self.inner.on_start(span, context);
+    }
+
+    fn on_end(&self, span: SpanData) {
+        if span.span_context.is_sampled() && self.queue.enter() {
+            self.inner.on_end(span);
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.inner.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.inner.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.inner.set_resource(resource);
+    }
+}
+
+impl<E: SpanExporter> SpanExporter for CountingExporter<E> {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let items = format!("{} spans", batch.len());
+        let sending = self.queue.send(batch.len());
+        let on_attempt = |attempt, reason: Option<&str>| sending.attempt(attempt, reason);
+        let sent = poll_suppressed(self.runtime.as_ref(), &items, on_attempt, self.inner.export(batch)).await;
+        sending.end(&sent);
+        sent.result
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.inner.shutdown_with_timeout(timeout)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.inner.force_flush()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.inner.set_resource(resource);
+    }
+}
+
+impl fmt::Debug for SpansExport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpansExport")
+            .field("report", &self.report())
+            .field("mapper", &self.mapper)
+            .finish_non_exhaustive()
+    }
+}
