@@ -52,7 +52,7 @@
 //! | `otlp-http` | yes | [`Telemetry`](otel::Telemetry), the set-up call that exports over OTLP by HTTP; with it comes `otel` |
 //! | `otlp-grpc` | no | `OTEL_EXPORTER_OTLP_PROTOCOL=grpc` for `Telemetry`; with it comes `otlp-http` |
 //! | `redaction` | yes | [`PatternRedactor`](otel::PatternRedactor), which takes keys, e-mail addresses and the like out of telemetry; with it comes `otel` |
-//! | `testing` | no | [`testing`], for tests of agents; with it comes `otel` |
+//! | `testing` | no | the module `testing`, for tests of agents; with it comes `otel` |
 
 pub mod component;
 #[cfg(any(feature = "openai", feature = "otel"))]

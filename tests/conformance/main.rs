@@ -1,6 +1,7 @@
 //! All that the examples send, against the rules that it must follow: each span, span event, metric and log event that a
 //! collector gets of the examples as programs is held against [`rules`], and each rule against what the examples show.
 
+mod documentation;
 mod rules;
 #[expect(dead_code, unused_imports, reason = "shared with other test binaries, which use other parts of it")]
 #[path = "../support/mod.rs"]
