@@ -3,7 +3,7 @@
 use agent_runtime::prelude::*;
 use tokio::time::{Duration, timeout};
 
-use crate::support::{full_flow, pass};
+use crate::support::{agent_flow, assert_balanced, calling, full_flow, pass, tool};
 
 async fn read_to_the_end(mut events: Subscription) -> Vec<Event> {
     let mut read = Vec::new();
@@ -82,4 +82,45 @@ async fn the_subscription_ends_however_the_run_does() {
     let (events, run) = runtime.start(&unnamed, "x");
     assert!(matches!(run.await, Err(RunError::InvalidName(_))));
     assert_eq!(ends(events).await, 0, "refused");
+}
+
+#[tokio::test]
+async fn runs_that_a_tool_starts_belong_to_the_run() {
+    let runtime = Runtime::new();
+    let innermost = Workflow::new("innermost").add_step(pass()).build();
+    let inner = Workflow::new("inner").add_step(SubWorkflowStep::new(innermost)).build();
+    let in_tool = runtime.clone();
+    let run_it = tool("run", move |_, _| {
+        let (runtime, inner) = (in_tool.clone(), inner.clone());
+        async move { runtime.execute(&inner, "go").await.map(|run| run.output).map_err(ToolError::from_source) }
+    });
+    let (events, run) = runtime.start(&agent_flow(calling(vec![("run", json!({}))], "It ran."), [run_it]), "go");
+    run.await.unwrap();
+    let events = read_to_the_end(events).await;
+    assert_balanced(&events);
+    assert_eq!(events, runtime.event_stream().get_events(0).await, "all of it is one run's");
+}
+
+#[tokio::test]
+async fn a_reader_that_missed_the_end_of_the_run_is_told_and_ends() {
+    let runtime = Runtime::with_event_stream(EventStream::builder().with_capacity(8).build());
+    let (mut events, run) = runtime.start(&full_flow(), "go");
+    run.await.unwrap();
+    runtime.execute(&full_flow(), "go").await.unwrap();
+    let missed = runtime.event_stream().first_offset();
+    assert!(matches!(events.recv().await, Err(RecvError::Lagged(lagged)) if lagged.missing() == (0..missed)));
+    assert_eq!(events.recv().await, Err(RecvError::Closed));
+}
+
+#[tokio::test]
+async fn merged_and_renewed_subscriptions_end_with_the_run_too() {
+    let runtime = Runtime::new();
+    let (events, run) = runtime.start(&full_flow(), "go");
+    let mut renewed = events.resubscribe();
+    let mut merged = events.batched(Duration::from_hours(1));
+    run.await.unwrap();
+    while merged.recv().await.is_ok() {}
+    assert_eq!(merged.recv().await, Err(RecvError::Closed));
+    while renewed.recv().await.is_ok() {}
+    assert_eq!(renewed.recv().await, Err(RecvError::Closed));
 }
