@@ -5,6 +5,7 @@
 //! nothing else: a stream ([`crate::stream`]) numbers events and carries them.
 #![doc = include_str!("../../docs/events.md")]
 //!
+//! [`Batched`]: crate::stream::Batched
 //! [`Workflow::execute`]: crate::runtime::Workflow::execute
 
 mod component_id;
