@@ -14,6 +14,7 @@ mod data;
 mod error;
 mod merged;
 mod model;
+mod open_components;
 mod payload;
 mod trace_context;
 
@@ -23,6 +24,7 @@ pub use data::EventData;
 pub use error::EventError;
 pub use merged::Merged;
 pub use model::{ComponentStatus, Event, EventScope, EventType};
+pub(crate) use open_components::{Open, OpenComponents};
 pub use payload::{
     AgentCompleted, AgentProgress, AgentStarted, Failure, FailureDetails, LlmCompleted, LlmStarted, StepCompleted,
     StepStarted, StepType, ToolCall, ToolCompleted, ToolProgress, ToolStarted, Usage, WorkflowCompleted,

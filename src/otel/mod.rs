@@ -13,7 +13,6 @@ mod logs;
 mod mapping;
 mod metrics;
 mod names;
-mod open_components;
 mod propagation;
 mod spans;
 mod trace_url;

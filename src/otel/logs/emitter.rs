@@ -12,12 +12,11 @@ use parking_lot::Mutex;
 
 use super::open::LoggedRequest;
 use crate::{
-    event::{Event, EventScope, EventType, TraceContext},
+    event::{Event, EventScope, EventType, Open, OpenComponents, TraceContext},
     otel::{
         ContentPolicy, DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE,
         content::{input, interrupted, of_attribute, output},
         mapping, names,
-        open_components::{Open, OpenComponents},
     },
 };
 

@@ -18,11 +18,8 @@ use super::{
     process,
 };
 use crate::{
-    event::{Event, EventData, EventScope, EventType},
-    otel::{
-        ContentPolicy, DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, mapping, names,
-        open_components::{Open, OpenComponents},
-    },
+    event::{Event, EventData, EventScope, EventType, Open, OpenComponents},
+    otel::{ContentPolicy, DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, mapping, names},
 };
 
 /// How many components may be open at once by default; beyond it the oldest counts as interrupted.

@@ -26,12 +26,11 @@ use super::{
     open::{Notes, OpenSpan, OpenSpans, recorded},
 };
 use crate::{
-    event::{self, Event, EventScope, EventType, TraceContext},
+    event::{self, Event, EventScope, EventType, Open, TraceContext},
     otel::{
         ContentPolicy, content,
         mapping::{self, SpanStart},
         names,
-        open_components::Open,
     },
     stream::ComponentContext,
 };

@@ -13,11 +13,8 @@ use super::{
     context::{OtelContext, Place},
 };
 use crate::{
-    event::{Event, EventScope, SpanId, TraceContext},
-    otel::{
-        content::PartialAnswer,
-        open_components::{Open, OpenComponents},
-    },
+    event::{Event, EventScope, Open, OpenComponents, SpanId, TraceContext},
+    otel::content::PartialAnswer,
 };
 
 /// How many ended workflows are remembered.

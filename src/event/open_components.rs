@@ -1,6 +1,7 @@
 //! The components whose end has not come yet, and which of them is the parent of a new one.
 //!
-//! Spans and metrics each keep what they need of a component; how ends find their starts is the same for both.
+//! Each reader of events (spans, metrics, logs, views) keeps what it needs of a component; how ends find their starts, and
+//! where a component belongs by the ids, is the same for all.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,16 +11,16 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::event::{Event, EventScope};
+use super::{Event, EventScope};
 
 /// A component between its start and its end, with what its reader keeps of it.
 #[derive(Debug)]
-pub(super) struct Open<K> {
-    pub(super) scope: EventScope,
+pub(crate) struct Open<K> {
+    pub(crate) scope: EventScope,
     component_id: String,
-    pub(super) workflow_id: Option<Arc<str>>,
-    pub(super) started: DateTime<Utc>,
-    pub(super) kept: K,
+    pub(crate) workflow_id: Option<Arc<str>>,
+    pub(crate) started: DateTime<Utc>,
+    pub(crate) kept: K,
     /// The hash of workflow and id.
     identity: u64,
     /// The hash of the workflow.
@@ -31,7 +32,7 @@ pub(super) struct Open<K> {
 /// They are found by hashes, so that a look-up copies no id and hardly takes longer the more are open. Ids whose hashes
 /// collide are told apart by the ids themselves.
 #[derive(Debug)]
-pub(super) struct OpenComponents<K> {
+pub(crate) struct OpenComponents<K> {
     next: u64,
     // Boxed, as the tree moves its values about.
     components: BTreeMap<u64, Box<Open<K>>>,
@@ -43,13 +44,13 @@ pub(super) struct OpenComponents<K> {
 }
 
 impl<K> OpenComponents<K> {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.components.len()
     }
 
     /// Adds the component of a Started event. Its workflow's id is shared, since one more string for each costs a good part
     /// of all that is done here.
-    pub(super) fn insert(&mut self, started: &Event, workflow_id: Option<Arc<str>>, kept: K) {
+    pub(crate) fn insert(&mut self, started: &Event, workflow_id: Option<Arc<str>>, kept: K) {
         let component = Open {
             scope: started.scope,
             component_id: started.component_id.clone(),
@@ -66,19 +67,19 @@ impl<K> OpenComponents<K> {
     }
 
     /// The event's component. Components that collide in their ids are taken oldest first.
-    pub(super) fn of(&mut self, event: &Event) -> Option<&mut Open<K>> {
+    pub(crate) fn of(&mut self, event: &Event) -> Option<&mut Open<K>> {
         let number = self.number_of(event)?;
         self.get_mut(number)
     }
 
     /// Takes out the event's component, oldest first.
-    pub(super) fn take(&mut self, event: &Event) -> Option<Box<Open<K>>> {
+    pub(crate) fn take(&mut self, event: &Event) -> Option<Box<Open<K>>> {
         let number = self.number_of(event)?;
         self.remove(number)
     }
 
     /// Takes out those that are too many or too old, now that another one starts.
-    pub(super) fn take_overdue(&mut self, max_open: usize, max_age: TimeDelta, now: DateTime<Utc>) -> Vec<Open<K>> {
+    pub(crate) fn take_overdue(&mut self, max_open: usize, max_age: TimeDelta, now: DateTime<Utc>) -> Vec<Open<K>> {
         let mut overdue = Vec::new();
         while self.len() >= max_open || self.oldest_start().is_some_and(|started| now - started > max_age) {
             overdue.extend(self.take_oldest().map(|component| *component));
@@ -87,24 +88,24 @@ impl<K> OpenComponents<K> {
     }
 
     /// Takes out the one that was opened last.
-    pub(super) fn take_newest(&mut self) -> Option<Box<Open<K>>> {
+    pub(crate) fn take_newest(&mut self) -> Option<Box<Open<K>>> {
         let number = *self.components.keys().next_back()?;
         self.remove(number)
     }
 
     /// The one that a new component belongs under, by the ids alone.
-    pub(super) fn parent_of(&self, event: &Event) -> Option<&Open<K>> {
+    pub(crate) fn parent_of(&self, event: &Event) -> Option<&Open<K>> {
         self.get(self.parent_number_of(event)?)
     }
 
     /// The one that a new component belongs under, by the ids alone, to be changed.
-    pub(super) fn parent_of_mut(&mut self, event: &Event) -> Option<&mut Open<K>> {
+    pub(crate) fn parent_of_mut(&mut self, event: &Event) -> Option<&mut Open<K>> {
         let number = self.parent_number_of(event)?;
         self.get_mut(number)
     }
 
     /// The components of a workflow, with their numbers.
-    pub(super) fn in_workflow(&self, workflow_id: Option<&str>) -> impl Iterator<Item = (u64, &Open<K>)> {
+    pub(crate) fn in_workflow(&self, workflow_id: Option<&str>) -> impl Iterator<Item = (u64, &Open<K>)> {
         EventScope::ALL
             .into_iter()
             .flat_map(move |scope| self.numbers_in(workflow_id, scope))
@@ -112,17 +113,17 @@ impl<K> OpenComponents<K> {
     }
 
     /// The number of the component of a workflow that was opened last.
-    pub(super) fn newest_in(&self, workflow_id: Option<&str>) -> Option<u64> {
+    pub(crate) fn newest_in(&self, workflow_id: Option<&str>) -> Option<u64> {
         EventScope::ALL.into_iter().filter_map(|scope| self.numbers_in(workflow_id, scope).next_back()).max()
     }
 
     /// The component of a workflow and a scope that was opened last.
-    pub(super) fn newest_of(&self, workflow_id: &str, scope: EventScope) -> Option<&Open<K>> {
+    pub(crate) fn newest_of(&self, workflow_id: &str, scope: EventScope) -> Option<&Open<K>> {
         self.get(self.numbers_in(Some(workflow_id), scope).next_back()?)
     }
 
     /// The component with a number, to be changed.
-    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Open<K>> {
+    pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut Open<K>> {
         self.components.get_mut(&number).map(Box::as_mut)
     }
 
