@@ -22,7 +22,7 @@ fn print_event(event: &Event, streaming: bool) -> bool {
         EventScope::Workflow => "",
         EventScope::WorkflowStep => "  ",
         EventScope::Agent | EventScope::System => "    ",
-        EventScope::LlmRequest | EventScope::Tool => "      ",
+        _ => "      ",
     };
     if let (EventScope::LlmRequest, EventType::Progress) = (event.scope, event.event_type) {
         if !streaming {

@@ -6,8 +6,8 @@ use std::{
     sync::Arc,
 };
 
-use super::Run;
-use crate::stream::ComponentContext;
+use super::{Run, RunOptions};
+use crate::stream::{ComponentContext, EventStream};
 
 /// The component whose work is being polled.
 #[derive(Clone, Debug)]
@@ -57,5 +57,13 @@ impl Current {
             None => once(),
         });
         result.expect("`once` ran, since both arms call it")
+    }
+}
+
+/// Begins a run on a stream, nested in the run of the current component if the options name no other.
+pub(crate) fn begin_run(stream: EventStream, options: RunOptions) -> Run {
+    match Current::get() {
+        Some(current) => Run::new(stream, options.inside(&current.run)),
+        None => Run::new(stream, options),
     }
 }

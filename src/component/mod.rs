@@ -10,6 +10,7 @@ mod guard;
 mod run;
 
 pub use carrier::{spawn, spawn_blocking, trace_headers};
+pub(crate) use current::begin_run;
 pub(crate) use error_text::with_sources;
 pub(crate) use guard::{Component, Reporter};
 pub use run::{Run, RunOptions};

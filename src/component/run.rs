@@ -4,7 +4,6 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use parking_lot::Mutex;
 
-use super::current::Current;
 use crate::{
     event::{Event, EventError, TraceContext},
     stream::{Emitted, EventStream},
@@ -34,27 +33,13 @@ pub struct RunOptions {
 }
 
 impl Run {
-    /// Begins a run on a stream, nested in the run of the current component if the options name no other.
-    pub(crate) fn begin(stream: EventStream, mut options: RunOptions) -> Self {
-        if let Some(Current { run: around, .. }) = Current::get() {
-            options.parent_workflow_id.get_or_insert_with(|| around.workflow_id().to_owned());
-            options.conversation_id = options.conversation_id.or_else(|| around.conversation_id().map(str::to_owned));
-        }
-        Self::with_options(stream, options)
-    }
-
     /// Begins a run inside this one.
     pub(crate) fn nested(&self) -> Self {
-        let options = RunOptions {
-            workflow_id: None,
-            parent_workflow_id: Some(self.workflow_id().to_owned()),
-            conversation_id: self.conversation_id().map(str::to_owned),
-            links: Vec::new(),
-        };
-        Self::with_options(self.stream().clone(), options)
+        Self::new(self.stream().clone(), RunOptions::default().inside(self))
     }
 
-    fn with_options(stream: EventStream, mut options: RunOptions) -> Self {
+    /// Begins a run on a stream.
+    pub(super) fn new(stream: EventStream, mut options: RunOptions) -> Self {
         let workflow_id = options.workflow_id.take().unwrap_or_else(|| format!("wf_{}", stream.new_id().simple()));
         Self(Arc::new(Shared { stream, options, workflow_id, numbers: Mutex::default() }))
     }
@@ -104,6 +89,13 @@ impl Run {
 }
 
 impl RunOptions {
+    /// Nests the run in another one, where the options name none, and puts it into that one's conversation likewise.
+    pub(super) fn inside(mut self, around: &Run) -> Self {
+        self.parent_workflow_id.get_or_insert_with(|| around.workflow_id().to_owned());
+        self.conversation_id = self.conversation_id.or_else(|| around.conversation_id().map(str::to_owned));
+        self
+    }
+
     /// Sets the run's id, which should not be that of another run. By default, `wf_` and a UUID of version 7.
     pub fn with_workflow_id(mut self, id: impl Into<String>) -> Self {
         self.workflow_id = Some(id.into());

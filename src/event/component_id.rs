@@ -2,9 +2,6 @@
 
 use super::{EventError, EventScope};
 
-/// The longest component id in bytes; ids become span names and attributes, which should stay short.
-pub const MAX_COMPONENT_ID_BYTES: usize = 256;
-
 /// The rule of a scope, as an error tells it.
 const fn rule(scope: EventScope) -> &'static str {
     match scope {
@@ -19,7 +16,7 @@ const fn rule(scope: EventScope) -> &'static str {
 /// Checks an id against the rule of its scope.
 ///
 /// Names may hold `:` and any script; what is refused is an empty part, a control character, space at either end and
-/// more than [`MAX_COMPONENT_ID_BYTES`].
+/// more than [`EventScope::MAX_COMPONENT_ID_BYTES`].
 pub(crate) fn check(scope: EventScope, id: &str) -> Result<(), EventError> {
     let follows_rule = match scope {
         EventScope::Workflow | EventScope::Agent | EventScope::Tool => true,
@@ -27,7 +24,7 @@ pub(crate) fn check(scope: EventScope, id: &str) -> Result<(), EventError> {
         EventScope::LlmRequest => numbered(id, ":llm:").is_some(),
         EventScope::System => id.starts_with("system:"),
     };
-    if id.len() <= MAX_COMPONENT_ID_BYTES && is_well_formed(id) && follows_rule {
+    if id.len() <= EventScope::MAX_COMPONENT_ID_BYTES && is_well_formed(id) && follows_rule {
         Ok(())
     } else {
         Err(EventError::ComponentId { scope, id: id.to_owned(), rule: rule(scope) })
@@ -131,8 +128,8 @@ mod tests {
             let text = error.to_string();
             assert!(text.contains(&format!("{id:?}")) && text.contains(rule(scope)), "{text}");
         }
-        assert!(check(Tool, &"x".repeat(MAX_COMPONENT_ID_BYTES)).is_ok());
-        assert!(check(Tool, &"x".repeat(MAX_COMPONENT_ID_BYTES + 1)).is_err());
+        assert!(check(Tool, &"x".repeat(EventScope::MAX_COMPONENT_ID_BYTES)).is_ok());
+        assert!(check(Tool, &"x".repeat(EventScope::MAX_COMPONENT_ID_BYTES + 1)).is_err());
     }
 
     #[test]

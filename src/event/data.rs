@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value as JsonValue, json};
 
-use super::payload::field;
+use super::field;
 
 /// What a component has to say, read as a [`serde_json::Value`].
 ///

@@ -12,7 +12,7 @@ pub enum EventError {
     #[error(
         "component id {id:?} is not valid for scope {scope}: expected {rule}, without control characters, \
          without an empty part between colons and at most {} bytes long",
-        super::MAX_COMPONENT_ID_BYTES
+        EventScope::MAX_COMPONENT_ID_BYTES
     )]
     ComponentId {
         /// The scope whose rule was broken.

@@ -11,19 +11,21 @@
 mod component_id;
 mod construct;
 mod data;
+mod dimensions;
 mod error;
+mod field;
 mod merged;
 mod model;
 mod open_components;
 mod payload;
 mod trace_context;
 
-pub use component_id::MAX_COMPONENT_ID_BYTES;
 pub(crate) use component_id::{check, check_numbered};
 pub use data::EventData;
+pub use dimensions::{ComponentStatus, EventScope, EventType};
 pub use error::EventError;
 pub use merged::Merged;
-pub use model::{ComponentStatus, Event, EventScope, EventType};
+pub use model::Event;
 pub(crate) use open_components::{Open, OpenComponents};
 pub use payload::{
     AgentCompleted, AgentProgress, AgentStarted, Failure, FailureDetails, LlmCompleted, LlmStarted, StepCompleted,

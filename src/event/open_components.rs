@@ -107,14 +107,15 @@ impl<K> OpenComponents<K> {
     /// The components of a workflow, with their numbers.
     pub(crate) fn in_workflow(&self, workflow_id: Option<&str>) -> impl Iterator<Item = (u64, &Open<K>)> {
         EventScope::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .flat_map(move |scope| self.numbers_in(workflow_id, scope))
             .filter_map(|number| Some((number, self.get(number)?)))
     }
 
     /// The number of the component of a workflow that was opened last.
     pub(crate) fn newest_in(&self, workflow_id: Option<&str>) -> Option<u64> {
-        EventScope::ALL.into_iter().filter_map(|scope| self.numbers_in(workflow_id, scope).next_back()).max()
+        EventScope::ALL.iter().copied().filter_map(|scope| self.numbers_in(workflow_id, scope).next_back()).max()
     }
 
     /// The component of a workflow and a scope that was opened last.

@@ -9,54 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as JsonValue;
 
-use super::{EventData, TraceContext};
-
-/// The names of the fields.
-pub(super) mod field {
-    pub(in super::super) const CHUNK: &str = "chunk";
-    pub(in super::super) const MERGED: &str = "merged";
-    pub(in super::super) const UPDATES: &str = "updates";
-    pub(super) const AGENT: &str = "agent";
-    pub(super) const ARGUMENTS: &str = "arguments";
-    pub(super) const CACHE_WRITE_TOKENS: &str = "cache_write_tokens";
-    pub(super) const CACHED_TOKENS: &str = "cached_tokens";
-    pub(super) const CONVERSATION_ID: &str = "conversation_id";
-    pub(super) const LINKS: &str = "links";
-    pub(super) const CHUNK_COUNT: &str = "chunk_count";
-    pub(super) const COMPLETION_TOKENS: &str = "completion_tokens";
-    pub(super) const DESCRIPTION: &str = "description";
-    pub(super) const DURATION_MS: &str = "duration_ms";
-    pub(super) const ERROR_CODE: &str = "error_code";
-    pub(super) const FINISH_REASON: &str = "finish_reason";
-    pub(super) const INPUT: &str = "input";
-    pub(super) const ITERATIONS: &str = "iterations";
-    pub(super) const LLM_CALLS: &str = "llm_calls";
-    pub(super) const MAX_TOKENS: &str = "max_tokens";
-    pub(super) const MESSAGES: &str = "messages";
-    pub(super) const MODEL: &str = "model";
-    pub(super) const OUTPUT: &str = "output";
-    pub(super) const PROMPT_TOKENS: &str = "prompt_tokens";
-    pub(super) const PROVIDER: &str = "provider";
-    pub(super) const REASONING_TOKENS: &str = "reasoning_tokens";
-    pub(super) const RESPONSE: &str = "response";
-    pub(super) const RESPONSE_ID: &str = "response_id";
-    pub(super) const RESPONSE_MODEL: &str = "response_model";
-    pub(super) const RESULT: &str = "result";
-    pub(super) const SERVER_ADDRESS: &str = "server_address";
-    pub(super) const SERVER_PORT: &str = "server_port";
-    pub(super) const STEP_NAME: &str = "step_name";
-    pub(super) const STEP_TYPE: &str = "step_type";
-    pub(super) const STREAM: &str = "stream";
-    pub(super) const TEMPERATURE: &str = "temperature";
-    pub(super) const TIME_TO_FIRST_CHUNK_MS: &str = "time_to_first_chunk_ms";
-    pub(super) const TOOL_CALLS: &str = "tool_calls";
-    pub(super) const TOOL_CALL_ID: &str = "tool_call_id";
-    pub(super) const TOOL_NAME: &str = "tool_name";
-    pub(super) const TOOLS: &str = "tools";
-    pub(super) const TOP_P: &str = "top_p";
-    pub(super) const TOTAL_TOKENS: &str = "total_tokens";
-    pub(super) const USAGE: &str = "usage";
-}
+use super::{EventData, TraceContext, field};
 
 /// A workflow begins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

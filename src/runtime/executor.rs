@@ -6,7 +6,7 @@ use serde_json::Value as JsonValue;
 
 use super::{RunError, Workflow};
 use crate::{
-    component::{Run, RunOptions},
+    component::{RunOptions, begin_run},
     event::TraceContext,
     stream::{EventStream, Subscription},
 };
@@ -127,7 +127,7 @@ impl Runtime {
         input: impl Into<JsonValue>,
         options: RunOptions,
     ) -> (Subscription, RunFuture) {
-        let run = Run::begin(self.stream.clone(), options);
+        let run = begin_run(self.stream.clone(), options);
         let (events, end) = self.stream.subscribe().filter_run(run.workflow_id()).until_dropped();
         let (workflow, input) = (workflow.clone(), input.into());
         let run = Box::pin(async move {
@@ -147,5 +147,5 @@ pub(super) async fn execute(
     options: RunOptions,
 ) -> Result<RunOutput, RunError> {
     workflow.validate()?;
-    workflow.run(input, &Run::begin(stream, options)).await
+    workflow.run(input, &begin_run(stream, options)).await
 }

@@ -113,7 +113,7 @@ impl Component<'_> {
             EventScope::WorkflowStep => of("step_name"),
             EventScope::LlmRequest => of("model"),
             EventScope::Tool => of("tool_name"),
-            EventScope::System => panic!("a system event starts nothing"),
+            _ => panic!("no component of this scope starts"),
         }
     }
 
@@ -125,7 +125,7 @@ impl Component<'_> {
             EventScope::Agent => "invoke_agent",
             EventScope::LlmRequest => "chat",
             EventScope::Tool => "execute_tool",
-            EventScope::System => panic!("a system event starts nothing"),
+            _ => panic!("no component of this scope starts"),
         };
         format!("{does} {}", self.name())
     }
@@ -220,7 +220,7 @@ impl Component<'_> {
                 tags.insert("gen_ai.tool.name", start["tool_name"].clone());
                 tags.insert("gen_ai.tool.call.id", start["tool_call_id"].clone());
             }
-            EventScope::System => {}
+            _ => {}
         }
         if let Some(error_type) = self.error_type() {
             tags.insert("error", json!(true));

@@ -7,8 +7,8 @@ use serde_json::{Map, Value as JsonValue};
 use super::{
     Redactor,
     redact::contained,
-    shape::Shape,
-    truncate::{MARKER, before_redaction, drop_fields, shorten_list},
+    shape::{MARKER, Shape},
+    truncate::{before_redaction, drop_fields, shorten_list},
 };
 
 /// How deep content may be nested; parsers of JSON give up at 128.

@@ -2,7 +2,8 @@
 
 use serde_json::{Value as JsonValue, json};
 
-use super::truncate::MARKER;
+/// Stands where something was cut off.
+pub(super) const MARKER: &str = "… [truncated]";
 
 /// The place of a value in the schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

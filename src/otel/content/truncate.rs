@@ -5,10 +5,7 @@ use std::cmp::Reverse;
 
 use serde_json::{Map, Value as JsonValue};
 
-use super::shape::Shape;
-
-/// Stands where something was cut off.
-pub(super) const MARKER: &str = "… [truncated]";
+use super::shape::{MARKER, Shape};
 
 /// A text in JSON is not cut to less than this many bytes; lists are shortened instead.
 const MIN_TEXT_BYTES: usize = 64;

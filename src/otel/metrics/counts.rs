@@ -32,8 +32,8 @@ impl EventCounts {
         // The provider keeps the callbacks; what is built is only a handle.
         builder
             .with_callback(move |observer| {
-                for scope in EventScope::ALL {
-                    for event_type in EventType::ALL {
+                for scope in EventScope::ALL.iter().copied() {
+                    for event_type in EventType::ALL.iter().copied() {
                         let type_label = KeyValue::new(names::EVENT_TYPE, event_type.as_str());
                         let count = events.events(scope, event_type).load(Ordering::Relaxed);
                         if count > 0 {
@@ -49,7 +49,7 @@ impl EventCounts {
             .with_unit(COMPONENTS_ACTIVE.unit)
             .with_description(COMPONENTS_ACTIVE.text)
             .with_callback(move |observer| {
-                for scope in EventScope::ALL {
+                for scope in EventScope::ALL.iter().copied() {
                     if active.events(scope, EventType::Started).load(Ordering::Relaxed) > 0 {
                         observer.observe(active.active(scope).load(Ordering::Relaxed), &[label(scope)]);
                     }

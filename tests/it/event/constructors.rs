@@ -84,7 +84,7 @@ fn every_event_has_an_id_of_its_own_of_version_7() {
 
 #[test]
 fn only_the_three_ends_are_terminal() {
-    let terminal: Vec<_> = EventType::ALL.into_iter().filter(|event_type| event_type.is_terminal()).collect();
+    let terminal: Vec<_> = EventType::ALL.iter().copied().filter(|event_type| event_type.is_terminal()).collect();
     assert_eq!(terminal, [EventType::Completed, EventType::Failed, EventType::Canceled]);
 }
 
@@ -140,7 +140,7 @@ fn append_refuses_a_status_that_cannot_follow_from_the_type() {
         ComponentStatus::Canceled,
     ];
     let stream = EventStream::new();
-    for event_type in EventType::ALL {
+    for event_type in EventType::ALL.iter().copied() {
         for status in statuses {
             let mut event = crate::stream::support::event_of(EventScope::Agent, event_type);
             event.status = status;

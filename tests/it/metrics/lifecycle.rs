@@ -123,12 +123,12 @@ fn events_that_make_no_sense_do_no_harm() {
         json!({"error_code": "a sentence, which is no code", "time_to_first_chunk_ms": "soon"}),
     ];
     for data in &odd {
-        for scope in EventScope::ALL {
+        for scope in EventScope::ALL.iter().copied() {
             let id = match scope {
                 EventScope::WorkflowStep => "w:step:0",
                 EventScope::LlmRequest => "a:llm:0",
                 EventScope::System => "system:part",
-                EventScope::Workflow | EventScope::Agent | EventScope::Tool => "name",
+                _ => "name",
             };
             // Ends before starts, chunks after the end, times that run backwards.
             for event_type in [EventType::Failed, EventType::Progress, EventType::Started, EventType::Completed] {

@@ -107,8 +107,8 @@ fn progress(snapshot: &Snapshot) -> f64 {
 
 /// Adds up the events by hand.
 fn assert_same(snapshot: &Snapshot, events: &[Event]) {
-    for scope in EventScope::ALL {
-        for event_type in EventType::ALL {
+    for scope in EventScope::ALL.iter().copied() {
+        for event_type in EventType::ALL.iter().copied() {
             let of_kind = |event: &&Event| (event.scope, event.event_type) == (scope, event_type);
             let expected = events.iter().filter(of_kind).count();
             let labels = [("agent_runtime.scope", scope.as_str()), ("agent_runtime.event.type", event_type.as_str())];

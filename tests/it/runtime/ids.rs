@@ -127,7 +127,7 @@ async fn a_name_that_cannot_be_an_id_is_refused_before_anything_is_emitted() {
 /// Names at the edge of what can be an id, which leave no room for what the runtime puts behind them.
 #[tokio::test]
 async fn a_name_too_long_for_the_ids_made_of_it_is_refused_too() {
-    let long = "x".repeat(agent_runtime::event::MAX_COMPONENT_ID_BYTES);
+    let long = "x".repeat(EventScope::MAX_COMPONENT_ID_BYTES);
     let agent = Agent::builder(&long, replies_for_ever("unasked")).build();
     let cases = [
         ("agent", Workflow::new("flow").add_step(AgentStep::new(agent)).build()),

@@ -65,7 +65,7 @@ async fn progress_waits_as_long_as_its_kind_of_component_says() {
     for (window, llm, others) in
         [(BatchWindow::default(), 50, 100), (ms(20).into(), 20, 20), (BatchWindow::new(ms(5), ms(9)), 5, 9)]
     {
-        for scope in EventScope::ALL {
+        for scope in EventScope::ALL.iter().copied() {
             let stream = EventStream::new();
             let mut batched = stream.subscribe().batched(window);
             let start = Instant::now();

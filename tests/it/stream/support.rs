@@ -29,6 +29,7 @@ pub(crate) const fn id_of(scope: EventScope) -> &'static str {
         EventScope::LlmRequest => "researcher:llm:2",
         EventScope::Tool => "calculator:3",
         EventScope::System => "system:limiter",
+        _ => panic!("a scope without an id in these tests"),
     }
 }
 
@@ -39,7 +40,10 @@ pub(crate) fn event_of(scope: EventScope, event_type: EventType) -> Event {
 
 /// Every scope with every type.
 pub(crate) fn all_kinds() -> impl Iterator<Item = (EventScope, EventType)> {
-    EventScope::ALL.into_iter().flat_map(|scope| EventType::ALL.map(|event_type| (scope, event_type)))
+    EventScope::ALL
+        .iter()
+        .copied()
+        .flat_map(|scope| EventType::ALL.iter().copied().map(move |event_type| (scope, event_type)))
 }
 
 /// An event that carries a number.

@@ -1,0 +1,35 @@
+//! Where names stand: attributes, payload fields and environment variables, each in one place.
+
+use super::source::sources;
+
+/// The files that write names of attributes and metrics.
+const ATTRIBUTE_NAMES: [&str; 2] = ["otel/names.rs", "otel/metrics/instruments.rs"];
+
+/// The room that reads environment variables.
+const ENVIRONMENT: &str = "environment";
+
+#[test]
+fn attributes_are_named_in_one_place() {
+    let prefixes = ["gen_ai.", "agent_runtime.", "error.", "server.", "exception.", "openinference.", "otel.sdk."];
+    for source in sources().iter().filter(|source| !ATTRIBUTE_NAMES.contains(&source.path.as_str())) {
+        for literal in literals(&source.code()) {
+            let is_name = prefixes.iter().any(|prefix| literal.starts_with(prefix)) && !literal.contains(' ');
+            assert!(!is_name, "src/{} writes the name {literal:?}", source.path);
+        }
+    }
+}
+
+#[test]
+fn the_environment_is_read_in_one_room() {
+    for source in sources().iter().filter(|source| source.room() != ENVIRONMENT) {
+        let code = source.code();
+        for read in ["env::var", "env::vars", "var_os("] {
+            assert!(!code.contains(read), "src/{} reads the environment by {read}", source.path);
+        }
+    }
+}
+
+/// The string literals of code, roughly: what stands between two quotes of a line.
+fn literals(code: &str) -> Vec<&str> {
+    code.lines().flat_map(|line| line.split('"').skip(1).step_by(2)).collect()
+}
