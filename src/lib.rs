@@ -68,6 +68,7 @@ pub mod runtime;
 pub mod stream;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod view;
 
 #[cfg(any(feature = "openai", feature = "otel"))]
 pub use environment::EnvironmentError;

@@ -5,17 +5,21 @@
 //! there too. With `OPENAI_BASE_URL` or `OPENAI_API_KEY`, and `OPENAI_MODEL`, set, that model is asked.
 #![expect(clippy::print_stdout, reason = "this example is about what it prints")]
 
-mod live;
 mod scenario;
-mod tree;
 
-use std::{env, path::PathBuf, sync::Arc};
+use std::{
+    env,
+    io::{self, Write as _},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use agent_runtime::{
     llm::{ChatModel, OpenAiClient},
     otel::TraceUrl,
     otel::{Telemetry, to_otlp_json},
     prelude::*,
+    view::{Live, Tree},
 };
 use anyhow::bail;
 use opentelemetry_sdk::{
@@ -39,15 +43,16 @@ async fn main() -> anyhow::Result<()> {
         .install()?;
 
     let runtime = Runtime::new();
-    let printer = tokio::spawn(live::print(runtime.event_stream().subscribe()));
+    let printer = tokio::spawn(print_live(runtime.event_stream().subscribe()));
     let result = runtime.execute(&scenario::workflow(model), QUESTION).await;
+    let events = runtime.event_stream().get_events(0).await;
     drop(runtime);
     printer.await?;
 
     let root = result.as_ref().ok().and_then(|run| run.trace);
-    let finished = spans.get_finished_spans()?;
-    print!("\n{}", tree::draw(&finished));
+    println!("\n{}", Tree::of(&events));
     if let Some(path) = trace_out {
+        let finished = spans.get_finished_spans()?;
         let resource = Resource::builder().with_service_name("quickstart").build();
         std::fs::write(&path, to_otlp_json(finished, &resource)?)?;
         println!("\nOTLP JSON written to {}", path.display());
@@ -65,6 +70,21 @@ async fn main() -> anyhow::Result<()> {
     }
     result?;
     Ok(())
+}
+
+/// Prints the events of a run as they come, until the stream is closed.
+async fn print_live(mut events: Subscription) {
+    let mut live = Live::new();
+    loop {
+        match events.recv().await {
+            Ok(event) => live.observe(&event),
+            Err(RecvError::Lagged(lagged)) => live.add_line(&format!("… {lagged}")),
+            Err(RecvError::Closed) => return,
+        }
+        print!("{}", live.take());
+        // A closed terminal is no reason to stop the run.
+        io::stdout().flush().ok();
+    }
 }
 
 fn choose_model() -> anyhow::Result<Arc<dyn ChatModel>> {

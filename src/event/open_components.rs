@@ -48,9 +48,9 @@ impl<K> OpenComponents<K> {
         self.components.len()
     }
 
-    /// Adds the component of a Started event. Its workflow's id is shared, since one more string for each costs a good part
-    /// of all that is done here.
-    pub(crate) fn insert(&mut self, started: &Event, workflow_id: Option<Arc<str>>, kept: K) {
+    /// Adds the component of a Started event and returns its number. Its workflow's id is shared, since one more string for
+    /// each costs a good part of all that is done here.
+    pub(crate) fn insert(&mut self, started: &Event, workflow_id: Option<Arc<str>>, kept: K) -> u64 {
         let component = Open {
             scope: started.scope,
             component_id: started.component_id.clone(),
@@ -62,8 +62,10 @@ impl<K> OpenComponents<K> {
         };
         self.by_identity.insert((component.identity, self.next));
         self.by_scope.insert((component.workflow, component.scope, self.next));
-        self.components.insert(self.next, Box::new(component));
+        let number = self.next;
+        self.components.insert(number, Box::new(component));
         self.next += 1;
+        number
     }
 
     /// The event's component. Components that collide in their ids are taken oldest first.
@@ -206,7 +208,8 @@ impl<K> OpenComponents<K> {
         self.remove(number)
     }
 
-    fn remove(&mut self, number: u64) -> Option<Box<Open<K>>> {
+    /// Takes out the component with a number.
+    pub(crate) fn remove(&mut self, number: u64) -> Option<Box<Open<K>>> {
         let component = self.components.remove(&number)?;
         self.by_identity.remove(&(component.identity, number));
         self.by_scope.remove(&(component.workflow, component.scope, number));

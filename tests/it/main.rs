@@ -16,3 +16,4 @@ mod stream;
 #[path = "../support/mod.rs"]
 mod support;
 mod tidy;
+mod view;

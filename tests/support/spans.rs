@@ -2,9 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
+    time::{Duration, UNIX_EPOCH},
 };
 
+use agent_runtime::view::{Drawing, DrawingNode};
 use opentelemetry_proto::tonic::{
     common::v1::{AnyValue, KeyValue, any_value::Value},
     trace::v1::{Span, span::Event, status::StatusCode},
@@ -56,22 +57,18 @@ impl Spans {
 
     /// The tree with something behind each name.
     pub(crate) fn tree_with(&self, note: impl Fn(&Span) -> String) -> String {
-        let mut text = String::new();
-        let is_root = |span: &&Span| self.parent_of(span).is_none();
-        for root in in_order(self.0.iter().filter(is_root)) {
-            let orphaned = if root.parent_span_id.is_empty() { "" } else { " (its parent is missing)" };
-            writeln!(text, "{}{}{orphaned}", root.name, note(root)).expect("a string takes everything");
-            self.add_children(root, 1, &mut text, &note);
-        }
-        text
-    }
-
-    fn add_children(&self, parent: &Span, depth: usize, text: &mut String, note: &dyn Fn(&Span) -> String) {
-        let is_child = |span: &&Span| span.parent_span_id == parent.span_id && span.trace_id == parent.trace_id;
-        for child in in_order(self.0.iter().filter(is_child)) {
-            writeln!(text, "{}{}{}", "  ".repeat(depth), child.name, note(child)).expect("a string takes everything");
-            self.add_children(child, depth + 1, text, note);
-        }
+        let id = |span_id: &[u8], trace_id: &[u8]| (trace_id.to_vec(), span_id.to_vec());
+        let time = |nanos| (UNIX_EPOCH + Duration::from_nanos(nanos)).into();
+        Drawing::of(self.0.iter().map(|span| {
+            let has_lost_its_parent = !span.parent_span_id.is_empty() && self.parent_of(span).is_none();
+            let missing = if has_lost_its_parent { " (its parent is missing)" } else { "" };
+            DrawingNode::new(id(&span.span_id, &span.trace_id), span.name.as_str())
+                .with_times(time(span.start_time_unix_nano), time(span.end_time_unix_nano))
+                .with_rank(attribute(span, "agent_runtime.event.offset").as_u64().unwrap_or(u64::MAX))
+                .with_parent(id(&span.parent_span_id, &span.trace_id))
+                .with_note(format!("{}{missing}", note(span)).trim_start())
+        }))
+        .outline()
     }
 
     /// Panics unless every span has ended, has a place under a span of its trace or is a root, and fits into its parent.
@@ -100,13 +97,6 @@ impl Spans {
     pub(crate) fn text(&self) -> String {
         format!("{:?}", self.0)
     }
-}
-
-fn in_order<'a>(spans: impl Iterator<Item = &'a Span>) -> Vec<&'a Span> {
-    let mut spans: Vec<_> = spans.collect();
-    let offset = |span: &Span| attribute(span, "agent_runtime.event.offset").as_i64().unwrap_or(i64::MAX);
-    spans.sort_by_key(|span| (span.start_time_unix_nano, offset(span), span.name.clone()));
-    spans
 }
 
 /// The value of an attribute, null if there is none.
