@@ -2,7 +2,7 @@
 
 use super::{EventError, EventScope};
 
-/// The rule of a scope, as an error tells it.
+/// The rule of a scope, as an error shows it.
 const fn rule(scope: EventScope) -> &'static str {
     match scope {
         EventScope::Workflow | EventScope::Agent => "`name`, not empty",

@@ -149,7 +149,7 @@ impl Event {
         self
     }
 
-    /// Makes an event whose id and time `append` is to give, which spares reading the clock twice.
+    /// Makes an event whose id and time `append` sets, which spares reading the clock twice.
     pub(crate) fn unstamped(
         scope: EventScope,
         event_type: EventType,

@@ -57,7 +57,7 @@ pub enum EventType {
     Completed,
     /// The component ended in an error.
     Failed,
-    /// The component was given up before its end.
+    /// The component was canceled before its end.
     Canceled,
 }
 
@@ -110,7 +110,7 @@ pub enum ComponentStatus {
     Completed,
     /// Ended in an error.
     Failed,
-    /// Given up before its end.
+    /// Canceled before its end.
     Canceled,
 }
 

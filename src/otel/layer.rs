@@ -19,6 +19,23 @@ use crate::stream::{Emission, TRACING_TARGET};
 /// events, and there is no metric of the time between chunks); with a filter on another layer alone nothing needs to be
 /// done. Beside a `tracing-opentelemetry` layer both kinds of spans nest in each other,
 /// provided that layer's context activation is on, as it is by default.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use agent_runtime::{otel::{OtelLayer, SpanMapper}, prelude::*};
+/// use opentelemetry::trace::TracerProvider as _;
+/// use tracing_subscriber::layer::SubscriberExt as _;
+///
+/// let provider = opentelemetry_sdk::trace::SdkTracerProvider::default();
+/// let layer = OtelLayer::new(Arc::new(SpanMapper::new(provider.tracer("agents"))));
+/// let registry = tracing_subscriber::registry().with(layer);
+/// let appended = tracing::subscriber::with_default(registry, || {
+///     EventStream::new().append(Event::agent_started("writer", None, None, json!({})))
+/// })?;
+/// assert!(appended.trace.is_some(), "the event names its span");
+/// # Ok::<(), EventError>(())
+/// ```
 pub struct OtelLayer<T = SdkTracer> {
     mapper: Option<Arc<SpanMapper<T>>>,
     metrics: Option<Arc<MetricsRecorder>>,

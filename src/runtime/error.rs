@@ -89,7 +89,7 @@ impl RunError {
     }
 }
 
-/// A tool gave no result. The run goes on: the model is told, and decides.
+/// A tool has no result. The run goes on: the model hears why, and decides.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ToolError {

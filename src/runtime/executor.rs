@@ -12,6 +12,22 @@ use crate::{
 };
 
 /// Runs workflows whose events all go to one stream. Cheap to clone.
+///
+/// ```
+/// use agent_runtime::prelude::*;
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let trim = TransformStep::new("trim", async |text: JsonValue| Ok::<_, RunError>(json!(text.as_str().unwrap_or("").trim())));
+/// let runtime = Runtime::new();
+/// let run = runtime.execute(&Workflow::new("tidy").add_step(trim).build(), "  hello ").await?;
+/// assert_eq!(run.output, "hello");
+///
+/// let history = runtime.event_stream().get_events(0).await;
+/// assert!(history.iter().all(|event| event.workflow_id.as_deref() == Some(run.workflow_id.as_str())));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Runtime {
     stream: EventStream,

@@ -12,6 +12,16 @@ use crate::{
 };
 
 /// Named steps that run one after the other. Cheap to clone.
+///
+/// ```
+/// use agent_runtime::prelude::*;
+///
+/// let ask = |name: &str| AgentStep::new(Agent::builder(name, ScriptedModel::new("script")).build());
+/// let review = Workflow::new("review").add_step(ask("critic")).build();
+/// let article = Workflow::new("article").add_step(ask("writer")).add_step(SubWorkflowStep::new(review)).build();
+/// let steps: Vec<_> = article.steps().iter().map(|step| step.name()).collect();
+/// assert_eq!((article.name(), steps), ("article", vec!["writer", "review"]));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Workflow {
     name: Arc<str>,
@@ -54,7 +64,7 @@ impl Workflow {
     /// # Errors
     ///
     /// - [`RunError::InvalidName`] if a component's name cannot be an id; nothing was run then.
-    /// - [`RunError::NoTokioRuntime`] outside of a Tokio runtime.
+    /// - [`RunError::NoTokioRuntime`] without a Tokio runtime.
     /// - Any other [`RunError`] if a step failed; its events have been sent.
     ///
     /// # Cancel safety

@@ -35,6 +35,23 @@ pub struct BatchWindow {
 /// says what it stands for, see [`Merged`]. It is a [`Stream`] too.
 ///
 /// Waiting needs a Tokio runtime with its timer.
+///
+/// ```
+/// use agent_runtime::prelude::*;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?.block_on(async {
+/// let stream = EventStream::new();
+/// let mut pieces = stream.subscribe().batched(BatchWindow::default());
+/// for text in ["Half ", "past ", "nine"] {
+///     stream.append(Event::llm_progress("clock:llm:0", Some(text.to_owned()), None, None, EventData::chunk(text)))?;
+/// }
+/// let merged = pieces.recv().await?;
+/// assert_eq!(merged.data["chunk"], "Half past nine");
+/// assert_eq!(merged.data.merged().map(|merged| merged.count), Some(3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct Batched {

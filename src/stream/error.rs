@@ -1,4 +1,4 @@
-//! What a reader of a stream is told in place of an event.
+//! What a reader of a stream gets in place of an event.
 
 use std::ops::Range;
 

@@ -27,10 +27,24 @@ static MISSED_IN_PROCESS: AtomicU64 = AtomicU64::new(0);
 
 /// An ordered log of events: appended to by any thread, read by any number of subscribers.
 ///
-/// [`append`](Self::append) gives each event its offset, keeps it among the last [`DEFAULT_CAPACITY`](EventStream::DEFAULT_CAPACITY) ones and returns
-/// at once: it never awaits, never spawns and never waits for a reader. The order of offsets, of the history, of every
-/// subscriber and of every `tracing` layer is the order of the calls. Cloning gives another handle to the same stream;
-/// when the last handle is gone, subscribers read what is left and are then told that the stream is closed.
+/// [`append`](Self::append) numbers each event, keeps it among the last [`DEFAULT_CAPACITY`](Self::DEFAULT_CAPACITY) ones
+/// and returns at once: it never awaits, never spawns and never waits for a reader. The order of offsets, of the history, of
+/// every subscriber and of every `tracing` layer is the order of the calls. A clone is another handle to the same stream;
+/// when the last handle is gone, subscribers read what is left and then see that the stream is closed.
+///
+/// ```
+/// use agent_runtime::prelude::*;
+///
+/// let stream = EventStream::new();
+/// let mut reader = stream.subscribe();
+/// let event = Event::tool_started("search:0", Some("run-1".to_owned()), None, json!({"tool_name": "search"}));
+/// let appended = stream.append(event)?;
+/// assert_eq!((appended.offset, stream.next_offset()), (Some(0), 1));
+/// assert_eq!(reader.try_recv()?.component_id, "search:0");
+/// // A reader that comes later starts wherever it wants.
+/// assert_eq!(stream.subscribe_from(0).try_recv()?.offset, Some(0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct EventStream {
     handle: Arc<Handle>,

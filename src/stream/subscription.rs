@@ -27,6 +27,21 @@ use crate::event::{ComponentStatus, Event, EventScope, EventType};
 ///
 /// A slow subscriber reads later and holds nobody up. Only one that falls behind the whole log loses events, and it is
 /// told which. It is also a [`Stream`] of `Result<Event, Lagged>`, which ends when the stream is closed.
+///
+/// ```
+/// use agent_runtime::prelude::*;
+///
+/// let stream = EventStream::builder().with_capacity(2).build();
+/// let mut tools = stream.subscribe().filter(EventScope::Tool);
+/// for id in ["add", "sub", "mul"] {
+///     stream.append(Event::tool_started(id, None, None, json!({})))?;
+/// }
+/// // The log keeps two events: the first is gone, which the reader is not left to guess.
+/// let Err(TryRecvError::Lagged(lagged)) = tools.try_recv() else { panic!("nothing was missed") };
+/// assert_eq!(lagged.missing(), 0..1);
+/// assert_eq!(tools.try_recv()?.component_id, "sub");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Subscription {
     shared: Arc<Shared>,
     reader: u64,

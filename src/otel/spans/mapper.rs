@@ -48,6 +48,21 @@ const MAX_SYSTEM_EVENTS: u32 = 16;
 ///
 /// It knows neither `tracing` nor an exporter: [`OtelLayer`](crate::otel::OtelLayer) gives it live events, a replay may give it
 /// stored ones. Events of one component must come in order; components may interleave in any way.
+///
+/// ```
+/// use agent_runtime::{otel::{EventIdGenerator, SpanMapper}, prelude::*};
+/// use opentelemetry::trace::TracerProvider as _;
+/// use opentelemetry_sdk::trace::SdkTracerProvider;
+///
+/// let provider = SdkTracerProvider::builder().with_id_generator(EventIdGenerator::default()).build();
+/// let mapper = SpanMapper::new(provider.tracer("replay"));
+/// let started = Event::tool_started("search", None, None, json!({}));
+/// let seen = mapper.observe(&started).ok_or("a tool has a span")?;
+/// assert_eq!(mapper.open_spans(), 1);
+/// let ended = mapper.observe(&Event::tool_completed("search", None, None, json!({}))).ok_or("and an end")?;
+/// assert_eq!((mapper.open_spans(), ended.trace), (0, seen.trace));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct SpanMapper<T> {
     tracer: T,
     max_open_spans: usize,

@@ -9,6 +9,24 @@ use crate::{
 };
 
 /// A model with instructions and tools, which works on an input until it has an answer. Cheap to clone.
+///
+/// ```
+/// use agent_runtime::prelude::*;
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let add = FnTool::new("add", "Adds two numbers.", json!({"type": "object"}), async |args: JsonValue, _progress| {
+///     Ok(json!(args["a"].as_i64().unwrap_or(0) + args["b"].as_i64().unwrap_or(0)))
+/// });
+/// let model = ScriptedModel::new("script")
+///     .with_reply(ScriptedReply::tool_calls([("add", json!({"a": 2, "b": 3}))]))
+///     .with_reply(ScriptedReply::text("It is 5."));
+/// let agent = Agent::builder("calculator", model).with_tool(add).build();
+/// let workflow = Workflow::new("sum").add_step(AgentStep::new(agent)).build();
+/// assert_eq!(Runtime::new().execute(&workflow, "2 + 3?").await?.output, "It is 5.");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Agent(Arc<Definition>);
 

@@ -51,7 +51,7 @@ pub trait Tool: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// If there is no result; the model is told, and the run goes on.
+    /// If there is no result; the model hears why, and the run goes on.
     ///
     /// # Cancel safety
     ///
