@@ -3,18 +3,21 @@
 use std::{
     fmt,
     ops::Deref,
-    sync::{Arc, OnceLock},
+    sync::{Arc, LazyLock, OnceLock},
 };
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value as JsonValue, json};
 
-use super::field;
+use super::{
+    field,
+    field_value::{FieldValue, heap_of, object_bytes},
+};
 
 /// What a component has to say, read as a [`serde_json::Value`].
 ///
 /// It dereferences to the JSON value, so `event.data["usage"]["total_tokens"]` works. A clone shares the value. The
-/// chunk of a streamed answer is kept as bare text, and its JSON object is only built when somebody looks.
+/// chunk of a streamed answer is kept as bare text and a payload as it is; their JSON is only built when somebody looks.
 ///
 /// ```
 /// use agent_runtime::prelude::*;
@@ -23,46 +26,137 @@ use super::field;
 /// assert_eq!(event.data["chunk"].as_str(), Some("Hi"));
 /// ```
 #[derive(Clone)]
-pub struct EventData(Arc<Form>);
+pub struct EventData(Arc<dyn Form>);
 
-enum Form {
-    Json(JsonValue),
-    Chunk { text: Box<str>, json: OnceLock<JsonValue> },
+/// What the data are kept as.
+trait Form: Send + Sync {
+    /// The JSON value, built now if it was not yet.
+    fn json(&self) -> &JsonValue;
+
+    fn field(&self, name: &str) -> Option<FieldValue<'_>>;
+
+    /// The text of a chunk, where there is nothing else.
+    fn bare_chunk(&self) -> Option<&str>;
+
+    /// The bytes in memory, about, the JSON that may yet be built included.
+    fn size(&self) -> usize;
+}
+
+/// A payload's fields, by their names in JSON.
+pub(super) trait Payload: Serialize + Send + Sync + 'static {
+    /// How many fields there are at the most.
+    const FIELDS: usize;
+
+    fn field(&self, name: &str) -> Option<FieldValue<'_>>;
+
+    /// The bytes that the fields have on the heap, here and in the JSON that may be built of them.
+    fn heap(&self) -> usize;
+}
+
+struct Chunk {
+    text: Box<str>,
+    json: OnceLock<JsonValue>,
+}
+
+struct Typed<P> {
+    payload: P,
+    json: OnceLock<JsonValue>,
 }
 
 impl EventData {
     /// The data of a streamed piece of text: `{"chunk": text}`.
     #[must_use]
     pub fn chunk(text: impl Into<Box<str>>) -> Self {
-        Self(Arc::new(Form::Chunk { text: text.into(), json: OnceLock::new() }))
+        Self(Arc::new(Chunk { text: text.into(), json: OnceLock::new() }))
+    }
+
+    pub(super) fn typed(payload: impl Payload) -> Self {
+        Self(Arc::new(Typed { payload, json: OnceLock::new() }))
     }
 
     /// The JSON value, built now if it was not yet.
     #[must_use]
     pub fn as_json(&self) -> &JsonValue {
-        match &*self.0 {
-            Form::Json(value) => value,
-            Form::Chunk { text, json } => json.get_or_init(|| json!({ field::CHUNK: text })),
-        }
+        self.0.json()
     }
 
     /// The text of a chunk, without building the JSON object.
     #[must_use]
     pub fn chunk_text(&self) -> Option<&str> {
-        match &*self.0 {
-            Form::Json(value) => value.get(field::CHUNK)?.as_str(),
-            Form::Chunk { text, .. } => Some(text),
-        }
+        self.0.bare_chunk().or_else(|| self.field(field::CHUNK)?.text())
     }
 
     /// Whether there is the text of a chunk and nothing else.
     pub(super) fn is_bare_chunk(&self) -> bool {
-        match &*self.0 {
-            Form::Json(value) => {
-                self.chunk_text().is_some() && value.as_object().is_some_and(|fields| fields.len() == 1)
-            }
-            Form::Chunk { .. } => true,
+        self.0.bare_chunk().is_some()
+    }
+
+    /// A field, without building the JSON where its type has a form of its own.
+    pub(super) fn field(&self, name: &str) -> Option<FieldValue<'_>> {
+        match self.0.field(name)? {
+            FieldValue::AsJson => self.as_json().get(name).map(FieldValue::Json),
+            value => Some(value),
         }
+    }
+
+    /// The bytes in memory, about, the JSON that may yet be built included.
+    pub(super) fn size(&self) -> usize {
+        self.0.size()
+    }
+}
+
+impl Form for JsonValue {
+    fn json(&self) -> &JsonValue {
+        self
+    }
+
+    fn field(&self, name: &str) -> Option<FieldValue<'_>> {
+        self.get(name).map(FieldValue::Json)
+    }
+
+    fn bare_chunk(&self) -> Option<&str> {
+        self.as_object().filter(|fields| fields.len() == 1)?.get(field::CHUNK)?.as_str()
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + heap_of(self)
+    }
+}
+
+impl Form for Chunk {
+    fn json(&self) -> &JsonValue {
+        self.json.get_or_init(|| json!({ field::CHUNK: self.text }))
+    }
+
+    fn field(&self, name: &str) -> Option<FieldValue<'_>> {
+        (name == field::CHUNK).then_some(FieldValue::Text(&self.text))
+    }
+
+    fn bare_chunk(&self) -> Option<&str> {
+        Some(&self.text)
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + 2 * self.text.len() + object_bytes(1)
+    }
+}
+
+impl<P: Payload> Form for Typed<P> {
+    fn json(&self) -> &JsonValue {
+        // The payloads are plain structs with string keys, which always have a JSON form.
+        self.json.get_or_init(|| serde_json::to_value(&self.payload).unwrap_or_default())
+    }
+
+    fn field(&self, name: &str) -> Option<FieldValue<'_>> {
+        self.payload.field(name)
+    }
+
+    fn bare_chunk(&self) -> Option<&str> {
+        None
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.payload.heap() + object_bytes(P::FIELDS)
     }
 }
 
@@ -77,13 +171,14 @@ impl Deref for EventData {
 impl Default for EventData {
     /// No data: JSON `null`.
     fn default() -> Self {
-        Self::from(JsonValue::Null)
+        static NULL: LazyLock<Arc<JsonValue>> = LazyLock::new(Arc::default);
+        Self(NULL.clone())
     }
 }
 
 impl From<JsonValue> for EventData {
     fn from(value: JsonValue) -> Self {
-        Self(Arc::new(Form::Json(value)))
+        Self(Arc::new(value))
     }
 }
 

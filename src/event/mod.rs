@@ -8,18 +8,22 @@
 //! [`Batched`]: crate::stream::Batched
 //! [`Workflow::execute`]: crate::runtime::Workflow::execute
 
+mod calendar;
 mod component_id;
 mod construct;
 mod data;
 mod dimensions;
 mod error;
 mod field;
+mod field_value;
 mod merged;
 mod model;
 mod open_components;
 mod payload;
+mod size;
 mod trace_context;
 
+pub(crate) use calendar::date_time;
 pub(crate) use component_id::{check, check_numbered};
 pub use data::EventData;
 pub use dimensions::{ComponentStatus, EventScope, EventType};

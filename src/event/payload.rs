@@ -6,10 +6,18 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Serialize,
+    de::{self, value::StrDeserializer},
+};
 use serde_json::Value as JsonValue;
 
-use super::{EventData, TraceContext, field};
+use super::{
+    EventData, TraceContext,
+    data::Payload,
+    field,
+    field_value::{Field, FieldValue, object_bytes},
+};
 
 /// A workflow begins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -305,12 +313,95 @@ pub struct FailureDetails {
     pub response_model: Option<String>,
 }
 
+macro_rules! payloads {
+    ($($payload:ident { $($field:ident)* })*) => {$(
+        impl Payload for $payload {
+            const FIELDS: usize = [$(stringify!($field)),*].len();
+
+            fn field(&self, name: &str) -> Option<FieldValue<'_>> {
+                match name {
+                    $(stringify!($field) => self.$field.value(),)*
+                    _ => None,
+                }
+            }
+
+            fn heap(&self) -> usize {
+                0 $(+ self.$field.heap())*
+            }
+        }
+    )*};
+}
+
+payloads! {
+    WorkflowStarted { input links }
+    WorkflowCompleted { output duration_ms }
+    StepStarted { step_name step_type input }
+    StepCompleted { step_name output duration_ms }
+    AgentStarted { input model description }
+    AgentProgress { iteration max_iterations }
+    AgentCompleted { output iterations llm_calls tool_calls total_tokens duration_ms }
+    LlmStarted { messages model stream provider server_address server_port temperature top_p max_tokens tools }
+    LlmCompleted {
+        response usage finish_reason tool_calls response_id response_model chunk_count time_to_first_chunk_ms
+        duration_ms
+    }
+    ToolStarted { tool_name arguments tool_call_id agent description }
+    ToolProgress { tool_name progress }
+    ToolCompleted { tool_name result duration_ms }
+    FailureDetails {
+        step_name tool_name iterations max_allowed retry_after response chunk_count time_to_first_chunk_ms
+        usage response_id response_model
+    }
+}
+
+impl Payload for Failure {
+    const FIELDS: usize = 2 + FailureDetails::FIELDS;
+
+    fn field(&self, name: &str) -> Option<FieldValue<'_>> {
+        match name {
+            field::ERROR_CODE => self.error_code.value(),
+            field::DURATION_MS => self.duration_ms.value(),
+            _ => self.details.field(name),
+        }
+    }
+
+    fn heap(&self) -> usize {
+        self.error_code.heap() + self.details.heap()
+    }
+}
+
+impl Field for Vec<ToolCall> {
+    fn value(&self) -> Option<FieldValue<'_>> {
+        Some(FieldValue::AsJson)
+    }
+
+    fn heap(&self) -> usize {
+        let heap = |call: &ToolCall| call.id.heap() + call.name.heap() + call.arguments.heap();
+        self.iter().map(|call| size_of::<ToolCall>() + object_bytes(3) + heap(call)).sum()
+    }
+}
+
+impl Field for StepType {
+    fn value(&self) -> Option<FieldValue<'_>> {
+        Some(FieldValue::Text(self.as_str()))
+    }
+}
+
+impl Field for Usage {
+    fn value(&self) -> Option<FieldValue<'_>> {
+        Some(FieldValue::AsJson)
+    }
+
+    fn heap(&self) -> usize {
+        object_bytes(6)
+    }
+}
+
 macro_rules! into_event_data {
     ($($payload:ident)*) => {$(
         impl From<$payload> for EventData {
             fn from(payload: $payload) -> Self {
-                // The payloads are plain structs with string keys, which always have a JSON form.
-                serde_json::to_value(payload).unwrap_or_default().into()
+                Self::typed(payload)
             }
         }
     )*};
@@ -336,7 +427,7 @@ macro_rules! readers {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $field:ident, $read:expr;)*) => {
         impl EventData {
             $($(#[$doc])* #[must_use] pub fn $name(&self) -> Option<$type> {
-                self.as_json().get(field::$field).and_then($read)
+                self.field(field::$field).and_then($read)
             })*
         }
     };
@@ -344,92 +435,92 @@ macro_rules! readers {
 
 readers! {
     /// The agent that runs the tool.
-    agent: &str = AGENT, JsonValue::as_str;
+    agent: &str = AGENT, FieldValue::text;
     /// A tool's arguments.
-    arguments: &JsonValue = ARGUMENTS, Some;
+    arguments: &JsonValue = ARGUMENTS, FieldValue::json;
     /// The conversation that the user put the run into.
-    conversation_id: &str = CONVERSATION_ID, JsonValue::as_str;
+    conversation_id: &str = CONVERSATION_ID, FieldValue::text;
     /// Other traces that a run has to do with.
-    links: Vec<TraceContext> = LINKS, |value| Deserialize::deserialize(value).ok();
+    links: Vec<TraceContext> = LINKS, |value| Deserialize::deserialize(value.json()?).ok();
     /// How many pieces an answer came in.
-    chunk_count: u64 = CHUNK_COUNT, JsonValue::as_u64;
+    chunk_count: u64 = CHUNK_COUNT, FieldValue::number;
     /// What a tool does.
-    description: &str = DESCRIPTION, JsonValue::as_str;
+    description: &str = DESCRIPTION, FieldValue::text;
     /// How long the component took, by its own measure.
-    duration: Duration = DURATION_MS, |value| value.as_u64().map(Duration::from_millis);
+    duration: Duration = DURATION_MS, |value| value.number().map(Duration::from_millis);
     /// The fixed word for what failed.
-    error_code: &str = ERROR_CODE, JsonValue::as_str;
+    error_code: &str = ERROR_CODE, FieldValue::text;
     /// Why the model stopped.
-    finish_reason: &str = FINISH_REASON, JsonValue::as_str;
+    finish_reason: &str = FINISH_REASON, FieldValue::text;
     /// What a workflow, step or agent was given.
-    input: &JsonValue = INPUT, Some;
+    input: &JsonValue = INPUT, FieldValue::json;
     /// How many rounds an agent took.
-    iterations: u64 = ITERATIONS, JsonValue::as_u64;
+    iterations: u64 = ITERATIONS, FieldValue::number;
     /// How many requests an agent made.
-    llm_calls: u64 = LLM_CALLS, JsonValue::as_u64;
+    llm_calls: u64 = LLM_CALLS, FieldValue::number;
     /// The most tokens that a model may generate.
-    max_tokens: u64 = MAX_TOKENS, JsonValue::as_u64;
+    max_tokens: u64 = MAX_TOKENS, FieldValue::number;
     /// The chat history sent to a model.
-    messages: &Vec<JsonValue> = MESSAGES, JsonValue::as_array;
+    messages: &Vec<JsonValue> = MESSAGES, FieldValue::list;
     /// The model asked for.
-    model: &str = MODEL, JsonValue::as_str;
+    model: &str = MODEL, FieldValue::text;
     /// What a workflow, step or agent gave.
-    output: &JsonValue = OUTPUT, Some;
+    output: &JsonValue = OUTPUT, FieldValue::json;
     /// Who answers a request.
-    provider: &str = PROVIDER, JsonValue::as_str;
+    provider: &str = PROVIDER, FieldValue::text;
     /// A model's whole answer.
-    response: &str = RESPONSE, JsonValue::as_str;
+    response: &str = RESPONSE, FieldValue::text;
     /// The provider's id for an answer.
-    response_id: &str = RESPONSE_ID, JsonValue::as_str;
+    response_id: &str = RESPONSE_ID, FieldValue::text;
     /// The model that answered.
-    response_model: &str = RESPONSE_MODEL, JsonValue::as_str;
+    response_model: &str = RESPONSE_MODEL, FieldValue::text;
     /// What a tool gave.
-    result: &JsonValue = RESULT, Some;
+    result: &JsonValue = RESULT, FieldValue::json;
     /// The host that answers a request.
-    server_address: &str = SERVER_ADDRESS, JsonValue::as_str;
+    server_address: &str = SERVER_ADDRESS, FieldValue::text;
     /// The port on that host.
-    server_port: u16 = SERVER_PORT, |value| u16::try_from(value.as_u64()?).ok();
+    server_port: u16 = SERVER_PORT, |value| u16::try_from(value.number()?).ok();
     /// A step's name.
-    step_name: &str = STEP_NAME, JsonValue::as_str;
+    step_name: &str = STEP_NAME, FieldValue::text;
     /// What a step does.
-    step_type: StepType = STEP_TYPE, |value| StepType::deserialize(value).ok();
+    step_type: StepType = STEP_TYPE, |value| StepType::deserialize(StrDeserializer::<de::value::Error>::new(value.text()?)).ok();
     /// Whether an answer comes in pieces.
-    stream: bool = STREAM, JsonValue::as_bool;
+    stream: bool = STREAM, FieldValue::flag;
     /// The sampling temperature.
-    temperature: f64 = TEMPERATURE, JsonValue::as_f64;
+    temperature: f64 = TEMPERATURE, FieldValue::real;
     /// From a request to the first piece of its answer.
-    time_to_first_chunk: Duration = TIME_TO_FIRST_CHUNK_MS, |value| value.as_u64().map(Duration::from_millis);
+    time_to_first_chunk: Duration = TIME_TO_FIRST_CHUNK_MS, |value| value.number().map(Duration::from_millis);
     /// How many tools an agent ran.
-    tool_call_count: u64 = TOOL_CALLS, JsonValue::as_u64;
+    tool_call_count: u64 = TOOL_CALLS, FieldValue::number;
     /// The tools that a model wants run.
-    tool_calls: Vec<ToolCall> = TOOL_CALLS, |value| Deserialize::deserialize(value).ok();
+    tool_calls: Vec<ToolCall> = TOOL_CALLS, |value| Deserialize::deserialize(value.json()?).ok();
     /// The same as any producer wrote them.
-    tool_call_list: &Vec<JsonValue> = TOOL_CALLS, JsonValue::as_array;
+    tool_call_list: &Vec<JsonValue> = TOOL_CALLS, FieldValue::list;
     /// The provider's id for a tool call.
-    tool_call_id: &str = TOOL_CALL_ID, JsonValue::as_str;
+    tool_call_id: &str = TOOL_CALL_ID, FieldValue::text;
     /// A tool's name.
-    tool_name: &str = TOOL_NAME, JsonValue::as_str;
+    tool_name: &str = TOOL_NAME, FieldValue::text;
     /// The tools that a model may call.
-    tools: &Vec<JsonValue> = TOOLS, JsonValue::as_array;
+    tools: &Vec<JsonValue> = TOOLS, FieldValue::list;
     /// Nucleus sampling.
-    top_p: f64 = TOP_P, JsonValue::as_f64;
+    top_p: f64 = TOP_P, FieldValue::real;
     /// The tokens of all of an agent's requests.
-    total_tokens: u64 = TOTAL_TOKENS, JsonValue::as_u64;
+    total_tokens: u64 = TOTAL_TOKENS, FieldValue::number;
     /// The tokens of a request; an empty object gives `None`.
     usage: Usage = USAGE, |value| {
-        value.as_object().filter(|usage| !usage.is_empty())?;
-        Usage::deserialize(value).ok()
+        let usage = value.json()?.as_object().filter(|usage| !usage.is_empty())?;
+        Usage::deserialize(usage).ok()
     };
     /// Tokens of a request, if it was told how many; [`usage`](Self::usage) has 0 for what was not.
-    input_tokens: u64 = USAGE, |usage| usage.get(field::PROMPT_TOKENS)?.as_u64();
+    input_tokens: u64 = USAGE, |usage| usage.json()?.get(field::PROMPT_TOKENS)?.as_u64();
     /// Tokens of an answer, if it was told how many.
-    output_tokens: u64 = USAGE, |usage| usage.get(field::COMPLETION_TOKENS)?.as_u64();
+    output_tokens: u64 = USAGE, |usage| usage.json()?.get(field::COMPLETION_TOKENS)?.as_u64();
     /// Those of a request that came from the provider's cache.
-    cached_tokens: u64 = USAGE, |usage| usage.get(field::CACHED_TOKENS)?.as_u64();
+    cached_tokens: u64 = USAGE, |usage| usage.json()?.get(field::CACHED_TOKENS)?.as_u64();
     /// Those of a request that were put into the provider's cache.
-    cache_write_tokens: u64 = USAGE, |usage| usage.get(field::CACHE_WRITE_TOKENS)?.as_u64();
+    cache_write_tokens: u64 = USAGE, |usage| usage.json()?.get(field::CACHE_WRITE_TOKENS)?.as_u64();
     /// Those of an answer that were spent on reasoning.
-    reasoning_tokens: u64 = USAGE, |usage| usage.get(field::REASONING_TOKENS)?.as_u64();
+    reasoning_tokens: u64 = USAGE, |usage| usage.json()?.get(field::REASONING_TOKENS)?.as_u64();
 }
 
 #[cfg(test)]
@@ -477,6 +568,92 @@ mod tests {
         assert_eq!(completed["usage"]["total_tokens"], 7);
         assert_eq!(completed.time_to_first_chunk(), Some(Duration::from_millis(5)));
         assert_eq!(completed.duration(), Some(Duration::from_millis(9)));
+    }
+
+    #[test]
+    fn a_field_is_the_same_with_and_without_its_json() {
+        let text = || "text".to_owned();
+        let usage = || Some(Usage { prompt_tokens: 3, ..Usage::default() });
+        let call = || ToolCall { id: text(), name: text(), arguments: text() };
+        let details = FailureDetails {
+            tool_name: Some(text()),
+            iterations: Some(2),
+            retry_after: Some(9),
+            usage: usage(),
+            ..FailureDetails::default()
+        };
+        let asked = |tools| LlmStarted {
+            messages: json!([{ "role": "user" }]),
+            model: text(),
+            stream: true,
+            provider: text(),
+            server_address: Some(text()),
+            server_port: Some(443),
+            temperature: Some(0.5),
+            top_p: None,
+            max_tokens: Some(7),
+            tools,
+        };
+        let payloads: [EventData; 15] = [
+            WorkflowStarted { input: json!({ "a": [1] }), links: Vec::new() }.into(),
+            WorkflowCompleted { output: json!(null), duration_ms: 4 }.into(),
+            StepStarted { step_name: text(), step_type: StepType::Subworkflow, input: json!(1.5) }.into(),
+            StepCompleted { step_name: text(), output: json!(true), duration_ms: 4 }.into(),
+            AgentStarted { input: json!("x"), model: None, description: Some(text()) }.into(),
+            AgentProgress { iteration: 1, max_iterations: 2 }.into(),
+            AgentCompleted {
+                output: json!("x"),
+                iterations: 1,
+                llm_calls: 2,
+                tool_calls: 3,
+                total_tokens: 4,
+                duration_ms: 5,
+            }
+            .into(),
+            asked(Vec::new()).into(),
+            asked(vec![json!({ "type": "function" })]).into(),
+            LlmCompleted {
+                response: text(),
+                usage: usage(),
+                finish_reason: None,
+                tool_calls: vec![call()],
+                response_id: None,
+                response_model: Some(text()),
+                chunk_count: 3,
+                time_to_first_chunk_ms: None,
+                duration_ms: 5,
+            }
+            .into(),
+            ToolStarted {
+                tool_name: text(),
+                arguments: json!({}),
+                tool_call_id: None,
+                agent: Some(text()),
+                description: None,
+            }
+            .into(),
+            ToolProgress { tool_name: text(), progress: Some(5) }.into(),
+            ToolCompleted { tool_name: text(), result: json!([]), duration_ms: 1 }.into(),
+            Failure { error_code: text(), duration_ms: 1, details }.into(),
+            EventData::chunk("text"),
+        ];
+        let names = payloads.iter().filter_map(|data| data.as_object()).flat_map(|fields| fields.keys().cloned());
+        let names: std::collections::BTreeSet<String> = names.chain(["links".to_owned()]).collect();
+        for data in &payloads {
+            for name in &names {
+                let plain = match data.field(name) {
+                    None => None,
+                    Some(FieldValue::Text(text)) => Some(json!(text)),
+                    Some(FieldValue::Number(number)) => Some(json!(number)),
+                    Some(FieldValue::Flag(flag)) => Some(json!(flag)),
+                    Some(FieldValue::Real(real)) => Some(json!(real)),
+                    Some(FieldValue::List(list)) => Some(json!(list)),
+                    Some(FieldValue::Json(value)) => Some(value.clone()),
+                    Some(FieldValue::AsJson) => panic!("{name} was not looked up in the JSON"),
+                };
+                assert_eq!(plain.as_ref(), data.as_json().get(name), "{name} of {data}");
+            }
+        }
     }
 
     #[test]
