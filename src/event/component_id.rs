@@ -38,8 +38,19 @@ pub(crate) fn check_numbered(scope: EventScope, name: &str) -> Result<(), EventE
 
 /// Checks that no part between colons is empty or has space at an end, and that there is no control character.
 ///
-/// In one pass, since each event comes through here.
+/// Each event comes through here, so nearly all ids, which are ASCII without space, take one short pass over their bytes.
 fn is_well_formed(id: &str) -> bool {
+    let (mut seen, mut doubled, mut before) = (0, 0, class::COLON);
+    for byte in id.bytes() {
+        let class = class::OF[usize::from(byte)];
+        seen |= class;
+        doubled |= class & before;
+        before = class;
+    }
+    if seen & class::OTHER == 0 { (doubled | before) & class::COLON == 0 } else { is_well_formed_by_char(id) }
+}
+
+fn is_well_formed_by_char(id: &str) -> bool {
     let mut before = ':';
     for c in id.chars() {
         let is_empty_part_or_padded = match (before, c) {
@@ -55,6 +66,24 @@ fn is_well_formed(id: &str) -> bool {
     before != ':' && !before.is_whitespace()
 }
 
+/// What a byte of an id may be.
+mod class {
+    pub(super) const COLON: u8 = 1;
+    /// A space, a control character or a part of a character beyond ASCII.
+    pub(super) const OTHER: u8 = 2;
+
+    pub(super) const OF: [u8; 256] = {
+        let mut of = [0; 256];
+        let mut byte = 0;
+        while byte < of.len() {
+            of[byte] = if (byte as u8).is_ascii_graphic() { 0 } else { OTHER };
+            byte += 1;
+        }
+        of[b':' as usize] = COLON;
+        of
+    };
+}
+
 /// Splits an id into the component's name and its number.
 pub(super) fn split(scope: EventScope, id: &str) -> (&str, Option<u64>) {
     let numbered = match scope {
@@ -68,10 +97,12 @@ pub(super) fn split(scope: EventScope, id: &str) -> (&str, Option<u64>) {
 }
 
 /// Splits `name` + `separator` + number from the right, so that a name may itself hold the separator.
+#[inline]
 fn numbered<'a>(id: &'a str, separator: &str) -> Option<(&'a str, u64)> {
-    let before_number = id.trim_end_matches(|c: char| c.is_ascii_digit());
+    let digits = id.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let (before_number, number) = id.split_at(id.len() - digits);
     let name = before_number.strip_suffix(separator).filter(|name| !name.is_empty())?;
-    Some((name, id[before_number.len()..].parse().ok()?))
+    Some((name, number.parse().ok()?))
 }
 
 #[cfg(test)]

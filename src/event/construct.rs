@@ -1,9 +1,11 @@
 //! One constructor for each scope and type, so that a contradiction cannot be built.
 
-use chrono::{DateTime, Utc};
+use std::time::SystemTime;
+
+use chrono::DateTime;
 use uuid::{NoContext, Timestamp, Uuid};
 
-use super::{Event, EventData, EventScope, EventType};
+use super::{Event, EventData, EventScope, EventType, date_time};
 
 /// Says where the fields of an event's data are described.
 macro_rules! data_of {
@@ -40,8 +42,8 @@ macro_rules! constructors {
                 parent_workflow_id: Option<String>,
                 data: impl Into<EventData>,
             ) -> Self {
-                Self::new(EventScope::$scope, EventType::Started, component_id, None, data)
-                    .in_workflow(workflow_id, parent_workflow_id)
+                let ids = (component_id.into(), workflow_id, parent_workflow_id);
+                Self::stamped(EventScope::$scope, EventType::Started, ids, None, data.into())
             }
 
             #[doc = concat!("Says how far ", $what, " is.")]
@@ -54,8 +56,8 @@ macro_rules! constructors {
                 parent_workflow_id: Option<String>,
                 data: impl Into<EventData>,
             ) -> Self {
-                Self::new(EventScope::$scope, EventType::Progress, component_id, message, data)
-                    .in_workflow(workflow_id, parent_workflow_id)
+                let ids = (component_id.into(), workflow_id, parent_workflow_id);
+                Self::stamped(EventScope::$scope, EventType::Progress, ids, message, data.into())
             }
 
             #[doc = concat!("Says that ", $what, " ended well.")]
@@ -67,8 +69,8 @@ macro_rules! constructors {
                 parent_workflow_id: Option<String>,
                 data: impl Into<EventData>,
             ) -> Self {
-                Self::new(EventScope::$scope, EventType::Completed, component_id, None, data)
-                    .in_workflow(workflow_id, parent_workflow_id)
+                let ids = (component_id.into(), workflow_id, parent_workflow_id);
+                Self::stamped(EventScope::$scope, EventType::Completed, ids, None, data.into())
             }
 
             #[doc = concat!("Says that ", $what, " failed, and how, for people to read.")]
@@ -81,8 +83,8 @@ macro_rules! constructors {
                 parent_workflow_id: Option<String>,
                 data: impl Into<EventData>,
             ) -> Self {
-                Self::new(EventScope::$scope, EventType::Failed, component_id, Some(error.into()), data)
-                    .in_workflow(workflow_id, parent_workflow_id)
+                let ids = (component_id.into(), workflow_id, parent_workflow_id);
+                Self::stamped(EventScope::$scope, EventType::Failed, ids, Some(error.into()), data.into())
             }
 
             #[doc = concat!("Says that ", $what, " was canceled before its end, and why if that is known.")]
@@ -95,8 +97,8 @@ macro_rules! constructors {
                 parent_workflow_id: Option<String>,
                 data: impl Into<EventData>,
             ) -> Self {
-                Self::new(EventScope::$scope, EventType::Canceled, component_id, reason, data)
-                    .in_workflow(workflow_id, parent_workflow_id)
+                let ids = (component_id.into(), workflow_id, parent_workflow_id);
+                Self::stamped(EventScope::$scope, EventType::Canceled, ids, reason, data.into())
             }
         )*}
     };
@@ -122,6 +124,9 @@ constructors! {
         system_started() system_progress() system_completed() system_failed() system_canceled;
 }
 
+/// The ids of a component, of its run and of the run around that.
+type Ids = (String, Option<String>, Option<String>);
+
 impl Event {
     /// Makes an event of any scope and type, with a new id and the time now.
     #[must_use]
@@ -132,13 +137,7 @@ impl Event {
         message: Option<String>,
         data: impl Into<EventData>,
     ) -> Self {
-        let mut event = Self::unstamped(scope, event_type, component_id, message, data);
-        // One reading of the clock for both. Ids of the same millisecond are in no order: the offset is the order.
-        let now = Utc::now();
-        let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
-        event.event_id = Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos()));
-        event.timestamp = now;
-        event
+        Self::stamped(scope, event_type, (component_id.into(), None, None), message, data.into())
     }
 
     /// Puts the event into a run of a workflow, and that run into another.
@@ -171,5 +170,16 @@ impl Event {
             trace: None,
             data: data.into(),
         }
+    }
+
+    /// Not generic, so that it is compiled once and builds the event in its place.
+    fn stamped(scope: EventScope, event_type: EventType, ids: Ids, message: Option<String>, data: EventData) -> Self {
+        let (component_id, workflow_id, parent_workflow_id) = ids;
+        // One reading of the clock for both. Ids of the same millisecond are in no order: the offset is the order.
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let event_id = Uuid::new_v7(Timestamp::from_unix(NoContext, now.as_secs(), now.subsec_nanos()));
+        let timestamp = date_time(now);
+        let unstamped = Self::unstamped(scope, event_type, component_id, message, data);
+        Self { event_id, timestamp, workflow_id, parent_workflow_id, ..unstamped }
     }
 }

@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
+use crate::event::date_time;
+
 /// How far the wall clock may run ahead of the monotonic one before the anchor is set anew.
 ///
 /// A monotonic clock stands still while a machine sleeps; a difference of this size is such a pause or a corrected
@@ -64,8 +66,7 @@ impl Clock {
     }
 
     fn shown(&self) -> DateTime<Utc> {
-        let seconds = i64::try_from(self.last.as_secs()).unwrap_or(i64::MAX);
-        DateTime::from_timestamp(seconds, self.last.subsec_nanos()).unwrap_or(DateTime::<Utc>::MAX_UTC)
+        date_time(self.last)
     }
 }
 
