@@ -59,7 +59,7 @@ const fn operation(name: &'static str, listener: Listener, work: fn(&Backend) ->
 }
 
 /// All of them, in the order of the table.
-pub const OPERATIONS: [Operation; 20] = [
+pub const OPERATIONS: [Operation; 22] = [
     operation("chunk: make", Listener::Nobody, |_| Box::new(|| drop(black_box(chunk())))),
     operation("chunk: make, append", Listener::Nobody, appended_chunk),
     operation("chunk: make, append, a reader takes it", Listener::Nobody, shared_chunk),
@@ -81,6 +81,8 @@ pub const OPERATIONS: [Operation; 20] = [
     operation("tool: SDK alone", Listener::Nobody, sdk_only_tool),
     operation("tool: bridged, unsampled", Listener::Unsampled, appended_tool),
     operation("tool: bridged, unsampled, with metrics", Listener::UnsampledAndMetrics, appended_tool),
+    operation("stream: an event wakes 64 readers, which take it", Listener::Nobody, |_| woken_readers(64)),
+    operation("stream: an event wakes 1,024 readers, which take it", Listener::Nobody, |_| woken_readers(1_024)),
     operation("stream: make, subscribe, drop", Listener::Nobody, |_| Box::new(unused_stream)),
 ];
 
@@ -155,8 +157,7 @@ fn shared_chunk(_: &Backend) -> Work {
     let mut reader = stream.subscribe();
     Box::new(move || {
         append(&stream, chunk());
-        let taken = pin!(reader.recv_shared()).poll(&mut TaskContext::from_waker(Waker::noop()));
-        assert!(black_box(taken).is_ready());
+        drop(black_box(reader.try_recv_shared().expect("the event is there")));
     })
 }
 
@@ -241,6 +242,23 @@ fn sdk_only_tool(backend: &Backend) -> Work {
     let tracer = backend.tracer().clone();
     let parent = Context::new().with_span(tracer.start("invoke_agent writer"));
     Box::new(move || sdk_tool(&tracer, &parent).end())
+}
+
+fn woken_readers(count: usize) -> Work {
+    let stream = run();
+    let mut readers: Vec<_> = (0..count).map(|_| stream.subscribe()).collect();
+    let mut wait = move |there| {
+        for reader in &mut readers {
+            let mut poll = || pin!(reader.recv_shared()).poll(&mut TaskContext::from_waker(Waker::noop()));
+            assert_eq!(there, there && poll().is_ready());
+            assert!(poll().is_pending());
+        }
+    };
+    wait(false);
+    Box::new(move || {
+        append(&stream, chunk());
+        wait(true);
+    })
 }
 
 fn unused_stream() {

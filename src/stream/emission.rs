@@ -102,8 +102,7 @@ fn is_detail(event: &Event) -> bool {
 }
 
 /// Shows the event to the layers of this thread's subscriber.
-pub(super) fn dispatch(event: Event) -> Dispatched {
-    let event = Arc::new(event);
+pub(super) fn dispatch(event: Arc<Event>) -> Dispatched {
     let mut emission = Some(Emission { event, trace: Cell::new(None), context: RefCell::new(None) });
     call_layers(|| {
         CURRENT.with(|current| current.replace(emission.take()));

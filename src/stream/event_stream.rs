@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    fmt,
+    fmt, iter,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -18,7 +18,7 @@ use super::{
     ComponentContext, Subscription,
     clock::Clock,
     emission::{self, Dispatched},
-    log::{Log, READ_BATCH, Read, Waiter},
+    log::{Aftermath, Bounds, Kept, Log, READ_BATCH, Read},
 };
 use crate::event::{Event, EventError, EventType};
 
@@ -55,6 +55,7 @@ pub struct EventStream {
 #[must_use]
 pub struct EventStreamBuilder {
     capacity: usize,
+    capacity_bytes: usize,
     seed: Option<u64>,
     epoch: Option<DateTime<Utc>>,
 }
@@ -68,7 +69,6 @@ pub(super) struct Shared {
     writer: Mutex<Writer>,
     /// Held only to push or to read, so that a reader never waits for a layer.
     pub(super) log: Mutex<Log>,
-    next_reader: AtomicU64,
     missed: AtomicU64,
 }
 
@@ -82,15 +82,7 @@ struct Writer {
     clock: Clock,
     ids: StdRng,
     /// While an event is shown to layers: what layers append meanwhile, which is to follow it.
-    followers: Option<Vec<Arc<Event>>>,
-}
-
-/// What an append leaves to be done with no lock held: a waker is foreign code, and the drop of a long event takes time.
-#[derive(Default)]
-struct Aftermath {
-    waiters: Vec<Waiter>,
-    forgotten: Option<Arc<Event>>,
-    also_forgotten: Vec<Arc<Event>>,
+    followers: Option<Vec<Kept>>,
 }
 
 /// An appended event and the context that a layer gave for its component.
@@ -103,6 +95,9 @@ impl EventStream {
     /// How many events a stream keeps by default.
     pub const DEFAULT_CAPACITY: usize = 16_384;
 
+    /// How much memory the events that a stream keeps may take by default, in bytes: 64 MiB.
+    pub const DEFAULT_CAPACITY_BYTES: usize = 64 * 1024 * 1024;
+
     /// Makes an empty stream with the defaults of [`EventStream::builder`].
     #[must_use]
     pub fn new() -> Self {
@@ -111,7 +106,12 @@ impl EventStream {
 
     /// Sets up a stream.
     pub fn builder() -> EventStreamBuilder {
-        EventStreamBuilder { capacity: Self::DEFAULT_CAPACITY, seed: None, epoch: None }
+        EventStreamBuilder {
+            capacity: Self::DEFAULT_CAPACITY,
+            capacity_bytes: Self::DEFAULT_CAPACITY_BYTES,
+            seed: None,
+            epoch: None,
+        }
     }
 
     /// Appends an event and hands it to every subscriber and `tracing` layer.
@@ -131,10 +131,12 @@ impl EventStream {
     pub(crate) fn emit(&self, event: Event) -> Result<Emitted, EventError> {
         event.validate()?;
         let shared = &*self.handle.shared;
+        // In its place from here on, so that it is moved no more.
+        let event = Kept::new(event);
         let (emitted, aftermath) = if emission::in_layer() {
             shared.put(event)
         } else {
-            let wanted = emission::is_wanted(&event);
+            let wanted = emission::is_wanted(&event.event);
             let _turn = shared.turn.lock();
             if wanted { shared.show_and_put(event) } else { shared.put(event) }
         };
@@ -166,13 +168,16 @@ impl EventStream {
         let log = &self.handle.shared.log;
         let end = log.lock().kept().end;
         let mut cursor = offset;
-        let mut taken = VecDeque::new();
+        let (mut taken, mut rest) = (Vec::new(), VecDeque::new());
         while cursor < end {
             let limit = usize::try_from(end - cursor).map_or(READ_BATCH, |left| left.min(READ_BATCH));
-            let before = taken.len();
-            let read = log.lock().read(cursor, limit, &mut taken);
+            let read = log.lock().read(cursor, limit, &mut rest);
             match read {
-                Read::Taken => cursor += (taken.len() - before) as u64,
+                Read::Taken(event) => {
+                    cursor += 1 + rest.len() as u64;
+                    taken.push(event);
+                    taken.extend(rest.drain(..));
+                }
                 Read::Missed(range) => {
                     // Overwritten between two portions: what was taken before the gap is no longer kept either.
                     taken.clear();
@@ -225,6 +230,16 @@ impl EventStreamBuilder {
         self
     }
 
+    /// Sets how much memory the events kept may take, in bytes. By default,
+    /// [`DEFAULT_CAPACITY_BYTES`](EventStream::DEFAULT_CAPACITY_BYTES).
+    ///
+    /// The bound and that of [`with_capacity`](Self::with_capacity) both hold. An event counts with all its texts and with the
+    /// JSON that its data may be read as; the newest one is kept whatever its size.
+    pub const fn with_capacity_bytes(mut self, bytes: usize) -> Self {
+        self.capacity_bytes = bytes;
+        self
+    }
+
     /// Makes the ids that the stream gives a function of `seed`, for tests. By default, the system's random source.
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
@@ -250,8 +265,7 @@ impl EventStreamBuilder {
         let shared = Shared {
             turn: Mutex::new(()),
             writer: Mutex::new(writer),
-            log: Mutex::new(Log::new(self.capacity)),
-            next_reader: AtomicU64::new(0),
+            log: Mutex::new(Log::new(Bounds { events: self.capacity, bytes: self.capacity_bytes })),
             missed: AtomicU64::new(0),
         };
         EventStream { handle: Arc::new(Handle { shared: Arc::new(shared) }) }
@@ -259,58 +273,47 @@ impl EventStreamBuilder {
 }
 
 impl Shared {
-    pub(super) fn new_reader(&self) -> u64 {
-        self.next_reader.fetch_add(1, Ordering::Relaxed)
-    }
-
     pub(super) fn count_missed(&self, events: u64) {
         self.missed.fetch_add(events, Ordering::Relaxed);
         MISSED_IN_PROCESS.fetch_add(events, Ordering::Relaxed);
     }
 
     /// Numbers the event and makes it visible, or has it follow the one that is being shown to layers.
-    fn put(&self, mut event: Event) -> (Emitted, Aftermath) {
+    fn put(&self, mut kept: Kept) -> (Emitted, Aftermath) {
         let mut writer = self.writer.lock();
-        writer.stamp(&mut event);
-        let event = Arc::new(event);
+        writer.stamp(Arc::make_mut(&mut kept.event));
+        let event = Arc::clone(&kept.event);
         let aftermath = match &mut writer.followers {
             Some(followers) => {
-                followers.push(Arc::clone(&event));
+                followers.push(kept);
                 Aftermath::default()
             }
-            None => self.publish(Arc::clone(&event), Vec::new()),
+            None => self.publish([kept]),
         };
         (Emitted { event, context: None }, aftermath)
     }
 
     /// Numbers the event, shows it to the layers and then makes it and its followers visible; by the holder of `turn`.
-    fn show_and_put(&self, mut event: Event) -> (Emitted, Aftermath) {
+    fn show_and_put(&self, Kept { mut event, bytes }: Kept) -> (Emitted, Aftermath) {
         let mut writer = self.writer.lock();
-        writer.stamp(&mut event);
+        writer.stamp(Arc::make_mut(&mut event));
         writer.followers = Some(Vec::new());
         drop(writer);
         let Dispatched { event, context } = emission::dispatch(event);
+        let kept = Kept { event: Arc::clone(&event), bytes };
         let mut writer = self.writer.lock();
         let followers = writer.followers.take().unwrap_or_default();
         // Still with the writer's lock, so that no later number gets in between.
-        let aftermath = self.publish(Arc::clone(&event), followers);
+        let aftermath = self.publish(iter::once(kept).chain(followers));
         (Emitted { event, context }, aftermath)
     }
 
-    /// Makes an event and its followers visible.
-    fn publish(&self, event: Arc<Event>, followers: Vec<Arc<Event>>) -> Aftermath {
+    /// Makes events visible, in their order.
+    fn publish(&self, events: impl IntoIterator<Item = Kept>) -> Aftermath {
+        let mut aftermath = Aftermath::default();
         let mut log = self.log.lock();
-        let forgotten = log.push(event);
-        let also_forgotten = followers.into_iter().filter_map(|follower| log.push(follower)).collect();
-        Aftermath { waiters: log.take_waiters(), forgotten, also_forgotten }
-    }
-}
-
-impl Aftermath {
-    fn settle(self) {
-        let Self { waiters, forgotten, also_forgotten } = self;
-        waiters.into_iter().for_each(Waiter::wake);
-        drop((forgotten, also_forgotten));
+        events.into_iter().for_each(|kept| log.push(kept, &mut aftermath));
+        aftermath
     }
 }
 
@@ -340,11 +343,8 @@ impl Writer {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let mut log = self.shared.log.lock();
-        log.close();
-        let waiters = log.take_waiters();
-        drop(log);
-        waiters.into_iter().for_each(Waiter::wake);
+        let closed = self.shared.log.lock().close();
+        closed.settle();
     }
 }
 

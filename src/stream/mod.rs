@@ -12,6 +12,7 @@ mod event_stream;
 mod filter;
 mod log;
 mod subscription;
+mod waiters;
 
 pub use batch::{BatchWindow, Batched};
 pub use emission::{ComponentContext, Emission, TRACING_TARGET};

@@ -18,8 +18,9 @@ use tokio::task::coop::poll_proceed;
 use super::{
     BatchWindow, Batched, Lagged, RecvError, TryRecvError,
     event_stream::Shared,
-    filter::Filter,
-    log::{READ_BATCH, Read, Waiter},
+    filter::{Filter, Topic},
+    log::{READ_BATCH, Read},
+    waiters::Place,
 };
 use crate::event::{ComponentStatus, Event, EventScope, EventType};
 
@@ -44,7 +45,8 @@ use crate::event::{ComponentStatus, Event, EventScope, EventType};
 /// ```
 pub struct Subscription {
     shared: Arc<Shared>,
-    reader: u64,
+    /// Its place among the waiters, once it has waited under its filter.
+    place: Option<Place>,
     cursor: u64,
     /// Events taken from the log and not yet handed out.
     taken: VecDeque<Arc<Event>>,
@@ -57,6 +59,8 @@ pub struct Subscription {
 pub(crate) struct EndOfRun {
     shared: Arc<Shared>,
     is_over: Arc<AtomicBool>,
+    /// What its subscription waits for.
+    topics: Vec<Topic>,
 }
 
 /// What a look at the log gave.
@@ -69,8 +73,7 @@ enum Next {
 
 impl Subscription {
     pub(super) fn new(shared: Arc<Shared>, cursor: u64) -> Self {
-        let reader = shared.new_reader();
-        Self { shared, reader, cursor, taken: VecDeque::new(), filter: Filter::default(), is_over: None }
+        Self { shared, place: None, cursor, taken: VecDeque::new(), filter: Filter::default(), is_over: None }
     }
 
     /// Waits for the next event that passes the filters.
@@ -108,8 +111,17 @@ impl Subscription {
     /// - [`TryRecvError::Empty`] if nothing is waiting.
     /// - [`TryRecvError::Lagged`] and [`TryRecvError::Closed`] as for [`recv`](Self::recv).
     pub fn try_recv(&mut self) -> Result<Event, TryRecvError> {
+        self.try_recv_shared().map(Arc::unwrap_or_clone)
+    }
+
+    /// Returns what [`try_recv`](Self::try_recv) does, the event shared with the log, which spares a copy.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`try_recv`](Self::try_recv).
+    pub fn try_recv_shared(&mut self) -> Result<Arc<Event>, TryRecvError> {
         match self.next_taken(None) {
-            Next::Event(event) => Ok(Arc::unwrap_or_clone(event)),
+            Next::Event(event) => Ok(event),
             Next::Lagged(lagged) => Err(TryRecvError::Lagged(lagged)),
             Next::Empty => Err(TryRecvError::Empty),
             Next::Closed => Err(TryRecvError::Closed),
@@ -130,19 +142,23 @@ impl Subscription {
     pub(crate) fn until_dropped(mut self) -> (Self, EndOfRun) {
         let is_over = Arc::new(AtomicBool::new(false));
         self.is_over = Some(Arc::clone(&is_over));
-        let end = EndOfRun { shared: Arc::clone(&self.shared), is_over };
+        let end = EndOfRun { shared: Arc::clone(&self.shared), is_over, topics: self.filter.topics() };
         (self, end)
     }
 
     /// The offset of the next event that this subscription looks at.
     #[must_use]
     pub fn offset(&self) -> u64 {
-        self.cursor - self.taken.len() as u64
+        match &self.place {
+            Some(place) if self.taken.is_empty() => self.shared.log.lock().position_of(place, self.cursor),
+            _ => self.cursor - self.taken.len() as u64,
+        }
     }
 
     /// Lets through only events of a scope. For `StreamExt::filter`, which has the same name, call that by its path.
     #[must_use]
     pub fn filter(mut self, scope: EventScope) -> Self {
+        self.leave();
         self.filter.scope = Some(scope);
         self
     }
@@ -150,6 +166,7 @@ impl Subscription {
     /// Lets through only events with a status.
     #[must_use]
     pub fn filter_status(mut self, status: ComponentStatus) -> Self {
+        self.leave();
         self.filter.status = Some(status);
         self
     }
@@ -157,6 +174,7 @@ impl Subscription {
     /// Lets through only events of a type.
     #[must_use]
     pub fn filter_type(mut self, event_type: EventType) -> Self {
+        self.leave();
         self.filter.event_type = Some(event_type);
         self
     }
@@ -164,6 +182,7 @@ impl Subscription {
     /// Lets through only events of one run of a workflow and of the runs directly inside it.
     #[must_use]
     pub fn filter_workflow(mut self, workflow_id: impl Into<String>) -> Self {
+        self.leave();
         self.filter.workflow_id = Some(workflow_id.into());
         self
     }
@@ -173,6 +192,7 @@ impl Subscription {
     /// A nested run is known by its first event that names the run around it, so subscribe before the run starts.
     #[must_use]
     pub fn filter_run(mut self, workflow_id: impl Into<String>) -> Self {
+        self.leave();
         self.filter.set_run(workflow_id.into());
         self
     }
@@ -180,6 +200,7 @@ impl Subscription {
     /// Lets through only events of one component.
     #[must_use]
     pub fn filter_component(mut self, component_id: impl Into<String>) -> Self {
+        self.leave();
         self.filter.component_id = Some(component_id.into());
         self
     }
@@ -215,8 +236,18 @@ impl Subscription {
                 }
             }
             let mut log = self.shared.log.lock();
+            if let Some(place) = &self.place {
+                self.cursor = log.position_of(place, self.cursor);
+                log.waiters().look(place);
+            }
             match log.read(self.cursor, READ_BATCH, &mut self.taken) {
-                Read::Taken => self.cursor += self.taken.len() as u64,
+                Read::Taken(event) => {
+                    drop(log);
+                    self.cursor += 1 + self.taken.len() as u64;
+                    if self.filter.passes(&event) {
+                        return Next::Event(event);
+                    }
+                }
                 Read::Missed(missing) => {
                     self.cursor = missing.end;
                     let lagged = Lagged { missing };
@@ -228,12 +259,29 @@ impl Subscription {
                     return Next::Closed;
                 }
                 Read::Empty => {
-                    let replaced = waker.and_then(|waker| log.wait(self.reader, waker));
+                    let waiters = log.waiters();
+                    // It reads, so that it has no waker there.
+                    let left = self.place.take_if(|_| self.filter.has_learned()).and_then(|old| waiters.leave(old));
+                    let replaced = waker.and_then(|waker| {
+                        let place = self.place.get_or_insert_with(|| waiters.join(self.filter.topics()));
+                        waiters.wait(place, waker)
+                    });
                     drop(log);
-                    drop(replaced);
+                    drop((left, replaced));
                     return Next::Empty;
                 }
             }
+        }
+    }
+
+    /// Gives up the place among the waiters: the reader is gone, or wants other events from now on.
+    fn leave(&mut self) {
+        if let Some(place) = self.place.take() {
+            let mut log = self.shared.log.lock();
+            self.cursor = log.position_of(&place, self.cursor);
+            let replaced = log.waiters().leave(place);
+            drop(log);
+            drop(replaced);
         }
     }
 }
@@ -252,8 +300,7 @@ impl Stream for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let forgotten = self.shared.log.lock().forget(self.reader);
-        drop(forgotten);
+        self.leave();
     }
 }
 
@@ -262,9 +309,9 @@ impl Drop for EndOfRun {
         let mut log = self.shared.log.lock();
         // Set with the lock held, under which a reader looks at it and goes to wait.
         self.is_over.store(true, Ordering::Relaxed);
-        let waiters = log.take_waiters();
+        let woken = log.wake(&self.topics);
         drop(log);
-        waiters.into_iter().for_each(Waiter::wake);
+        woken.settle();
     }
 }
 

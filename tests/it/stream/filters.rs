@@ -5,9 +5,9 @@ use agent_runtime::{prelude::*, stream::Subscription};
 use super::support::{all_kinds, append_numbers, drain, event_of, offsets};
 
 /// A filter and what it must let through.
-type Case = (&'static str, fn(Subscription) -> Subscription, fn(&Event) -> bool);
+pub(super) type Case = (&'static str, fn(Subscription) -> Subscription, fn(&Event) -> bool);
 
-const CASES: [Case; 11] = [
+pub(super) const CASES: [Case; 11] = [
     ("none", |s| s, |_| true),
     ("scope", |s| s.filter(EventScope::LlmRequest), |e| e.scope == EventScope::LlmRequest),
     ("status", |s| s.filter_status(ComponentStatus::Failed), |e| e.status == ComponentStatus::Failed),
@@ -44,7 +44,7 @@ const CASES: [Case; 11] = [
 ];
 
 /// Every scope and type, in no run, in a run, in a run nested in it and in an unrelated one.
-fn append_all_kinds(stream: &EventStream) {
+pub(super) fn append_all_kinds(stream: &EventStream) {
     let runs =
         [(None, None), (Some("parent"), None), (Some("child"), Some("parent")), (Some("other"), Some("strange"))];
     for (run, above) in runs {

@@ -10,3 +10,4 @@ mod reentrancy;
 mod resume;
 mod subscription;
 pub(crate) mod support;
+mod waiting;
