@@ -63,11 +63,13 @@ fn research(agent: Agent) -> Workflow {
         .build()
 }
 
-/// One agent, one request.
+/// One agent, one request, also where it fails.
 fn answer(reply: ScriptedReply) -> Workflow {
     let model =
         ScriptedModel::answering(move |_request| reply.clone().with_delay(CHUNK_DELAY)).with_name("large-model");
-    Workflow::new("answer").add_step(AgentStep::new(Agent::builder("writer", Arc::new(model)).build())).build()
+    Workflow::new("answer")
+        .add_step(AgentStep::new(Agent::builder("writer", model).with_max_retries(0).build()))
+        .build()
 }
 
 /// A workflow in a workflow, with two tools at once in the inner one.

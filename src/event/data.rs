@@ -74,6 +74,12 @@ impl EventData {
         Self(Arc::new(Typed { payload, json: OnceLock::new() }))
     }
 
+    /// The data of a streamed piece of a model's reasoning: `{"reasoning": text}`.
+    #[must_use]
+    pub fn reasoning(text: impl Into<String>) -> Self {
+        json!({ field::REASONING: text.into() }).into()
+    }
+
     /// The JSON value, built now if it was not yet.
     #[must_use]
     pub fn as_json(&self) -> &JsonValue {

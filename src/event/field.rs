@@ -23,6 +23,7 @@ pub(super) const MODEL: &str = "model";
 pub(super) const OUTPUT: &str = "output";
 pub(super) const PROMPT_TOKENS: &str = "prompt_tokens";
 pub(super) const PROVIDER: &str = "provider";
+pub(super) const REASONING: &str = "reasoning";
 pub(super) const REASONING_TOKENS: &str = "reasoning_tokens";
 pub(super) const RESPONSE: &str = "response";
 pub(super) const RESPONSE_ID: &str = "response_id";

@@ -41,6 +41,10 @@ impl EventData {
         if !chunks.is_empty() {
             fields.insert(field::CHUNK.to_owned(), JsonValue::String(chunks.concat()));
         }
+        let reasoning: Vec<&str> = updates.iter().filter_map(Self::reasoning_text).collect();
+        if !reasoning.is_empty() {
+            fields.insert(field::REASONING.to_owned(), JsonValue::String(reasoning.concat()));
+        }
         if !updates.iter().all(Self::is_bare_chunk) {
             fields.insert(field::UPDATES.to_owned(), updates.into_iter().map(JsonValue::from).collect());
         }

@@ -10,13 +10,13 @@ use serde::{
     Deserialize, Serialize,
     de::{self, value::StrDeserializer},
 };
-use serde_json::Value as JsonValue;
+use serde_json::{Map, Value as JsonValue};
 
 use super::{
     EventData, TraceContext,
     data::Payload,
     field,
-    field_value::{Field, FieldValue, object_bytes},
+    field_value::{Field, FieldValue, heap_of, object_bytes},
 };
 
 /// A workflow begins.
@@ -126,6 +126,9 @@ pub struct AgentCompleted {
     pub tool_calls: u32,
     /// The tokens of all its requests, of those that told their usage.
     pub total_tokens: u64,
+    /// Why the model stopped at its answer, in the provider's word: `length` where a limit of tokens cut the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<String>,
     /// From start to end, in milliseconds.
     pub duration_ms: u64,
 }
@@ -213,7 +216,8 @@ pub struct Usage {
 }
 
 /// A model's wish to have a tool run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ToolCall {
     /// The provider's id for the call.
     pub id: String,
@@ -221,6 +225,17 @@ pub struct ToolCall {
     pub name: String,
     /// The arguments as the model wrote them: JSON text, if the model did well.
     pub arguments: String,
+    /// Fields beside these, by name, that the provider wants back with the call: opaque.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, JsonValue>,
+}
+
+impl ToolCall {
+    /// Makes a call with the provider's id for it, the tool's name and the JSON text of the arguments.
+    #[must_use]
+    pub fn new(id: impl Into<String>, name: impl Into<String>, arguments: impl Into<String>) -> Self {
+        Self { id: id.into(), name: name.into(), arguments: arguments.into(), extra: Map::new() }
+    }
 }
 
 /// A tool begins.
@@ -290,9 +305,12 @@ pub struct FailureDetails {
     /// The limit that was hit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_allowed: Option<u32>,
-    /// When the provider takes another request, in seconds.
+    /// When the provider takes another request, in seconds, rounded up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
+    /// The same exactly, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
     /// The text up to the failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response: Option<String>,
@@ -339,7 +357,7 @@ payloads! {
     StepCompleted { step_name output duration_ms }
     AgentStarted { input model description }
     AgentProgress { iteration max_iterations }
-    AgentCompleted { output iterations llm_calls tool_calls total_tokens duration_ms }
+    AgentCompleted { output iterations llm_calls tool_calls total_tokens finish_reason duration_ms }
     LlmStarted { messages model stream provider server_address server_port temperature top_p max_tokens tools }
     LlmCompleted {
         response usage finish_reason tool_calls response_id response_model chunk_count time_to_first_chunk_ms
@@ -349,8 +367,8 @@ payloads! {
     ToolProgress { tool_name progress }
     ToolCompleted { tool_name result duration_ms }
     FailureDetails {
-        step_name tool_name iterations max_allowed retry_after response chunk_count time_to_first_chunk_ms
-        usage response_id response_model
+        step_name tool_name iterations max_allowed retry_after retry_after_ms response chunk_count
+        time_to_first_chunk_ms usage response_id response_model
     }
 }
 
@@ -376,8 +394,11 @@ impl Field for Vec<ToolCall> {
     }
 
     fn heap(&self) -> usize {
-        let heap = |call: &ToolCall| call.id.heap() + call.name.heap() + call.arguments.heap();
-        self.iter().map(|call| size_of::<ToolCall>() + object_bytes(3) + heap(call)).sum()
+        let extra =
+            |call: &ToolCall| call.extra.iter().map(|(name, value)| name.heap() + heap_of(value)).sum::<usize>();
+        let heap = |call: &ToolCall| call.id.heap() + call.name.heap() + call.arguments.heap() + extra(call);
+        let bytes = |call: &ToolCall| size_of::<ToolCall>() + object_bytes(4 + call.extra.len()) + heap(call);
+        self.iter().map(bytes).sum()
     }
 }
 
@@ -468,6 +489,8 @@ readers! {
     output: &JsonValue = OUTPUT, FieldValue::json;
     /// Who answers a request.
     provider: &str = PROVIDER, FieldValue::text;
+    /// A piece of a model's reasoning.
+    reasoning_text: &str = REASONING, FieldValue::text;
     /// A model's whole answer.
     response: &str = RESPONSE, FieldValue::text;
     /// The provider's id for an answer.
@@ -550,7 +573,7 @@ mod tests {
         assert_eq!((started.max_tokens(), started.tools().map(Vec::len)), (Some(64), Some(1)));
 
         let usage = Usage { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7, ..Usage::default() };
-        let call = ToolCall { id: "c1".to_owned(), name: "add".to_owned(), arguments: "{}".to_owned() };
+        let call = ToolCall::new("c1", "add", "{}");
         let completed = EventData::from(LlmCompleted {
             response: "hello".to_owned(),
             usage: Some(usage),
@@ -574,11 +597,13 @@ mod tests {
     fn a_field_is_the_same_with_and_without_its_json() {
         let text = || "text".to_owned();
         let usage = || Some(Usage { prompt_tokens: 3, ..Usage::default() });
-        let call = || ToolCall { id: text(), name: text(), arguments: text() };
+        let call =
+            || ToolCall { extra: Map::from_iter([(text(), json!(text()))]), ..ToolCall::new(text(), text(), text()) };
         let details = FailureDetails {
             tool_name: Some(text()),
             iterations: Some(2),
             retry_after: Some(9),
+            retry_after_ms: Some(9_000),
             usage: usage(),
             ..FailureDetails::default()
         };
@@ -606,6 +631,7 @@ mod tests {
                 iterations: 1,
                 llm_calls: 2,
                 tool_calls: 3,
+                finish_reason: Some(text()),
                 total_tokens: 4,
                 duration_ms: 5,
             }

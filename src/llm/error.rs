@@ -4,6 +4,11 @@ use std::{fmt, time::Duration};
 
 use thiserror::Error;
 
+use super::Finish;
+
+/// Providers' words for what no later try mends, though its status says so.
+const FINAL_CODES: [&str; 3] = ["insufficient_quota", "billing", "quota_exhausted"];
+
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// A model returned no answer, or only a part of one.
@@ -42,6 +47,32 @@ pub enum ModelError {
     /// The answer was interrupted before its end.
     #[error("the model's answer was interrupted before its end")]
     StreamInterrupted,
+    /// The model stopped for a reason that is no good end, or a limit cut its answer before it was of any use.
+    #[error("the model stopped before its answer was complete: {reason}")]
+    Unfinished {
+        /// Why it stopped, in the provider's word.
+        reason: String,
+    },
+    /// The model refused to answer.
+    #[error("the model refused to answer: {message}")]
+    Refused {
+        /// The model's sentence.
+        message: String,
+    },
+    /// The answer has neither text nor tool calls.
+    #[error("the model's answer is empty (finish reason: {})", .reason.as_deref().unwrap_or("none"))]
+    Empty {
+        /// Why the model stopped, in the provider's word; `None` if it did not say.
+        reason: Option<String>,
+    },
+    /// The answer is larger than its reader allows.
+    #[error("the model's answer has more than {limit} {unit}")]
+    TooLarge {
+        /// The most that is allowed.
+        limit: usize,
+        /// What is counted.
+        unit: &'static str,
+    },
 }
 
 /// A server's refusal: an HTTP error status, or an error inside an answer.
@@ -56,6 +87,8 @@ pub struct StatusError {
     pub message: String,
     /// How long to wait before the next try; `None` if the provider did not say.
     pub retry_after: Option<Duration>,
+    /// What was asked, as method and address without secrets; `None` for an error inside an answer.
+    pub asked: Option<String>,
 }
 
 impl ModelError {
@@ -64,8 +97,13 @@ impl ModelError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Connection { .. } | Self::Timeout { .. } | Self::StreamInterrupted => true,
-            Self::Status(refusal) => matches!(refusal.status, 408 | 409 | 429 | 500..=599),
-            Self::Configuration(_) | Self::Protocol { .. } => false,
+            Self::Status(refusal) => refusal.is_retryable(),
+            Self::Configuration(_)
+            | Self::Protocol { .. }
+            | Self::Unfinished { .. }
+            | Self::Refused { .. }
+            | Self::Empty { .. }
+            | Self::TooLarge { .. } => false,
         }
     }
 
@@ -78,23 +116,36 @@ impl ModelError {
             | Self::Connection { .. }
             | Self::Timeout { .. }
             | Self::Protocol { .. }
-            | Self::StreamInterrupted => None,
+            | Self::StreamInterrupted
+            | Self::Unfinished { .. }
+            | Self::Refused { .. }
+            | Self::Empty { .. }
+            | Self::TooLarge { .. } => None,
         }
     }
 
     /// A fixed word for the kind of failure, for `error_code` in events and `error.type` in telemetry.
     ///
-    /// One of `configuration`, `connection`, `timeout`, `invalid_response`, `stream_interrupted` and, for an answer with
-    /// an error status, `authentication`, `permission_denied`, `not_found`, `rate_limit_exceeded`, `invalid_request` or
+    /// One of `configuration`, `connection`, `timeout`, `invalid_response`, `stream_interrupted`, `length`,
+    /// `content_filter`, `unfinished`, `refusal`, `empty_response`, `response_too_large` and, for an answer with an error
+    /// status, `authentication`, `permission_denied`, `not_found`, `rate_limit_exceeded`, `invalid_request` or
     /// `server_error`.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Configuration(_) => "configuration",
             Self::Connection { .. } => "connection",
             Self::Timeout { .. } => "timeout",
             Self::Protocol { .. } => "invalid_response",
             Self::StreamInterrupted => "stream_interrupted",
+            Self::Unfinished { reason } => match Finish::of(reason) {
+                Finish::Cut => "length",
+                Finish::Filtered => "content_filter",
+                Finish::Complete | Finish::Failed => "unfinished",
+            },
+            Self::Refused { .. } => "refusal",
+            Self::Empty { .. } => "empty_response",
+            Self::TooLarge { .. } => "response_too_large",
             Self::Status(refusal) => match refusal.status {
                 401 => "authentication",
                 403 => "permission_denied",
@@ -112,7 +163,14 @@ impl StatusError {
     /// Makes a refusal with an HTTP status code and a sentence.
     #[must_use]
     pub fn new(status: u16, message: impl Into<String>) -> Self {
-        Self { status, code: None, message: message.into(), retry_after: None }
+        Self { status, code: None, message: message.into(), retry_after: None, asked: None }
+    }
+
+    /// Whether the same request may succeed later. An account without credit stays one, whatever its status.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        let is_final = self.code.as_deref().is_some_and(|code| FINAL_CODES.iter().any(|word| code.contains(word)));
+        !is_final && matches!(self.status, 408 | 409 | 425 | 429 | 500 | 502..=504 | 506..=599)
     }
 
     /// Sets the provider's word for the error.
@@ -132,11 +190,21 @@ impl StatusError {
         self.retry_after = Some(wait);
         self
     }
+
+    /// Sets what was asked, as method and address without secrets: `POST http://localhost:8080/v1/chat/completions`.
+    ///
+    /// By default, this is not known.
+    #[must_use]
+    pub fn with_asked(mut self, asked: impl Into<String>) -> Self {
+        self.asked = Some(asked.into());
+        self
+    }
 }
 
 impl fmt::Display for StatusError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the model's server answered {}: {}", self.status, self.message)
+        let asked = self.asked.as_deref().unwrap_or("the model's server");
+        write!(f, "{asked} answered {}: {}", self.status, self.message)
     }
 }
 

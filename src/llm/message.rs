@@ -1,7 +1,7 @@
 //! What is sent to a model, in the shape of the OpenAI chat API, which others share.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value as JsonValue, json};
+use serde_json::{Map, Value as JsonValue, json};
 
 use crate::event::ToolCall;
 
@@ -32,6 +32,10 @@ pub struct ChatMessage {
     pub tool_calls: Vec<ToolCall>,
     /// The id of the call that is answered; only of a tool.
     pub tool_call_id: Option<String>,
+    /// Fields beside these, by name, that came with the message and go back with it; only of an assistant.
+    ///
+    /// A reasoning model's thoughts, say. They are opaque, and each client sends those that its provider wants.
+    pub extra: Map<String, JsonValue>,
 }
 
 /// A tool as it is described to a model.
@@ -101,6 +105,13 @@ impl ChatMessage {
     #[must_use]
     pub fn to_json(&self) -> JsonValue {
         let mut message = json!({"role": self.role, "content": self.content});
+        // Some servers refuse an empty text, and others a missing one.
+        if self.content.trim().is_empty() && !self.tool_calls.is_empty() {
+            message["content"] = JsonValue::Null;
+        }
+        for (name, value) in &self.extra {
+            message[name] = value.clone();
+        }
         if !self.tool_calls.is_empty() {
             message["tool_calls"] = self.tool_calls.iter().map(call_to_json).collect();
         }
@@ -110,8 +121,17 @@ impl ChatMessage {
         message
     }
 
+    /// Sets the fields that came with the model's message and go back with it.
+    ///
+    /// By default, there are none.
+    #[must_use]
+    pub fn with_extra(mut self, extra: Map<String, JsonValue>) -> Self {
+        self.extra = extra;
+        self
+    }
+
     fn of(role: Role, content: impl Into<String>) -> Self {
-        Self { role, content: content.into(), tool_calls: Vec::new(), tool_call_id: None }
+        Self { role, content: content.into(), tool_calls: Vec::new(), tool_call_id: None, extra: Map::new() }
     }
 }
 
@@ -197,5 +217,15 @@ impl ChatRequest {
 }
 
 fn call_to_json(call: &ToolCall) -> JsonValue {
-    json!({"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}})
+    let mut function = Map::new();
+    let mut json = call.extra.clone();
+    if let Some(JsonValue::Object(extra)) = json.remove("function") {
+        function = extra;
+    }
+    function.insert("name".to_owned(), json!(call.name));
+    function.insert("arguments".to_owned(), json!(call.arguments));
+    json.insert("id".to_owned(), json!(call.id));
+    json.insert("type".to_owned(), json!("function"));
+    json.insert("function".to_owned(), function.into());
+    json.into()
 }

@@ -4,6 +4,7 @@
 //! whole. No file here emits events: the agent does, as it reads the stream.
 
 mod error;
+mod finish;
 mod message;
 mod model;
 #[cfg(feature = "openai")]
@@ -12,6 +13,7 @@ mod response;
 mod scripted;
 
 pub use error::{ModelError, StatusError};
+pub(crate) use finish::Finish;
 pub use message::{ChatMessage, ChatRequest, GenerationOptions, Role, ToolDefinition};
 pub use model::{ChatModel, ChatStream, ServerAddress};
 #[cfg(feature = "openai")]

@@ -43,6 +43,15 @@ pub trait ChatModel: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Returns the rule that a tool's name breaks; `None` if the model can be offered a tool of this name, which is the
+    /// default.
+    ///
+    /// An agent asks for each of its tools before its first request.
+    fn broken_tool_name_rule(&self, name: &str) -> Option<&'static str> {
+        let _ = name;
+        None
+    }
+
     /// Sends a request and returns the answer's pieces as they come.
     ///
     /// # Errors
@@ -92,6 +101,10 @@ impl<T: ChatModel + ?Sized> ChatModel for Arc<T> {
 
     fn server(&self) -> Option<ServerAddress> {
         (**self).server()
+    }
+
+    fn broken_tool_name_rule(&self, name: &str) -> Option<&'static str> {
+        (**self).broken_tool_name_rule(name)
     }
 
     async fn stream(&self, request: ChatRequest) -> Result<ChatStream, ModelError> {

@@ -1,5 +1,7 @@
 //! What comes back from a model: the pieces, and the whole that they make.
 
+use serde_json::{Map, Value as JsonValue};
+
 use crate::event::{ToolCall, Usage};
 
 /// A piece of an answer.
@@ -8,8 +10,14 @@ use crate::event::{ToolCall, Usage};
 pub enum ChatDelta {
     /// The next piece of the text.
     Text(String),
+    /// The next piece of the model's reasoning, which precedes its text.
+    Reasoning(String),
+    /// The next piece of the sentence by which the model refuses to answer.
+    Refusal(String),
     /// The next piece of a tool call.
     ToolCall(ToolCallDelta),
+    /// The next piece of a field beside text and calls, by its name, which the provider may want back.
+    Extra(String, JsonValue),
     /// The provider's id for the answer.
     Id(String),
     /// The model that answers, as the provider names it.
@@ -26,12 +34,14 @@ pub enum ChatDelta {
 pub struct ToolCallDelta {
     /// Which of the answer's calls, from 0; others may come between a call's pieces.
     pub index: usize,
-    /// The provider's id for the call, with the call's first piece.
+    /// The provider's id for the call as known so far; most send it once, with the call's first piece.
     pub id: Option<String>,
-    /// The tool's name, with the call's first piece.
+    /// The tool's name as known so far; most send it once, with the call's first piece.
     pub name: Option<String>,
     /// The next piece of the arguments' JSON text.
     pub arguments: String,
+    /// Fields beside these, by name, which the provider may want back with the call.
+    pub extra: Map<String, JsonValue>,
 }
 
 /// An answer, gathered from its pieces.
@@ -42,6 +52,12 @@ pub struct ChatResponse {
     pub text: String,
     /// The tools that the model wants to have run, in its order.
     pub tool_calls: Vec<ToolCall>,
+    /// The model's reasoning, as far as the provider shows it.
+    pub reasoning: String,
+    /// The sentence by which the model refuses to answer; empty if it does not refuse.
+    pub refusal: String,
+    /// Fields beside text and calls, by name, which the provider may want back with the message.
+    pub extra: Map<String, JsonValue>,
     /// Why the model stopped, in the provider's word; `None` if it did not say.
     pub finish_reason: Option<String>,
     /// The tokens of the request and its answer; `None` if the provider did not count them.
@@ -89,6 +105,13 @@ impl ToolCallDelta {
         self
     }
 
+    /// Adds a field that the provider may want back with the call. By default, there is none.
+    #[must_use]
+    pub fn with_extra(mut self, name: impl Into<String>, value: JsonValue) -> Self {
+        self.extra.insert(name.into(), value);
+        self
+    }
+
     /// Sets the next piece of the arguments' JSON text. By default, it is empty.
     #[must_use]
     pub fn with_arguments(mut self, arguments: impl Into<String>) -> Self {
@@ -108,6 +131,9 @@ impl ChatResponse {
     pub fn push(&mut self, delta: ChatDelta) {
         match delta {
             ChatDelta::Text(text) => self.text.push_str(&text),
+            ChatDelta::Reasoning(text) => self.reasoning.push_str(&text),
+            ChatDelta::Refusal(text) => self.refusal.push_str(&text),
+            ChatDelta::Extra(name, value) => add_extra(&mut self.extra, name, value),
             ChatDelta::ToolCall(piece) => {
                 let call = self.call_at(piece.index);
                 if let Some(id) = piece.id {
@@ -117,6 +143,9 @@ impl ChatResponse {
                     call.name = name;
                 }
                 call.arguments.push_str(&piece.arguments);
+                for (name, value) in piece.extra {
+                    add_extra(&mut call.extra, name, value);
+                }
             }
             ChatDelta::Id(id) => self.id = Some(id),
             ChatDelta::Model(model) => self.model = Some(model),
@@ -129,10 +158,40 @@ impl ChatResponse {
         // From the end, where the call is that most pieces go on with.
         let place = self.indexes.iter().rposition(|known| *known == index).unwrap_or_else(|| {
             self.indexes.push(index);
-            self.tool_calls.push(ToolCall { id: String::new(), name: String::new(), arguments: String::new() });
+            self.tool_calls.push(ToolCall::new("", "", ""));
             self.indexes.len() - 1
         });
         &mut self.tool_calls[place]
+    }
+}
+
+/// Adds the next piece of a field: texts and lists grow, all else is replaced.
+fn add_extra(extra: &mut Map<String, JsonValue>, name: String, piece: JsonValue) {
+    match (extra.get_mut(&name), piece) {
+        (Some(JsonValue::String(text)), JsonValue::String(piece)) => text.push_str(&piece),
+        (Some(JsonValue::Array(list)), JsonValue::Array(piece)) => {
+            piece.into_iter().for_each(|item| add_item(list, item));
+        }
+        (_, piece) => drop(extra.insert(name, piece)),
+    }
+}
+
+/// Adds an item of a list, or the next piece of its last item: pieces of one item share their `type` and `index`.
+fn add_item(list: &mut Vec<JsonValue>, item: JsonValue) {
+    let is_piece_of = |last: &Map<String, JsonValue>| {
+        last.contains_key("index") && ["index", "type"].iter().all(|name| last.get(*name) == item.get(*name))
+    };
+    match (list.last_mut().and_then(JsonValue::as_object_mut).filter(|last| is_piece_of(last)), item) {
+        (Some(last), JsonValue::Object(piece)) => {
+            for (name, value) in piece.into_iter().filter(|(_, value)| !value.is_null()) {
+                if matches!(&*name, "text" | "summary" | "data") {
+                    add_extra(last, name, value);
+                } else {
+                    last.insert(name, value);
+                }
+            }
+        }
+        (_, item) => list.push(item),
     }
 }
 

@@ -34,7 +34,7 @@ const MAX_WORD_BYTES: usize = 64;
 const MAX_DATA_ATTRIBUTES: usize = 16;
 
 /// Fields of `data` that hold what was asked or answered, which leaves the process only by the user's choice.
-const CONTENT_FIELDS: [&str; 20] = [
+const CONTENT_FIELDS: [&str; 21] = [
     "answer",
     "arguments",
     "chunk",
@@ -49,6 +49,7 @@ const CONTENT_FIELDS: [&str; 20] = [
     "previous_result",
     "prompt",
     "query",
+    "reasoning",
     "response",
     "result",
     "text",

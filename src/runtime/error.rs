@@ -39,6 +39,16 @@ pub enum RunError {
         /// The most rounds it may take.
         limit: u32,
     },
+    /// An agent's model made the same call again and again, with the same result each time.
+    #[error("agent {agent:?} called tool {tool:?} {count} times with the same arguments and result, and asks again")]
+    RepeatedCall {
+        /// The agent.
+        agent: String,
+        /// The tool.
+        tool: String,
+        /// How often it was called.
+        count: u32,
+    },
     /// A step failed with an error of the user's.
     #[error("step {step:?} failed")]
     Step {
@@ -64,14 +74,15 @@ pub enum RunError {
 impl RunError {
     /// A fixed word for the kind of failure, for `error_code` in events and `error.type` in telemetry.
     ///
-    /// What [`ModelError::code`] returns, or one of `invalid_name`, `no_runtime`, `max_iterations`, `transform` and `step_failed`.
+    /// What [`ModelError::code`] returns, or one of `invalid_name`, `no_runtime`, `max_iterations`, `repeated_call`, `transform` and `step_failed`.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::InvalidName(_) => "invalid_name",
             Self::NoTokioRuntime => "no_runtime",
             Self::Model { source, .. } => source.code(),
             Self::IterationLimit { .. } => "max_iterations",
+            Self::RepeatedCall { .. } => "repeated_call",
             Self::Step { step_type: StepType::Transform, .. } => "transform",
             Self::Step { .. } => "step_failed",
             Self::SubWorkflow { source, .. } => source.code(),
@@ -84,7 +95,11 @@ impl RunError {
         match self {
             Self::Model { source, .. } => source.is_retryable(),
             Self::SubWorkflow { source, .. } => source.is_retryable(),
-            Self::InvalidName(_) | Self::NoTokioRuntime | Self::IterationLimit { .. } | Self::Step { .. } => false,
+            Self::InvalidName(_)
+            | Self::NoTokioRuntime
+            | Self::IterationLimit { .. }
+            | Self::RepeatedCall { .. }
+            | Self::Step { .. } => false,
         }
     }
 }

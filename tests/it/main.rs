@@ -1,5 +1,6 @@
 //! How the crate behaves, seen from outside; what is global to a process has a binary of its own beside this one.
 
+mod cases;
 mod content;
 mod context;
 mod event;

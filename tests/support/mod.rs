@@ -11,5 +11,5 @@ pub(crate) mod spans;
 pub(crate) use balance::{assert_balanced, balance_faults};
 pub(crate) use recording::{Recording, dispatch_of, set_default};
 pub(crate) use scenes::*;
-pub(crate) use scripted_server::{HttpReply, ScriptedServer};
+pub(crate) use scripted_server::{HttpReply, RecordedRequest, ScriptedServer};
 pub(crate) use spans::Spans;

@@ -94,9 +94,9 @@ pub(crate) fn pass() -> TransformStep {
     TransformStep::new("pass", |input| async move { Ok::<_, ToolError>(input) })
 }
 
-/// An agent of the name `agent` as the only step of a workflow of the name `flow`.
+/// An agent of the name `agent`, which asks once, as the only step of a workflow of the name `flow`.
 pub(crate) fn agent_flow(model: Arc<dyn ChatModel>, tools: impl IntoIterator<Item = FnTool>) -> Workflow {
-    let agent = tools.into_iter().fold(Agent::builder("agent", model), |agent, tool| agent.with_tool(tool));
+    let agent = Agent::builder("agent", model).with_tools(tools).with_max_retries(0);
     Workflow::new("flow").add_step(AgentStep::new(agent.build())).build()
 }
 

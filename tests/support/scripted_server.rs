@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -43,6 +44,7 @@ pub(crate) struct HttpReply {
     status: u16,
     headers: Vec<(String, String)>,
     is_chunked: bool,
+    keeps_alive: bool,
     steps: Vec<Step>,
 }
 
@@ -59,6 +61,7 @@ enum Step {
 #[derive(Debug)]
 struct Seen {
     requests: Mutex<Vec<RecordedRequest>>,
+    connections: AtomicUsize,
     /// One permit for each client that hung up while it was kept waiting.
     hang_ups: Semaphore,
 }
@@ -82,7 +85,11 @@ impl ScriptedServer {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port is free");
         let port = listener.local_addr().expect("a bound socket has an address").port();
-        let seen = Arc::new(Seen { requests: Mutex::default(), hang_ups: Semaphore::new(0) });
+        let seen = Arc::new(Seen {
+            requests: Mutex::default(),
+            connections: AtomicUsize::new(0),
+            hang_ups: Semaphore::new(0),
+        });
         let accepting = tokio::spawn(accept(listener, Box::new(reply), Arc::clone(&seen))).abort_handle();
         Self { port, seen, accepting }
     }
@@ -98,6 +105,11 @@ impl ScriptedServer {
     /// The requests so far.
     pub(crate) fn requests(&self) -> Vec<RecordedRequest> {
         self.seen.requests.lock().clone()
+    }
+
+    /// How many connections there were so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.seen.connections.load(Ordering::Relaxed)
     }
 
     /// Waits until one more client has hung up while it was kept waiting.
@@ -126,7 +138,7 @@ impl Drop for ScriptedServer {
 impl HttpReply {
     /// A reply without a body.
     pub(crate) const fn status(status: u16) -> Self {
-        Self { status, headers: Vec::new(), is_chunked: true, steps: Vec::new() }
+        Self { status, headers: Vec::new(), is_chunked: true, keeps_alive: false, steps: Vec::new() }
     }
 
     /// Server-sent events, still to be written.
@@ -174,6 +186,12 @@ impl HttpReply {
     /// The body ends where the connection does.
     pub(crate) const fn without_framing(mut self) -> Self {
         self.is_chunked = false;
+        self
+    }
+
+    /// The connection may be used for the next request.
+    pub(crate) const fn with_keep_alive(mut self) -> Self {
+        self.keeps_alive = true;
         self
     }
 
@@ -231,7 +249,14 @@ async fn accept(listener: TcpListener, reply: ReplyFn, seen: Arc<Seen>) {
 
 async fn serve(mut connection: TcpStream, reply: &ReplyFn, seen: &Seen) -> io::Result<()> {
     connection.set_nodelay(true)?;
-    let request = read_request(&mut connection).await?;
+    seen.connections.fetch_add(1, Ordering::Relaxed);
+    while answer(&mut connection, reply, seen).await? {}
+    Ok(())
+}
+
+/// Answers one request; true if another may follow.
+async fn answer(connection: &mut TcpStream, reply: &ReplyFn, seen: &Seen) -> io::Result<bool> {
+    let request = read_request(connection).await?;
     let number = {
         let mut requests = seen.requests.lock();
         requests.push(request.clone());
@@ -253,19 +278,22 @@ async fn serve(mut connection: TcpStream, reply: &ReplyFn, seen: &Seen) -> io::R
             Step::Hang => {
                 while connection.read(&mut [0; 64]).await.is_ok_and(|count| count > 0) {}
                 seen.hang_ups.add_permits(1);
-                return Ok(());
+                return Ok(false);
             }
-            Step::BreakOff => return Ok(()),
+            Step::BreakOff => return Ok(false),
         }
     }
     if reply.is_chunked {
         connection.write_all(b"0\r\n\r\n").await?;
     }
-    Ok(())
+    Ok(reply.keeps_alive)
 }
 
 fn head(reply: &HttpReply) -> String {
-    let mut head = format!("HTTP/1.1 {} Scripted\r\nconnection: close\r\n", reply.status);
+    let mut head = format!("HTTP/1.1 {} Scripted\r\n", reply.status);
+    if !reply.keeps_alive {
+        head += "connection: close\r\n";
+    }
     if reply.is_chunked {
         head += "transfer-encoding: chunked\r\n";
     }

@@ -2,66 +2,82 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::stream::{self, BoxStream};
+use futures_util::stream;
 use reqwest::Response;
-use sse_stream::{Error as SseError, Sse, SseByteStream};
+use reqwest::header::CONTENT_TYPE;
+use serde_json::{Deserializer, Value as JsonValue};
+use tokio::time::{Instant, timeout_at};
 
+use super::frames::{Frame, Frames, MAX_EVENT_BYTES};
 use super::peer::Peer;
 use super::provider_error;
+use super::surrogates::keep_halves;
 use super::wire::{Chunk, ChunkReader};
 use crate::llm::{ChatDelta, ChatStream, ModelError};
 
-/// The most bytes that may pass before an event of the stream is complete, and the most of an answer that is not
-/// streamed: 4 MiB.
-///
-/// It bounds what one answer holds in memory here, beside one read of the network; more is a [`ModelError::Protocol`].
-/// It does not bound the answer as a whole, which a reader may or may not keep.
-pub(super) const MAX_EVENT_BYTES: usize = 4 * 1024 * 1024;
+/// How long the rest of a body is waited for once the model has said why it stopped: 2 seconds. The usage may still come.
+pub(super) const FINISH_GRACE: Duration = Duration::from_secs(2);
+
+/// How long the end of a body is waited for behind `[DONE]`: half a second. A connection whose body was read to its end
+/// is used again.
+pub(super) const DONE_GRACE: Duration = Duration::from_millis(500);
 
 /// What ends a stream.
 const DONE: &str = "[DONE]";
 
-/// How much of an answer of an unknown type is read, for the error to show.
-const UNKNOWN_TYPE_BYTES: usize = 1024;
+/// How much of a body is kept for an error to show.
+const BEGINNING_BYTES: usize = 1024;
 
-/// Reads a stream of server-sent events, whenever it is itself polled.
-pub(super) fn streamed(response: Response, peer: Arc<Peer>) -> ChatStream {
-    let events = Some(events(response, Arc::clone(&peer)));
-    let answer = Answer { events, reader: ChunkReader::default(), deltas: VecDeque::new(), peer };
-    stream::unfold(answer, async |mut answer| Some((answer.next().await?, answer))).boxed()
-}
-
-/// Reads the answer of a server that does not stream.
-pub(super) async fn whole(mut response: Response, peer: &Peer) -> Result<ChatStream, ModelError> {
-    let (body, is_whole) = peer.read(&mut response, MAX_EVENT_BYTES).await?;
-    let body = String::from_utf8_lossy(&body);
-    if !is_whole {
-        return Err(peer.unreadable(&format!("the answer is longer than {MAX_EVENT_BYTES} bytes"), &body));
-    }
-    let chunk = parse(&body, peer)?;
-    if !chunk.has_choices() {
-        return Err(peer.unreadable("the answer has no choices", &body));
-    }
-    let mut deltas = VecDeque::new();
-    ChunkReader::default().read(chunk, &mut deltas);
-    Ok(stream::iter(deltas).map(Ok).boxed())
-}
-
-/// The error for an answer of another type than the protocol has.
-pub(super) async fn of_unknown_type(media_type: &str, mut response: Response, peer: &Peer) -> ModelError {
-    let (body, _) = peer.read(&mut response, UNKNOWN_TYPE_BYTES).await.unwrap_or_default();
-    let reason = format!("expected server-sent events, got {}", peer.excerpt_of_body(media_type.as_bytes()));
-    peer.unreadable(&reason, &String::from_utf8_lossy(&body))
+/// Reads an answer, whenever the stream is polled, to a request that offered tools of these names.
+pub(super) fn read(response: Response, tools: Vec<String>, peer: Arc<Peer>) -> ChatStream {
+    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let answer = Answer {
+        label: peer.label(response.headers()),
+        is_event_stream: content_type.is_none_or(|value| value.to_ascii_lowercase().contains("event-stream")),
+        response: Some(response),
+        frames: Frames::default(),
+        reader: ChunkReader::new(tools),
+        deltas: VecDeque::new(),
+        beginning: Vec::new(),
+        has_bare: false,
+        is_whole: false,
+        is_done: false,
+        deadline: None,
+        peer,
+    };
+    stream::unfold(Some(answer), async |answer| {
+        let mut answer = answer?;
+        match answer.next().await? {
+            Ok(delta) => Some((Ok(delta), Some(answer))),
+            // Nothing follows an error; to drop the answer closes the connection.
+            Err(error) => Some((Err(error), None)),
+        }
+    })
+    .fuse()
+    .boxed()
 }
 
 struct Answer {
-    /// `None` once the answer has ended, which closes the connection.
-    events: Option<BoxStream<'static, Result<Sse, ModelError>>>,
+    /// `None` once the body has ended or is not waited for any more.
+    response: Option<Response>,
+    frames: Frames,
     reader: ChunkReader,
     deltas: VecDeque<ChatDelta>,
+    /// The first bytes of the body.
+    beginning: Vec<u8>,
+    label: String,
+    is_event_stream: bool,
+    /// Whether there was a JSON text outside of any event.
+    has_bare: bool,
+    /// Whether there was an answer in one piece.
+    is_whole: bool,
+    /// Whether there was `[DONE]`.
+    is_done: bool,
+    /// Until when the rest of the body is waited for; `None` while the answer is not whole.
+    deadline: Option<Instant>,
     peer: Arc<Peer>,
 }
 
@@ -71,80 +87,149 @@ impl Answer {
             if let Some(delta) = self.deltas.pop_front() {
                 return Some(Ok(delta));
             }
-            let event = self.events.as_mut()?.next().await;
-            if let Err(error) = self.read(event) {
-                self.events = None;
+            let step = if let Some(frame) = self.frames.next() {
+                self.read(&frame)
+            } else if self.response.is_some() {
+                self.receive().await
+            } else {
+                match self.end() {
+                    Ok(()) if self.deltas.is_empty() => return None,
+                    end => end,
+                }
+            };
+            if let Err(error) = step {
                 return Some(Err(error));
             }
         }
     }
 
-    fn read(&mut self, event: Option<Result<Sse, ModelError>>) -> Result<(), ModelError> {
-        let is_finished = self.reader.is_finished();
-        let event = match event {
-            Some(Ok(event)) => event,
+    /// Waits for the next bytes of the body.
+    async fn receive(&mut self) -> Result<(), ModelError> {
+        let Some(response) = &mut self.response else { return Ok(()) };
+        let received = match self.deadline {
+            None => self.peer.wait_for(response.chunk()).await?,
             // The answer is whole: what is missing is at most its usage.
-            None | Some(Err(ModelError::Connection { .. } | ModelError::Timeout { .. })) if is_finished => {
-                self.events = None;
-                return Ok(());
-            }
-            None => return Err(ModelError::StreamInterrupted),
-            Some(Err(error)) => return Err(error),
+            Some(deadline) => timeout_at(deadline, response.chunk()).await.ok().and_then(Result::ok).flatten(),
         };
-        // Without data it is a sign of life.
-        let Some(data) = event.data.as_deref().map(str::trim).filter(|data| !data.is_empty()) else { return Ok(()) };
-        if data == DONE {
-            self.events = None;
+        let Some(bytes) = received else {
+            self.response = None;
+            self.frames.finish();
+            return Ok(());
+        };
+        if self.is_done {
             return Ok(());
         }
-        if event.event.as_deref() == Some("error") {
-            let error = serde_json::from_str(data).unwrap_or_else(|_| data.into());
-            return Err(provider_error::from_json(&error, &self.peer));
+        let room = BEGINNING_BYTES - self.beginning.len();
+        self.beginning.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        if !self.frames.push(&bytes) {
+            return Err(self.unreadable(&format!("an event is longer than {MAX_EVENT_BYTES} bytes")));
         }
-        self.reader.read(parse(data, &self.peer)?, &mut self.deltas);
+        if !self.frames.is_recognized() && self.beginning.len() == BEGINNING_BYTES {
+            return Err(self.unreadable("expected server-sent events or JSON"));
+        }
         Ok(())
     }
-}
 
-fn parse(text: &str, peer: &Peer) -> Result<Chunk, ModelError> {
-    let chunk: Chunk = serde_json::from_str(text)
-        .map_err(|error| peer.unreadable(&format!("not a piece of an answer ({error})"), text))?;
-    match &chunk.error {
-        Some(error) => Err(provider_error::from_json(error, peer)),
-        None => Ok(chunk),
+    fn read(&mut self, frame: &Frame) -> Result<(), ModelError> {
+        if self.is_done {
+            return Ok(());
+        }
+        self.has_bare |= frame.is_bare;
+        let Ok(data) = str::from_utf8(&frame.data) else {
+            return if frame.is_last { self.end() } else { Err(self.unreadable("an event is not UTF-8")) };
+        };
+        let data = data.trim();
+        // Without data it is a sign of life.
+        if data.is_empty() {
+            return Ok(());
+        }
+        if data == DONE {
+            self.is_done = true;
+            self.reader.finish(&mut self.deltas);
+            self.wait_at_most(DONE_GRACE);
+            return Ok(());
+        }
+        if frame.event.as_deref() == Some("error") {
+            let error = serde_json::from_str(data).unwrap_or_else(|_| data.into());
+            return Err(provider_error::from_json(&error, &self.peer).into());
+        }
+        match parse(data) {
+            Ok(chunks) => chunks.into_iter().try_for_each(|chunk| self.read_chunk(chunk, frame.is_bare)),
+            // Half of a text, or what follows a whole answer.
+            Err(_) if frame.is_last || self.reader.is_finished() => Ok(()),
+            Err(error) => {
+                Err(self.peer.unreadable(&format!("not a piece of an answer ({error})"), &self.label, data.as_bytes()))
+            }
+        }
+    }
+
+    fn read_chunk(&mut self, chunk: Chunk, is_bare: bool) -> Result<(), ModelError> {
+        if let Some(error) = chunk.error() {
+            return Err(provider_error::from_json(error, &self.peer).into());
+        }
+        self.is_whole |= is_bare && chunk.is_whole_answer();
+        let first_new = self.deltas.len();
+        self.reader.read(chunk, &mut self.deltas);
+        for delta in self.deltas.iter_mut().skip(first_new) {
+            // What describes an answer goes into telemetry.
+            if let ChatDelta::Id(word) | ChatDelta::Model(word) | ChatDelta::Finish(word) = delta {
+                *word = self.peer.without_secrets(word);
+            }
+        }
+        if self.reader.is_finished() && self.deadline.is_none() {
+            self.wait_at_most(FINISH_GRACE);
+        }
+        Ok(())
+    }
+
+    fn wait_at_most(&mut self, grace: Duration) {
+        let deadline = Instant::now() + grace;
+        self.deadline = Some(self.deadline.map_or(deadline, |known| known.min(deadline)));
+    }
+
+    /// Judges the answer once nothing more comes.
+    fn end(&mut self) -> Result<(), ModelError> {
+        if self.is_done || self.is_whole || self.reader.is_finished() {
+            self.reader.finish(&mut self.deltas);
+            return Ok(());
+        }
+        let is_blank = self.beginning.trim_ascii().is_empty();
+        if self.has_bare && !self.reader.has_choices() {
+            Err(self.unreadable("the answer has no choices"))
+        } else if self.frames.is_recognized() || (is_blank && self.is_event_stream) {
+            Err(ModelError::StreamInterrupted)
+        } else if is_blank {
+            Err(self.unreadable("the answer is empty"))
+        } else {
+            Err(self.unreadable("expected server-sent events or JSON"))
+        }
+    }
+
+    fn unreadable(&self, reason: &str) -> ModelError {
+        self.peer.unreadable(reason, &self.label, &self.beginning)
     }
 }
 
-/// Cuts the body into events, holding at most [`MAX_EVENT_BYTES`] and one read of it.
-fn events(response: Response, peer: Arc<Peer>) -> BoxStream<'static, Result<Sse, ModelError>> {
-    // The parser has no limit of its own and does not show how much it holds. What went in since an event last came
-    // out is at least that much.
-    let held_bytes = Arc::new(AtomicUsize::new(0));
-    let bytes = stream::unfold((response, Arc::clone(&peer), Arc::clone(&held_bytes)), async |mut state| {
-        let (response, peer, held_bytes) = &mut state;
-        let read = peer.wait_for(response.chunk()).await.transpose()?;
-        let read = read.and_then(|bytes| {
-            // Relaxed: the counter is only touched by whoever polls the stream.
-            let held = held_bytes.fetch_add(bytes.len(), Ordering::Relaxed).saturating_add(bytes.len());
-            let reason = format!("an event is longer than {MAX_EVENT_BYTES} bytes");
-            if held > MAX_EVENT_BYTES { Err(ModelError::Protocol { reason }) } else { Ok(bytes) }
-        });
-        Some((read, state))
-    });
-    SseByteStream::new(bytes.boxed())
-        .map(move |event| {
-            held_bytes.store(0, Ordering::Relaxed);
-            event.map_err(|error| from_parser(error, &peer))
-        })
-        .boxed()
-}
-
-fn from_parser(error: SseError, peer: &Peer) -> ModelError {
-    match error {
-        SseError::Body(error) => match error.downcast::<ModelError>() {
-            Ok(error) => *error,
-            Err(error) => peer.unreadable("the body cannot be read", &error.to_string()),
+/// Reads a text as a chunk, a list of chunks or several of them.
+fn parse(text: &str) -> serde_json::Result<Vec<Chunk>> {
+    match parse_strictly(text) {
+        Ok(chunks) => Ok(chunks),
+        Err(error) => match keep_halves(text) {
+            kept if *kept == *text => Err(error),
+            kept => parse_strictly(&kept),
         },
-        other => peer.unreadable("not server-sent events", &other.to_string()),
     }
+}
+
+fn parse_strictly(text: &str) -> serde_json::Result<Vec<Chunk>> {
+    if text.starts_with('{') {
+        return Deserializer::from_str(text).into_iter().collect();
+    }
+    if text.starts_with('[') {
+        let lists = Deserializer::from_str(text).into_iter::<Vec<Chunk>>();
+        return lists.collect::<serde_json::Result<Vec<_>>>().map(|lists| lists.into_iter().flatten().collect());
+    }
+    // For the error, which says what came instead.
+    serde_json::from_str::<JsonValue>(text)?;
+    Err(serde::de::Error::custom("neither an object nor a list"))
 }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Client;
-use reqwest::header::HeaderValue;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Map, Value as JsonValue};
 
 use super::client::OpenAiClient;
-use super::endpoint::{Endpoint, OPENAI_BASE_URL};
+use super::dialect::{Dialect, Known};
+use super::endpoint::{Endpoint, OPENAI_BASE_URL, is_hidden, secret_header};
 use super::peer::Peer;
 use crate::environment::{self, EnvironmentError};
 use crate::http;
@@ -28,6 +30,12 @@ pub struct OpenAiClientBuilder {
     api_key: Option<String>,
     connect_timeout: Duration,
     read_timeout: Duration,
+    query: Vec<(String, String)>,
+    headers: Vec<(String, String)>,
+    extra_body: Map<String, JsonValue>,
+    token_limit: Option<String>,
+    carried: Vec<String>,
+    left_out: Vec<&'static str>,
     http: Option<Client>,
 }
 
@@ -41,6 +49,12 @@ impl OpenAiClient {
             api_key: None,
             connect_timeout: Self::DEFAULT_CONNECT_TIMEOUT,
             read_timeout: Self::DEFAULT_READ_TIMEOUT,
+            query: Vec::new(),
+            headers: Vec::new(),
+            extra_body: Map::new(),
+            token_limit: None,
+            carried: Self::CARRIED_FIELDS.map(str::to_owned).to_vec(),
+            left_out: Vec::new(),
             http: None,
         }
     }
@@ -106,6 +120,63 @@ impl OpenAiClientBuilder {
         self
     }
 
+    /// Adds a parameter to the query of each request, such as `api-version`.
+    ///
+    /// By default, there are those of the base URL. Errors show no values, apart from those of versions.
+    pub fn with_query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.query.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds a header to each request, such as `api-key`, in the place of one of the same name. Errors show no values.
+    ///
+    /// By default, there is none.
+    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds a field to the body of each request, in the place of one of the same name: `top_k`, `reasoning_effort`, ….
+    ///
+    /// By default, there is none.
+    pub fn with_extra_body(mut self, name: impl Into<String>, value: impl Into<JsonValue>) -> Self {
+        self.extra_body.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets the name under which the server knows the limit of tokens.
+    ///
+    /// By default, this is `max_completion_tokens` for OpenAI's own server and `max_tokens` for all others; a server that
+    /// refuses one of these is asked with the other.
+    pub fn with_token_limit_field(mut self, name: impl Into<String>) -> Self {
+        self.token_limit = Some(name.into());
+        self
+    }
+
+    /// Adds a field that goes back to the server with the message or the call that it came with.
+    ///
+    /// By default, these are [`OpenAiClient::CARRIED_FIELDS`].
+    pub fn with_carried_field(mut self, name: impl Into<String>) -> Self {
+        self.carried.push(name.into());
+        self
+    }
+
+    /// Asks for answers without the usage at their end, for servers that refuse `stream_options`.
+    ///
+    /// By default, it is asked for until the server refuses it.
+    pub fn without_stream_options(mut self) -> Self {
+        self.left_out.push("stream_options");
+        self
+    }
+
+    /// Asks for whole answers, for servers that refuse `stream`: each answer is one piece.
+    ///
+    /// By default, answers are streamed until the server refuses to.
+    pub fn without_streaming(mut self) -> Self {
+        self.left_out.push("stream");
+        self
+    }
+
     /// Sets the HTTP client, for another proxy, certificates or connection pool.
     ///
     /// By default, a client is made that follows no redirects, since these would carry the chat to another server, and
@@ -124,7 +195,7 @@ impl OpenAiClientBuilder {
     /// - if the model's name is empty,
     /// - if the base URL is not an `http` or `https` URL with a host,
     /// - if there is neither a base URL nor a key,
-    /// - if the key cannot be sent in an HTTP header,
+    /// - if the key or a header cannot be sent over HTTP,
     /// - if the HTTP client cannot be made, for lack of the system's certificates, say.
     pub fn build(self) -> Result<OpenAiClient, ModelError> {
         if self.model.is_empty() {
@@ -137,19 +208,29 @@ impl OpenAiClientBuilder {
             check_key(key)?;
         }
         let base_url = self.base_url.as_deref().unwrap_or(OPENAI_BASE_URL);
-        let endpoint = Endpoint::from_base_url(base_url, self.api_key.is_some())?;
+        let endpoint = Endpoint::new(base_url, &self.query, self.api_key.is_some())?;
+        let headers = header_map(&self.headers)?;
         let http = match self.http {
             Some(http) => http,
             None => http_client(&endpoint.server, self.connect_timeout)?,
         };
-        let secrets = self.api_key.iter().cloned().chain(endpoint.password.clone()).collect();
-        let peer = Peer::new(&endpoint.server, secrets, self.read_timeout);
+        let of_headers = self.headers.into_iter().map(|(_, value)| value).filter(|value| is_hidden(value));
+        let mut secrets: Vec<_> = self.api_key.iter().cloned().chain(of_headers).collect();
+        secrets.extend(credentials(&http, &endpoint));
+        let peer = Peer::new(&endpoint, secrets, self.read_timeout);
+        let known = Known::default();
+        known.set(Dialect::without(self.left_out));
         Ok(OpenAiClient {
             model: self.model,
             provider: self.provider,
             api_key: self.api_key,
             endpoint,
+            headers,
+            extra_body: self.extra_body,
+            token_limit: self.token_limit,
+            carried: self.carried,
             http,
+            known: Arc::new(known),
             peer: Arc::new(peer),
         })
     }
@@ -195,6 +276,22 @@ fn check_key(key: &str) -> Result<(), ModelError> {
     if sendable { Ok(()) } else { Err(ModelError::Configuration(error.to_owned())) }
 }
 
+fn header_map(headers: &[(String, String)]) -> Result<HeaderMap, ModelError> {
+    let headers = headers.iter().map(|(name, value)| {
+        let invalid = || ModelError::Configuration(format!("the header {name:?} cannot be sent over HTTP"));
+        let name = HeaderName::try_from(name).map_err(|_| invalid())?;
+        Ok((name, secret_header(value).map_err(|_| invalid())?))
+    });
+    headers.collect()
+}
+
+/// What the HTTP client makes of a user name and a password in the URL.
+fn credentials(http: &Client, endpoint: &Endpoint) -> Option<String> {
+    let request = http.post(endpoint.url.clone()).build().ok()?;
+    let value = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+    value.split_once(' ').map(|(_, credentials)| credentials.to_owned())
+}
+
 fn http_client(server: &ServerAddress, connect_timeout: Duration) -> Result<Client, ModelError> {
     let builder = http::client(Some(&server.host)).connect_timeout(connect_timeout);
     builder.build().map_err(|error| ModelError::Configuration(format!("no HTTP client can be made: {error}")))
@@ -202,8 +299,6 @@ fn http_client(server: &ServerAddress, connect_timeout: Duration) -> Result<Clie
 
 #[cfg(test)]
 mod tests {
-    use reqwest::header::AUTHORIZATION;
-
     use super::*;
     use crate::llm::{ChatModel, ChatRequest, GenerationOptions, ServerAddress};
 
@@ -297,7 +392,10 @@ mod tests {
     fn the_key_travels_once_and_as_a_secret() {
         let builder = OpenAiClient::builder("m").with_base_url("http://user:hush@a.example/v1");
         let check = |builder: OpenAiClientBuilder, expected: &str| {
-            let request = builder.build().unwrap().post(&ChatRequest::default()).build().unwrap();
+            let request = {
+                let client = builder.build().unwrap();
+                client.post(&ChatRequest::default(), &Map::new()).build().unwrap()
+            };
             let values: Vec<_> = request.headers().get_all(AUTHORIZATION).iter().collect();
             assert!(values.iter().all(|value| value.is_sensitive()));
             assert_eq!(values, [expected]);
@@ -312,10 +410,10 @@ mod tests {
         let check = |base_url: &str, name: &str| {
             let client = OpenAiClient::builder("m").with_base_url(base_url).build().unwrap();
             let options = GenerationOptions::default().with_max_tokens(5);
-            let body = client.body(&ChatRequest::default().with_options(options));
-            assert_eq!(body[name], 5, "{body}");
+            let body = client.body(&ChatRequest::default().with_options(options), &Dialect::default());
+            assert_eq!(body[name], 5, "{body:?}");
             let names = ["max_tokens", "max_completion_tokens"];
-            assert_eq!(names.iter().filter(|name| body.get(name).is_some()).count(), 1, "{body}");
+            assert_eq!(names.iter().filter(|name| body.contains_key(**name)).count(), 1, "{body:?}");
         };
         check("https://api.openai.com/v1", "max_completion_tokens");
         check("http://localhost:11434/v1", "max_tokens");

@@ -5,27 +5,43 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::{Client, RequestBuilder, Response};
-use serde_json::{Value as JsonValue, json};
+use reqwest::header::{ACCEPT, HeaderMap};
+use reqwest::{Client, RequestBuilder};
+use serde_json::{Map, Value as JsonValue, json};
 
+use super::dialect::{Dialect, Known};
 use super::endpoint::{Endpoint, OPENAI_BASE_URL};
 use super::peer::Peer;
-use super::{answer, provider_error};
+use super::{answer, frames, provider_error};
 use crate::llm::{ChatMessage, ChatModel, ChatRequest, ChatStream, ModelError, ServerAddress, ToolDefinition};
-
-const EVENT_STREAM: &str = "text/event-stream";
 
 /// OpenAI's host, which has replaced `max_tokens` and whose newer models refuse it.
 const OPENAI_HOST: &str = "api.openai.com";
 
+/// The longest name of a tool that OpenAI takes.
+const MAX_TOOL_NAME_BYTES: usize = 64;
+
+/// The most fields that one request leaves out on refusals, each at the price of a request more.
+const MAX_REFUSALS: usize = 8;
+
 /// A client of the OpenAI chat API.
 ///
-/// Cheap to clone; clones share their connections. Answers are streamed, with usage; a server that does not stream is
-/// understood too. The text and the tool calls of an answer come through, reasoning and refusals beside the text do not.
+/// Cheap to clone; clones share their connections and what they have found out about the server. Answers are streamed,
+/// with usage; a server that does not stream is understood too, whatever label its answers have.
+///
+/// A server that refuses a request for an optional field, by its name, is asked again without the field, and later
+/// requests go without it from the start. Retries for any other reason are left to the caller: an
+/// [`Agent`](crate::runtime::Agent) has some.
+///
+/// Fields that came with a model's message, such as its reasoning, go back with the message if their names are among
+/// [`CARRIED_FIELDS`](Self::CARRIED_FIELDS).
 ///
 /// An answer that is interrupted before the model's finish reason is an error; so is a silence of more than the read
-/// timeout. Memory per answer is bounded: see [`MAX_EVENT_BYTES`](Self::MAX_EVENT_BYTES).
+/// timeout. Once the answer is whole, the rest of the body is waited for at most
+/// [`FINISH_GRACE`](Self::FINISH_GRACE). Memory per answer is bounded: see [`MAX_EVENT_BYTES`](Self::MAX_EVENT_BYTES).
+///
+/// No error shows the key, a header's value, or credentials and parameters of the base URL, also if the server repeats
+/// them.
 ///
 /// # Examples
 ///
@@ -43,7 +59,12 @@ pub struct OpenAiClient {
     pub(super) provider: String,
     pub(super) api_key: Option<String>,
     pub(super) endpoint: Endpoint,
+    pub(super) headers: HeaderMap,
+    pub(super) extra_body: Map<String, JsonValue>,
+    pub(super) token_limit: Option<String>,
+    pub(super) carried: Vec<String>,
     pub(super) http: Client,
+    pub(super) known: Arc<Known>,
     pub(super) peer: Arc<Peer>,
 }
 
@@ -62,51 +83,81 @@ impl OpenAiClient {
     /// Long, because some servers send nothing at all while a model reads a long prompt or reasons.
     pub const DEFAULT_READ_TIMEOUT: Duration = Duration::from_secs(300);
 
+    /// How long the rest of an answer is waited for once the model has said why it stopped: 2 seconds, of which at most
+    /// half a second behind `[DONE]`.
+    pub const FINISH_GRACE: Duration = answer::FINISH_GRACE;
+
+    /// The fields beside text and calls that go back to the server with the message that they came with.
+    pub const CARRIED_FIELDS: [&str; 8] = [
+        "extra_content",
+        "reasoning",
+        "reasoning_content",
+        "reasoning_details",
+        "thinking",
+        "thinking_blocks",
+        "thought_signature",
+        "thought_signatures",
+    ];
+
     /// The most bytes that may pass before an event of the stream is complete, and the most of an answer that is not
     /// streamed: 4 MiB.
     ///
     /// It bounds what one answer holds in memory in the client, beside one read of the network; a server that sends more
     /// causes [`ModelError::Protocol`]. The answer as a whole has no bound: its reader may or may not keep it.
-    pub const MAX_EVENT_BYTES: usize = answer::MAX_EVENT_BYTES;
+    pub const MAX_EVENT_BYTES: usize = frames::MAX_EVENT_BYTES;
 
     /// The most bytes that are read of the body of an answer with an error status: 16 KiB.
     pub const MAX_ERROR_BODY_BYTES: usize = provider_error::MAX_ERROR_BODY_BYTES;
 
-    pub(super) fn post(&self, request: &ChatRequest) -> RequestBuilder {
-        let mut post = self.http.post(self.endpoint.url.clone()).header(ACCEPT, EVENT_STREAM).json(&self.body(request));
+    pub(super) fn post(&self, request: &ChatRequest, body: &Map<String, JsonValue>) -> RequestBuilder {
+        let accept = if body.contains_key("stream") { "text/event-stream" } else { "application/json" };
+        let mut post = self.http.post(self.endpoint.url.clone()).header(ACCEPT, accept).json(body);
         for (name, value) in &request.trace_headers {
             post = post.header(name, value);
         }
-        match &self.api_key {
+        post = match &self.api_key {
             // Marks the header as sensitive, so that HTTP libraries do not log it.
             Some(key) => post.bearer_auth(key),
             None => post,
-        }
+        };
+        // Replaces what has the same name.
+        post.headers(self.headers.clone())
     }
 
-    pub(super) fn body(&self, request: &ChatRequest) -> JsonValue {
-        let messages: Vec<_> = request.messages.iter().map(ChatMessage::to_json).collect();
-        let mut body = json!({
-            "model": self.model,
-            "messages": messages,
-            "stream": true,
-            "stream_options": {"include_usage": true},
-        });
+    pub(super) fn body(&self, request: &ChatRequest, dialect: &Dialect) -> Map<String, JsonValue> {
+        let messages: Vec<_> = request.messages.iter().map(|message| self.message(message)).collect();
+        let mut body = Map::new();
+        let mut add = |name: &str, value: JsonValue| drop(body.insert(name.to_owned(), value));
+        add("model", json!(self.model));
+        add("messages", messages.into());
+        add("stream", json!(true));
+        add("stream_options", json!({"include_usage": true}));
         if !request.tools.is_empty() {
-            body["tools"] = request.tools.iter().map(ToolDefinition::to_json).collect();
+            add("tools", request.tools.iter().map(ToolDefinition::to_json).collect());
         }
-        let max_tokens = if self.endpoint.server.host == OPENAI_HOST { "max_completion_tokens" } else { "max_tokens" };
+        let default = if self.endpoint.server.host == OPENAI_HOST { "max_completion_tokens" } else { "max_tokens" };
         let options = [
             ("temperature", request.options.temperature.map(JsonValue::from)),
             ("top_p", request.options.top_p.map(JsonValue::from)),
-            (max_tokens, request.options.max_tokens.map(JsonValue::from)),
+            (self.token_limit.as_deref().unwrap_or(default), request.options.max_tokens.map(JsonValue::from)),
         ];
         for (name, value) in options {
-            if let Some(value) = value {
-                body[name] = value;
-            }
+            value.into_iter().for_each(|value| add(name, value));
         }
+        body.extend(self.extra_body.clone());
+        dialect.apply(&mut body);
         body
+    }
+
+    /// A message with those of its fields that the server wants back.
+    fn message(&self, message: &ChatMessage) -> JsonValue {
+        let is_carried = |name: &str| self.carried.iter().any(|carried| carried == name);
+        if message.extra.keys().all(|name| is_carried(name)) {
+            return message.to_json();
+        }
+        let mut message = message.clone();
+        message.extra.retain(|name, _| is_carried(name));
+        message.to_json()
     }
 }
 
@@ -124,15 +175,33 @@ impl ChatModel for OpenAiClient {
         Some(self.endpoint.server.clone())
     }
 
+    fn broken_tool_name_rule(&self, name: &str) -> Option<&'static str> {
+        let is_valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        let can_be_sent = (1..=MAX_TOOL_NAME_BYTES).contains(&name.len()) && name.chars().all(is_valid);
+        (!can_be_sent).then_some("1 to 64 letters of ASCII, digits, `_` and `-`, as OpenAI has it")
+    }
+
     async fn stream(&self, request: ChatRequest) -> Result<ChatStream, ModelError> {
-        let response = self.peer.wait_for(self.post(&request).send()).await?;
-        if !response.status().is_success() {
-            return Err(provider_error::from_response(response, &self.peer).await);
-        }
-        match media_type(&response).as_deref() {
-            None | Some(EVENT_STREAM) => Ok(answer::streamed(response, Arc::clone(&self.peer))),
-            Some("application/json") => answer::whole(response, &self.peer).await,
-            Some(other) => Err(answer::of_unknown_type(other, response, &self.peer).await),
+        let mut dialect = self.known.get();
+        let mut refusals = 0;
+        loop {
+            let body = self.body(&request, &dialect);
+            let response = self.peer.wait_for(self.post(&request, &body).send()).await?;
+            if response.status().is_success() {
+                if refusals > 0 {
+                    self.known.set(dialect);
+                }
+                let tools = request.tools.into_iter().map(|tool| tool.name).collect();
+                return Ok(answer::read(response, tools, Arc::clone(&self.peer)));
+            }
+            let (said, refusal) =
+                provider_error::from_response(response, &self.peer, self.endpoint.has_version()).await;
+            let may_be_about_a_field = matches!(refusal.status, 400 | 422) && refusals < MAX_REFUSALS;
+            match may_be_about_a_field.then(|| dialect.after(&said, &body)).flatten() {
+                Some(next) => dialect = next,
+                None => return Err(refusal.into()),
+            }
+            refusals += 1;
         }
     }
 }
@@ -144,13 +213,8 @@ impl fmt::Debug for OpenAiClient {
             .field("provider", &self.provider)
             .field("base_url", &self.endpoint.shown)
             .field("api_key", &self.api_key.as_ref().map(|_| "…"))
+            .field("headers", &self.headers)
             .field("read_timeout", &self.peer.read_timeout())
             .finish_non_exhaustive()
     }
-}
-
-/// The answer's content type without parameters, in lower case.
-fn media_type(response: &Response) -> Option<String> {
-    let value = response.headers().get(CONTENT_TYPE)?.to_str().ok()?;
-    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }

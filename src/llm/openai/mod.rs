@@ -7,10 +7,14 @@
 mod answer;
 mod builder;
 mod client;
+mod dialect;
 mod endpoint;
+mod frames;
+mod json_span;
 mod lenient;
 mod peer;
 mod provider_error;
+mod surrogates;
 mod tool_calls;
 mod wire;
 

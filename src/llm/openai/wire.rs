@@ -7,12 +7,16 @@
 use std::collections::VecDeque;
 
 use serde::Deserialize;
-use serde_json::Value as JsonValue;
+use serde_json::{Map, Value as JsonValue};
 
 use super::lenient::{count, lenient, not_empty};
-use super::tool_calls::{CallPiece, ToolCalls};
+use super::surrogates::{Halves, replace_halves};
+use super::tool_calls::{CallPiece, Function, ToolCalls};
 use crate::event::Usage;
 use crate::llm::ChatDelta;
+
+/// The fields in which servers send a reasoning model's thoughts as text, the first of them that is there.
+const REASONING: [&str; 3] = ["reasoning_content", "reasoning", "thinking"];
 
 /// One event of the stream; also the whole answer of a server that does not stream.
 #[derive(Debug, Deserialize)]
@@ -27,7 +31,13 @@ pub(super) struct Chunk {
     usage: Option<TokenCounts>,
     /// What went wrong, instead of all else.
     #[serde(default)]
-    pub(super) error: Option<JsonValue>,
+    error: JsonValue,
+    #[serde(default)]
+    errors: JsonValue,
+    #[serde(default)]
+    detail: JsonValue,
+    #[serde(default)]
+    message: JsonValue,
 }
 
 #[derive(Debug, Deserialize)]
@@ -40,8 +50,13 @@ struct Choice {
     /// All of it, in a whole answer.
     #[serde(default)]
     message: Option<Message>,
+    /// The text, from servers of the API ahead of chats.
+    #[serde(default, deserialize_with = "lenient")]
+    text: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     finish_reason: Option<String>,
+    #[serde(default)]
+    error: JsonValue,
 }
 
 #[derive(Debug, Deserialize)]
@@ -50,20 +65,34 @@ struct Message {
     content: Option<Content>,
     #[serde(default)]
     tool_calls: Option<Vec<CallPiece>>,
+    /// A call in the form that came before `tool_calls`.
+    #[serde(default, deserialize_with = "lenient")]
+    function_call: Option<Function>,
+    #[serde(default, deserialize_with = "lenient")]
+    refusal: Option<String>,
+    #[serde(default, rename = "role")]
+    _role: JsonValue,
+    /// What stands beside text and calls.
+    #[serde(flatten)]
+    extra: Map<String, JsonValue>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Content {
     Text(String),
-    /// As Mistral's reasoning models write it; a part without text is reasoning.
+    /// As Mistral's reasoning models write it.
     Parts(Vec<Part>),
+    One(Part),
 }
 
 #[derive(Debug, Deserialize)]
 struct Part {
     #[serde(default)]
     text: Option<String>,
+    /// Reasoning: a text or parts with texts.
+    #[serde(default)]
+    thinking: JsonValue,
 }
 
 #[derive(Debug, Deserialize)]
@@ -95,41 +124,113 @@ struct TokenDetails {
 pub(super) struct ChunkReader {
     id: Option<String>,
     model: Option<String>,
+    usage: Option<Usage>,
     is_finished: bool,
+    has_choices: bool,
     tool_calls: ToolCalls,
+    text: Halves,
+    reasoning: Halves,
+    refusal: Halves,
 }
 
 impl Chunk {
-    /// Whether the chunk holds an answer, or a part of one.
-    pub(super) fn has_choices(&self) -> bool {
-        self.choices.as_ref().is_some_and(|choices| !choices.is_empty())
+    /// What went wrong, in the server's words. An error that says nothing is none.
+    pub(super) fn error(&self) -> Option<&JsonValue> {
+        let choices = self.choices.as_deref().unwrap_or_default();
+        let of_choices = choices.iter().map(|choice| &choice.error);
+        let is_answer = !choices.is_empty() || self.usage.is_some();
+        let beside = [&self.errors, &self.detail, &self.message].into_iter().filter(|_| !is_answer);
+        [&self.error].into_iter().chain(of_choices).chain(beside).find(|error| says_something(error))
+    }
+
+    /// Whether the chunk holds the whole answer: not its next piece, but all of it.
+    pub(super) fn is_whole_answer(&self) -> bool {
+        let choices = self.choices.as_deref().unwrap_or_default();
+        !choices.is_empty() && choices.iter().all(|choice| choice.delta.is_none())
     }
 }
 
 impl ChunkReader {
+    /// Begins an answer to a request that offered tools of these names.
+    pub(super) fn new(tools: Vec<String>) -> Self {
+        Self { tool_calls: ToolCalls::new(tools), ..Self::default() }
+    }
+
     /// Whether the model has said why it stopped.
     pub(super) const fn is_finished(&self) -> bool {
         self.is_finished
+    }
+
+    /// Whether any part of an answer has come.
+    pub(super) const fn has_choices(&self) -> bool {
+        self.has_choices
     }
 
     /// Adds a chunk's deltas to the queue.
     pub(super) fn read(&mut self, chunk: Chunk, deltas: &mut VecDeque<ChatDelta>) {
         deltas.extend(news(&mut self.id, chunk.id).map(ChatDelta::Id));
         deltas.extend(news(&mut self.model, chunk.model).map(ChatDelta::Model));
+        self.has_choices |= chunk.choices.as_ref().is_some_and(|choices| !choices.is_empty());
         // One choice is asked for.
         for choice in chunk.choices.into_iter().flatten().filter(|choice| choice.index.unwrap_or(0) == 0) {
+            let text = choice.text.filter(|_| choice.delta.is_none() && choice.message.is_none());
+            self.add_text(text, deltas);
             if let Some(message) = choice.delta.or(choice.message) {
-                let text = message.content.map(Content::into_text);
-                deltas.extend(not_empty(text).map(ChatDelta::Text));
-                let calls = message.tool_calls.into_iter().flatten();
-                deltas.extend(calls.filter_map(|piece| self.tool_calls.read(piece)));
+                self.read_message(message, deltas);
             }
             if let Some(reason) = not_empty(choice.finish_reason) {
                 self.is_finished = true;
+                self.finish(deltas);
                 deltas.push_back(ChatDelta::Finish(reason));
             }
         }
-        deltas.extend(chunk.usage.and_then(TokenCounts::into_usage).map(ChatDelta::Usage));
+        if let Some(usage) = chunk.usage.and_then(|counts| counts.into_usage(self.usage)) {
+            self.usage = Some(usage);
+            deltas.push_back(ChatDelta::Usage(usage));
+        }
+    }
+
+    /// Adds what was held back until the answer is whole.
+    pub(super) fn finish(&mut self, deltas: &mut VecDeque<ChatDelta>) {
+        deltas.extend(self.reasoning.end().map(|c| ChatDelta::Reasoning(c.into())));
+        deltas.extend(self.text.end().map(|c| ChatDelta::Text(c.into())));
+        deltas.extend(self.refusal.end().map(|c| ChatDelta::Refusal(c.into())));
+        deltas.extend(self.tool_calls.finish());
+    }
+
+    fn read_message(&mut self, message: Message, deltas: &mut VecDeque<ChatDelta>) {
+        let reasoning = REASONING.iter().find_map(|name| message.extra.get(*name)?.as_str().map(str::to_owned));
+        let (text, thoughts) = message.content.map(Content::into_text).unwrap_or_default();
+        let reasoning = self.reasoning.join(reasoning.unwrap_or(thoughts));
+        deltas.extend(not_empty(Some(reasoning)).map(ChatDelta::Reasoning));
+        let extra = message.extra.into_iter().filter(|(_, value)| says_something(value));
+        deltas.extend(extra.map(|(name, mut value)| {
+            replace_halves(&mut value);
+            ChatDelta::Extra(name, value)
+        }));
+        self.add_text(Some(text), deltas);
+        let refusal = self.refusal.join(message.refusal.unwrap_or_default());
+        deltas.extend(not_empty(Some(refusal)).map(ChatDelta::Refusal));
+        let calls = message.tool_calls.into_iter().flatten();
+        let calls = calls.chain(message.function_call.map(CallPiece::of_function));
+        deltas.extend(calls.filter_map(|piece| self.tool_calls.read(piece)));
+    }
+
+    fn add_text(&mut self, text: Option<String>, deltas: &mut VecDeque<ChatDelta>) {
+        let text = self.text.join(text.unwrap_or_default());
+        deltas.extend(not_empty(Some(text)).map(ChatDelta::Text));
+    }
+}
+
+/// Whether a value is more than a form of nothing.
+fn says_something(value: &JsonValue) -> bool {
+    match value {
+        JsonValue::Null | JsonValue::Bool(false) => false,
+        JsonValue::Bool(true) => true,
+        JsonValue::Number(number) => number.as_f64() != Some(0.0),
+        JsonValue::String(text) => !text.is_empty(),
+        JsonValue::Array(values) => values.iter().any(says_something),
+        JsonValue::Object(fields) => fields.values().any(says_something),
     }
 }
 
@@ -141,27 +242,48 @@ fn news(known: &mut Option<String>, said: Option<String>) -> Option<String> {
 }
 
 impl Content {
-    fn into_text(self) -> String {
-        match self {
-            Self::Text(text) => text,
-            Self::Parts(parts) => parts.into_iter().filter_map(|part| part.text).collect(),
+    /// The text and the thoughts beside it.
+    fn into_text(self) -> (String, String) {
+        let parts = match self {
+            Self::Text(text) => return (text, String::new()),
+            Self::Parts(parts) => parts,
+            Self::One(part) => vec![part],
+        };
+        let (mut text, mut thoughts) = (String::new(), String::new());
+        for part in parts {
+            match &part.thinking {
+                JsonValue::String(thought) => thoughts.push_str(thought),
+                JsonValue::Array(parts) => {
+                    thoughts.extend(parts.iter().filter_map(|part| part.get("text")?.as_str()));
+                }
+                _ => text.push_str(&part.text.unwrap_or_default()),
+            }
         }
+        (text, thoughts)
     }
 }
 
 impl TokenCounts {
-    /// `None` if nothing was counted: some servers write `{}`.
-    fn into_usage(self) -> Option<Usage> {
-        self.prompt_tokens.or(self.completion_tokens).or(self.total_tokens)?;
-        let prompt_tokens = self.prompt_tokens.unwrap_or_default();
-        let completion_tokens = self.completion_tokens.unwrap_or_default();
+    /// The counts of this chunk over those of earlier ones; `None` if nothing was counted: some servers write `{}`.
+    fn into_usage(self, before: Option<Usage>) -> Option<Usage> {
+        let said = self.prompt_tokens.or(self.completion_tokens).or(self.total_tokens)?;
+        let is_zero = said.max(self.completion_tokens.unwrap_or(0)).max(self.total_tokens.unwrap_or(0)) == 0;
+        let before = match before {
+            Some(_) if is_zero => return None,
+            before => before.unwrap_or_default(),
+        };
+        let prompt_tokens = self.prompt_tokens.unwrap_or(before.prompt_tokens);
+        let completion_tokens = self.completion_tokens.unwrap_or(before.completion_tokens);
+        let (prompt, completion) = (self.prompt_tokens_details, self.completion_tokens_details);
+        let prompt = prompt.map(|details| (details.cached_tokens, details.cache_write_tokens)).unwrap_or_default();
+        let reasoning_tokens = completion.and_then(|details| details.reasoning_tokens);
         Some(Usage {
             prompt_tokens,
             completion_tokens,
             total_tokens: self.total_tokens.unwrap_or_else(|| prompt_tokens.saturating_add(completion_tokens)),
-            cached_tokens: self.prompt_tokens_details.as_ref().and_then(|details| details.cached_tokens),
-            cache_write_tokens: self.prompt_tokens_details.and_then(|details| details.cache_write_tokens),
-            reasoning_tokens: self.completion_tokens_details.and_then(|details| details.reasoning_tokens),
+            cached_tokens: prompt.0.or(before.cached_tokens),
+            cache_write_tokens: prompt.1.or(before.cache_write_tokens),
+            reasoning_tokens: reasoning_tokens.or(before.reasoning_tokens),
         })
     }
 }
@@ -171,6 +293,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::llm::ToolCallDelta;
 
     fn check(chunk: &JsonValue, expected: &[ChatDelta]) {
         let mut deltas = VecDeque::new();
@@ -213,12 +336,13 @@ mod tests {
     }
 
     #[test]
-    fn text_in_parts_is_text_without_the_reasoning() {
+    fn text_in_parts_is_kept_apart_from_the_reasoning() {
         let parts = json!([
             {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
             {"type": "text", "text": "yes"},
         ]);
-        check(&json!({"choices": [{"delta": {"content": parts}}]}), &[ChatDelta::Text("yes".to_owned())]);
+        let expected = [ChatDelta::Reasoning("hm".to_owned()), ChatDelta::Text("yes".to_owned())];
+        check(&json!({"choices": [{"delta": {"content": parts}}]}), &expected);
     }
 
     #[test]
@@ -246,5 +370,60 @@ mod tests {
         let usage =
             json!({"total_tokens": 5, "prompt_tokens": null, "prompt_tokens_details": 1, "completion_tokens": -1});
         check(&json!({"usage": usage}), &[ChatDelta::Usage(Usage { total_tokens: 5, ..Usage::default() })]);
+    }
+
+    #[test]
+    fn what_stands_beside_the_text_is_told_apart() {
+        let delta = json!({
+            "reasoning_content": "hm", "reasoning": "hm", "refusal": "No.", "annotations": [], "audio": null,
+            "function_call": {"name": "now", "arguments": "{\"a\":1}"},
+        });
+        let extra = |name: &str| ChatDelta::Extra(name.to_owned(), json!("hm"));
+        let call = ToolCallDelta::new(0).with_name("now").with_arguments("{\"a\":1}");
+        check(
+            &json!({"choices": [{"delta": delta}]}),
+            &[
+                ChatDelta::Reasoning("hm".to_owned()),
+                extra("reasoning"),
+                extra("reasoning_content"),
+                ChatDelta::Refusal("No.".to_owned()),
+                call.into(),
+            ],
+        );
+        check(&json!({"choices": [{"text": "old", "index": 0}]}), &[ChatDelta::Text("old".to_owned())]);
+    }
+
+    #[test]
+    fn each_count_is_the_last_that_was_said() {
+        let mut reader = ChunkReader::default();
+        let mut deltas = VecDeque::new();
+        for usage in [
+            json!({"prompt_tokens": 100, "completion_tokens": 1, "total_tokens": 101}),
+            json!({"completion_tokens": 3}),
+            json!({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}),
+            json!({}),
+        ] {
+            reader.read(serde_json::from_value(json!({"usage": usage})).unwrap(), &mut deltas);
+        }
+        let usage = Usage { prompt_tokens: 100, completion_tokens: 3, total_tokens: 103, ..Usage::default() };
+        assert_eq!(deltas.pop_back(), Some(ChatDelta::Usage(usage)));
+    }
+
+    #[test]
+    fn an_error_is_found_in_any_wrapping_and_an_empty_one_is_none() {
+        let check = |chunk: JsonValue, expected: Option<JsonValue>| {
+            let chunk: Chunk = serde_json::from_value(chunk).unwrap();
+            assert_eq!(chunk.error(), expected.as_ref(), "{chunk:?}");
+        };
+        for empty in [json!(null), json!(""), json!({}), json!(false), json!({"message": "", "code": null})] {
+            check(json!({"error": empty, "choices": [{"delta": {"content": "hi"}}]}), None);
+        }
+        check(json!({"error": "no"}), Some(json!("no")));
+        check(json!({"choices": [{"delta": {}, "error": {"code": 502}}]}), Some(json!({"code": 502})));
+        check(json!({"errors": [{"message": "no"}]}), Some(json!([{"message": "no"}])));
+        check(json!({"detail": "no"}), Some(json!("no")));
+        check(json!({"object": "error", "message": "no"}), Some(json!("no")));
+        check(json!({"message": "all is well", "choices": [{"delta": {"content": "hi"}}]}), None);
+        check(json!({"type": "ping"}), None);
     }
 }

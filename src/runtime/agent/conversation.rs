@@ -5,13 +5,15 @@ use serde_json::{Value as JsonValue, json};
 
 use super::{
     definition::{Agent, Definition},
+    history::History,
     repetition::PastCalls,
     request::request,
+    retry,
 };
 use crate::{
     component::{Component, Run, with_sources},
     event::{AgentCompleted, AgentProgress, AgentStarted, EventScope, FailureDetails, ToolCall},
-    llm::ChatMessage,
+    llm::{ChatMessage, ChatResponse},
     runtime::{RunError, tool},
 };
 
@@ -36,7 +38,7 @@ pub(in crate::runtime) async fn run(agent: &Agent, input: JsonValue, run: &Run) 
     let mut tally = Tally::default();
     match component.run(converse(agent, &input, run, &component, &mut tally)).await {
         Ok(answer) => {
-            let output = JsonValue::String(answer);
+            let output = JsonValue::String(answer.text);
             let Tally { iterations, llm_calls, tool_calls, total_tokens } = tally;
             let duration_ms = component.elapsed_ms();
             component.complete(AgentCompleted {
@@ -45,6 +47,7 @@ pub(in crate::runtime) async fn run(agent: &Agent, input: JsonValue, run: &Run) 
                 llm_calls,
                 tool_calls,
                 total_tokens,
+                finish_reason: answer.finish_reason,
                 duration_ms,
             });
             Ok(output)
@@ -52,6 +55,7 @@ pub(in crate::runtime) async fn run(agent: &Agent, input: JsonValue, run: &Run) 
         Err(error) => {
             let max_allowed = match &error {
                 RunError::IterationLimit { limit, .. } => Some(*limit),
+                RunError::RepeatedCall { .. } => Some(agent.limits.repetitions),
                 _ => None,
             };
             let iterations = Some(tally.iterations);
@@ -68,35 +72,51 @@ async fn converse(
     run: &Run,
     component: &Component,
     tally: &mut Tally,
-) -> Result<String, RunError> {
-    let mut messages: Vec<_> = agent.system_prompt.iter().map(ChatMessage::system).collect();
-    messages.push(ChatMessage::user(as_text(input)));
+) -> Result<ChatResponse, RunError> {
+    let limit = agent.limits.iterations;
+    let mut history = History::new(agent.system_prompt.as_deref(), input);
     let mut past = PastCalls::default();
-    while tally.iterations < agent.max_iterations {
+    while tally.iterations < limit {
         tally.iterations += 1;
         if tally.iterations > 1 {
-            let progress = AgentProgress { iteration: tally.iterations, max_iterations: agent.max_iterations };
-            let message = format!("iteration {} of at most {}", tally.iterations, agent.max_iterations);
-            component.progress(Some(message), progress);
+            let progress = AgentProgress { iteration: tally.iterations, max_iterations: limit };
+            component.progress(Some(format!("iteration {} of at most {limit}", tally.iterations)), progress);
         }
-        tally.llm_calls += 1;
-        let response = request(agent, &messages, run).await?;
-        tally.total_tokens += response.usage.map_or(0, |usage| usage.total_tokens);
+        let mut response = ask(agent, history.messages(), run, tally).await?;
+        tally.total_tokens = tally.total_tokens.saturating_add(response.usage.map_or(0, |usage| usage.total_tokens));
         if response.tool_calls.is_empty() {
-            return Ok(response.text);
+            return Ok(response);
         }
-        tally.tool_calls += u32::try_from(response.tool_calls.len()).unwrap_or(u32::MAX);
+        tally.tool_calls =
+            tally.tool_calls.saturating_add(u32::try_from(response.tool_calls.len()).unwrap_or(u32::MAX));
+        history.identify(&mut response.tool_calls);
         let results = call_tools(agent, &response.tool_calls, &mut past, run).await?;
-        let answers = response
-            .tool_calls
-            .iter()
-            .zip(&results)
-            .map(|(call, result)| ChatMessage::tool(as_text(result), call.id.clone()));
-        let answers: Vec<_> = answers.collect();
-        messages.push(ChatMessage::assistant(response.text, response.tool_calls));
-        messages.extend(answers);
+        history.push(response, &results, agent.limits.result_bytes);
     }
-    Err(RunError::IterationLimit { agent: agent.name.clone(), limit: agent.max_iterations })
+    Err(RunError::IterationLimit { agent: agent.name.clone(), limit })
+}
+
+/// Asks the model, again where the failure may pass by itself and nobody has seen a piece of the answer.
+async fn ask(
+    agent: &Definition,
+    messages: &[ChatMessage],
+    run: &Run,
+    tally: &mut Tally,
+) -> Result<ChatResponse, RunError> {
+    let mut retries = 0;
+    loop {
+        tally.llm_calls = tally.llm_calls.saturating_add(1);
+        let failure = match request(agent, messages, run).await? {
+            Ok(response) => return Ok(response),
+            Err(failure) => failure,
+        };
+        let is_allowed = !failure.has_begun && retries < agent.limits.retries;
+        match retry::wait(&failure.error, retries, agent.limits.retry_wait).filter(|_| is_allowed) {
+            Some(wait) => tokio::time::sleep(wait).await,
+            None => return Err(RunError::Model { agent: agent.name.clone(), source: failure.error }),
+        }
+        retries += 1;
+    }
 }
 
 /// Runs the tools that the model asked for at once; returns what it is answered, in the order of its calls.
@@ -107,7 +127,10 @@ async fn call_tools(
     run: &Run,
 ) -> Result<Vec<JsonValue>, RunError> {
     for call in calls {
-        past.report_repetition(call, run);
+        let count = past.begin(call, &agent.name, run);
+        if count >= agent.limits.repetitions.max(1) {
+            return Err(RunError::RepeatedCall { agent: agent.name.clone(), tool: call.name.clone(), count });
+        }
     }
     let results = try_join_all(calls.iter().map(|call| tool::call(agent, call, run))).await?;
     let results: Vec<_> = results
@@ -115,12 +138,7 @@ async fn call_tools(
         .map(|result| result.unwrap_or_else(|error| json!({"error": with_sources(&error)})))
         .collect();
     for (call, result) in calls.iter().zip(&results) {
-        past.remember(call, result);
+        past.end(call, result);
     }
     Ok(results)
-}
-
-/// A JSON value as a model reads it: a string bare, everything else as JSON.
-fn as_text(value: &JsonValue) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -1,7 +1,8 @@
 //! An agent: a model with instructions and tools.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
+use super::limits::Limits;
 use crate::{
     event::{self, EventError, EventScope},
     llm::{ChatModel, GenerationOptions},
@@ -43,12 +44,30 @@ pub(in crate::runtime) struct Definition {
     pub(super) model: Arc<dyn ChatModel>,
     pub(in crate::runtime) tools: Vec<Arc<dyn Tool>>,
     pub(super) options: GenerationOptions,
-    pub(super) max_iterations: u32,
+    pub(super) limits: Limits,
 }
 
 impl Agent {
-    /// How many rounds with its model an agent may take by default.
-    pub const DEFAULT_MAX_ITERATIONS: u32 = 10;
+    /// How many rounds with its model an agent may take by default: 10.
+    pub const DEFAULT_MAX_ITERATIONS: u32 = Limits::DEFAULT.iterations;
+
+    /// How often in a row the same call may have the same result by default: 5 times.
+    pub const DEFAULT_MAX_REPETITIONS: u32 = Limits::DEFAULT.repetitions;
+
+    /// How often a request that failed is sent again by default: 2 times.
+    pub const DEFAULT_MAX_RETRIES: u32 = Limits::DEFAULT.retries;
+
+    /// The longest wait before a request is sent again, by default: 30 seconds.
+    pub const DEFAULT_MAX_RETRY_WAIT: Duration = Limits::DEFAULT.retry_wait;
+
+    /// How many calls one answer may have by default: 128.
+    pub const DEFAULT_MAX_CALLS_AT_ONCE: usize = Limits::DEFAULT.calls_at_once;
+
+    /// How large one answer may be by default, in bytes: 1 MiB.
+    pub const DEFAULT_MAX_ANSWER_BYTES: usize = Limits::DEFAULT.answer_bytes;
+
+    /// How much of the results of one round goes back to the model by default, in bytes: 64 KiB.
+    pub const DEFAULT_MAX_RESULT_BYTES: usize = Limits::DEFAULT.result_bytes;
 
     /// Begins an agent with a name and the model that it asks: a model, or an `Arc` of one that others share.
     pub fn builder(name: impl Into<String>, model: impl ChatModel + 'static) -> AgentBuilder {
@@ -59,7 +78,7 @@ impl Agent {
             model: Arc::new(model),
             tools: Vec::new(),
             options: GenerationOptions::default(),
-            max_iterations: Self::DEFAULT_MAX_ITERATIONS,
+            limits: Limits::DEFAULT,
         })
     }
 
@@ -76,9 +95,16 @@ impl Agent {
     pub(in crate::runtime) fn validate(&self) -> Result<(), EventError> {
         event::check(EventScope::Agent, &self.0.name)?;
         event::check_numbered(EventScope::LlmRequest, &format!("{}:llm", self.0.name))?;
+        let mut names = HashSet::new();
         self.0.tools.iter().try_for_each(|tool| {
-            event::check(EventScope::Tool, tool.name())?;
-            event::check_numbered(EventScope::Tool, tool.name())
+            let name = tool.name();
+            event::check(EventScope::Tool, name)?;
+            event::check_numbered(EventScope::Tool, name)?;
+            let twice = (!names.insert(name)).then_some("a name that no other tool of the agent has");
+            match self.0.model.broken_tool_name_rule(name).or(twice) {
+                Some(rule) => Err(EventError::ComponentId { scope: EventScope::Tool, id: name.to_owned(), rule }),
+                None => Ok(()),
+            }
         })
     }
 }
@@ -116,7 +142,53 @@ impl AgentBuilder {
 
     /// Sets how many rounds the agent may take; 0 fails every run. By default, [`Agent::DEFAULT_MAX_ITERATIONS`].
     pub fn with_max_iterations(mut self, limit: u32) -> Self {
-        self.0.max_iterations = limit;
+        self.0.limits.iterations = limit;
+        self
+    }
+
+    /// Sets how often in a row the same call, a tool with the same arguments, may have the same result. A model that makes
+    /// it once more fails the run with [`RunError::RepeatedCall`](crate::runtime::RunError::RepeatedCall); a result that
+    /// differs starts the count again. By default, [`Agent::DEFAULT_MAX_REPETITIONS`], 5 times.
+    pub fn with_max_repetitions(mut self, limit: u32) -> Self {
+        self.0.limits.repetitions = limit;
+        self
+    }
+
+    /// Sets how often a request is sent again whose failure may pass by itself: a connection that failed, a server that is
+    /// overloaded or asks to come later. Each try is a request of its own in the events. None follows an answer that has
+    /// begun, a wait longer than [`with_max_retry_wait`](Self::with_max_retry_wait), or a refusal that a later try does not
+    /// mend. By default, [`Agent::DEFAULT_MAX_RETRIES`], 2 times.
+    pub fn with_max_retries(mut self, limit: u32) -> Self {
+        self.0.limits.retries = limit;
+        self
+    }
+
+    /// Sets the longest wait before a request is sent again; a server that asks for a longer one fails the run. Where the
+    /// server names none, the waits are half a second, one second, two and so on. By default,
+    /// [`Agent::DEFAULT_MAX_RETRY_WAIT`], 30 seconds.
+    pub fn with_max_retry_wait(mut self, limit: Duration) -> Self {
+        self.0.limits.retry_wait = limit;
+        self
+    }
+
+    /// Sets how many calls one answer may have; more fail the request. By default,
+    /// [`Agent::DEFAULT_MAX_CALLS_AT_ONCE`], 128.
+    pub fn with_max_calls_at_once(mut self, limit: usize) -> Self {
+        self.0.limits.calls_at_once = limit;
+        self
+    }
+
+    /// Sets how large one answer may be, in bytes of its text, reasoning and calls; more fail the request. By default,
+    /// [`Agent::DEFAULT_MAX_ANSWER_BYTES`], 1 MiB.
+    pub fn with_max_answer_bytes(mut self, limit: usize) -> Self {
+        self.0.limits.answer_bytes = limit;
+        self
+    }
+
+    /// Sets how many bytes of the results of one round go back to the model. The longest results are cut and say so;
+    /// events have them whole. By default, [`Agent::DEFAULT_MAX_RESULT_BYTES`], 64 KiB.
+    pub fn with_max_result_bytes(mut self, limit: usize) -> Self {
+        self.0.limits.result_bytes = limit;
         self
     }
 

@@ -2,8 +2,12 @@
 
 mod conversation;
 mod definition;
+mod ending;
+mod history;
+mod limits;
 mod repetition;
 mod request;
+mod retry;
 
 pub(super) use conversation::run;
 pub(super) use definition::Definition;

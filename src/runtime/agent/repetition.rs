@@ -16,40 +16,50 @@ pub(super) struct PastCalls(Vec<PastCall>);
 struct PastCall {
     name: String,
     arguments: JsonValue,
-    count: u64,
-    result: JsonValue,
+    count: u32,
+    /// The last result; `None` while there is none.
+    result: Option<JsonValue>,
+    /// How often in a row this was the result.
+    same_results: u32,
 }
 
 impl PastCalls {
-    /// Says when a model makes a call again with the same arguments, in whatever order their keys are.
-    pub(super) fn report_repetition(&self, call: &ToolCall, run: &Run) {
-        let Ok(arguments) = parse_arguments(&call.arguments) else { return };
-        let Some(before) = self.0.iter().find(|before| before.is(&call.name, &arguments)) else { return };
+    /// Counts a call that is about to be made; reports one that was made before with the same arguments, in whatever order
+    /// their keys are. Returns how often in a row such a call has had one result.
+    pub(super) fn begin(&mut self, call: &ToolCall, agent: &str, run: &Run) -> u32 {
+        let Ok(arguments) = parse_arguments(&call.arguments) else { return 0 };
+        let Some(before) = self.0.iter_mut().find(|before| before.is(&call.name, &arguments)) else {
+            self.0.push(PastCall { name: call.name.clone(), arguments, count: 1, result: None, same_results: 0 });
+            return 0;
+        };
+        before.count = before.count.saturating_add(1);
         let event = Event::system_progress(
             "system:tool_loop_detection",
-            Some(format!("tool {:?} was called with the same arguments before", call.name)),
+            Some(format!("agent {agent:?} called tool {:?} with the same arguments before", call.name)),
             None,
             None,
             json!({
+                "agent": agent,
                 "tool_name": call.name,
                 "arguments": arguments,
                 "previous_result": before.result,
-                "call_count": before.count + 1,
+                "call_count": before.count,
             }),
         );
         // The id is a constant of the right form.
         drop(run.emit(event));
+        before.same_results
     }
 
-    /// Keeps a call and its result for comparison.
-    pub(super) fn remember(&mut self, call: &ToolCall, result: &JsonValue) {
+    /// Keeps a call's result for comparison.
+    pub(super) fn end(&mut self, call: &ToolCall, result: &JsonValue) {
         let Ok(arguments) = parse_arguments(&call.arguments) else { return };
-        match self.0.iter_mut().find(|before| before.is(&call.name, &arguments)) {
-            Some(before) => {
-                before.count += 1;
-                before.result = result.clone();
-            }
-            None => self.0.push(PastCall { name: call.name.clone(), arguments, count: 1, result: result.clone() }),
+        let Some(past) = self.0.iter_mut().find(|past| past.is(&call.name, &arguments)) else { return };
+        if past.result.as_ref() == Some(result) {
+            past.same_results = past.same_results.saturating_add(1);
+        } else {
+            past.same_results = 1;
+            past.result = Some(result.clone());
         }
     }
 }

@@ -1,8 +1,9 @@
 //! One request to the model as one component, from the question to the last piece of the answer.
 
 use futures_util::StreamExt;
+use serde_json::json;
 
-use super::definition::Definition;
+use super::{definition::Definition, ending};
 use crate::{
     component::{Component, Run},
     event::{EventData, EventScope, FailureDetails, LlmCompleted, LlmStarted},
@@ -10,8 +11,21 @@ use crate::{
     runtime::{RunError, Tool},
 };
 
+/// Why a request has no answer.
+pub(super) struct Failure {
+    pub(super) error: ModelError,
+    /// Whether readers have seen a piece of an answer.
+    pub(super) has_begun: bool,
+}
+
 /// Sends one request as one component, which lives until the answer has been read to its end.
-pub(super) async fn request(agent: &Definition, messages: &[ChatMessage], run: &Run) -> Result<ChatResponse, RunError> {
+///
+/// The outer error is one of the run, by which nothing was sent.
+pub(super) async fn request(
+    agent: &Definition,
+    messages: &[ChatMessage],
+    run: &Run,
+) -> Result<Result<ChatResponse, Failure>, RunError> {
     let model = &*agent.model;
     let server = model.server();
     let tools: Vec<_> = agent.tools.iter().map(|tool| definition(&**tool)).collect();
@@ -38,11 +52,11 @@ pub(super) async fn request(agent: &Definition, messages: &[ChatMessage], run: &
         Ok(()) => {
             let duration_ms = component.elapsed_ms();
             component.complete(answer.completed(duration_ms));
-            Ok(answer.response)
+            Ok(Ok(answer.response))
         }
         Err(error) => {
             component.fail(&error, error.code(), answer.failure_details(&error));
-            Err(RunError::Model { agent: agent.name.clone(), source: error })
+            Ok(Err(Failure { error, has_begun: answer.has_begun }))
         }
     }
 }
@@ -51,6 +65,8 @@ pub(super) async fn request(agent: &Definition, messages: &[ChatMessage], run: &
 #[derive(Default)]
 struct Answer {
     response: ChatResponse,
+    has_begun: bool,
+    bytes: usize,
     chunk_count: u64,
     time_to_first_chunk_ms: Option<u64>,
 }
@@ -65,18 +81,45 @@ impl Answer {
         let mut stream = agent.model.stream(request).await?;
         while let Some(delta) = stream.next().await {
             let delta = delta?;
-            if matches!(delta, ChatDelta::Text(_) | ChatDelta::ToolCall(_)) {
-                self.time_to_first_chunk_ms.get_or_insert_with(|| component.elapsed_ms());
-            }
-            if let ChatDelta::Text(text) = &delta {
-                self.chunk_count += 1;
-                component.progress(Some(text.clone()), EventData::chunk(text.as_str()));
-            }
+            self.report(&delta, component);
+            self.bytes = self.bytes.saturating_add(size(&delta));
             self.response.push(delta);
+            let limits = &agent.limits;
+            let (bytes, calls) = (limits.answer_bytes, limits.calls_at_once);
+            if self.bytes > bytes {
+                return Err(ModelError::TooLarge { limit: bytes, unit: "bytes" });
+            }
+            if self.response.tool_calls.len() > calls {
+                return Err(ModelError::TooLarge { limit: calls, unit: "tool calls" });
+            }
             // A model that always has the next piece ready would otherwise starve the readers on this thread.
             tokio::task::consume_budget().await;
         }
-        Ok(())
+        ending::check(&self.response)
+    }
+
+    /// Reports a piece to the readers.
+    fn report(&mut self, delta: &ChatDelta, component: &Component) {
+        let progress = match delta {
+            ChatDelta::Text(text) | ChatDelta::Refusal(text) => {
+                Some((Some(text.clone()), EventData::chunk(text.as_str())))
+            }
+            ChatDelta::Reasoning(text) => Some((None, EventData::reasoning(text))),
+            ChatDelta::ToolCall(_) => None,
+            ChatDelta::Extra(..)
+            | ChatDelta::Id(_)
+            | ChatDelta::Model(_)
+            | ChatDelta::Finish(_)
+            | ChatDelta::Usage(_) => {
+                return;
+            }
+        };
+        self.has_begun = true;
+        self.time_to_first_chunk_ms.get_or_insert_with(|| component.elapsed_ms());
+        if let Some((message, data)) = progress {
+            self.chunk_count += 1;
+            component.progress(message, data);
+        }
     }
 
     fn completed(&self, duration_ms: u64) -> LlmCompleted {
@@ -94,11 +137,12 @@ impl Answer {
     }
 
     fn failure_details(&self, error: &ModelError) -> FailureDetails {
-        let has_text = self.chunk_count > 0;
+        let has_text = !self.response.text.is_empty();
         FailureDetails {
-            retry_after: error.retry_after().map(|after| after.as_secs()),
+            retry_after: error.retry_after().map(|after| after.as_secs() + u64::from(after.subsec_nanos() > 0)),
+            retry_after_ms: error.retry_after().map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
             response: has_text.then(|| self.response.text.clone()),
-            chunk_count: has_text.then_some(self.chunk_count),
+            chunk_count: (self.chunk_count > 0).then_some(self.chunk_count),
             time_to_first_chunk_ms: self.time_to_first_chunk_ms,
             usage: self.response.usage,
             response_id: self.response.id.clone(),
@@ -110,4 +154,19 @@ impl Answer {
 
 fn definition(tool: &dyn Tool) -> ToolDefinition {
     ToolDefinition::new(tool.name(), tool.description(), tool.parameters())
+}
+
+/// How many bytes a piece adds to what is held of an answer.
+fn size(delta: &ChatDelta) -> usize {
+    match delta {
+        ChatDelta::Text(text) | ChatDelta::Reasoning(text) | ChatDelta::Refusal(text) => text.len(),
+        ChatDelta::ToolCall(piece) => {
+            let words = [&piece.id, &piece.name].into_iter().flatten().map(String::len).sum::<usize>();
+            let extra = if piece.extra.is_empty() { 0 } else { json!(piece.extra).to_string().len() };
+            words + piece.arguments.len() + extra
+        }
+        ChatDelta::Extra(name, value) => name.len() + value.as_str().map_or_else(|| value.to_string().len(), str::len),
+        ChatDelta::Id(word) | ChatDelta::Model(word) | ChatDelta::Finish(word) => word.len(),
+        ChatDelta::Usage(_) => 0,
+    }
 }

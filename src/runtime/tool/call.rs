@@ -5,7 +5,7 @@ use std::{any::Any, panic::AssertUnwindSafe};
 use futures_util::FutureExt;
 use serde_json::{Value as JsonValue, json};
 
-use super::{ProgressCallback, Tool};
+use super::{ProgressCallback, Tool, arguments::parse_arguments};
 use crate::{
     component::{Component, Run},
     event::{self, EventScope, FailureDetails, ToolCall, ToolCompleted, ToolStarted},
@@ -57,14 +57,6 @@ pub(in crate::runtime) async fn call(
         }
     }
     Ok(result)
-}
-
-/// Reads the arguments as the model wrote them; models leave them empty for a tool without parameters.
-pub(in crate::runtime) fn parse_arguments(text: &str) -> Result<JsonValue, ToolError> {
-    if text.trim().is_empty() {
-        return Ok(json!({}));
-    }
-    serde_json::from_str(text).map_err(|error| ToolError::InvalidArguments { reason: format!("not JSON: {error}") })
 }
 
 async fn contain_panic(

@@ -46,12 +46,7 @@ fn assert_is_recorded(answer: &Answer, how: &str) {
     let Answer { response, error, .. } = answer;
     assert!(error.is_none(), "{how}: {error:?}");
     assert_eq!(response.text, "Žluť 馬🐎\n", "{how}");
-    let call = |id: &str, name: &str, arguments: &str| ToolCall {
-        id: id.to_owned(),
-        name: name.to_owned(),
-        arguments: arguments.to_owned(),
-    };
-    assert_eq!(response.tool_calls, [call("a", "add", "{}"), call("b", "sub", "{\"é\":1}")], "{how}");
+    assert_eq!(response.tool_calls, [ToolCall::new("a", "add", "{}"), ToolCall::new("b", "sub", "{\"é\":1}")], "{how}");
     assert_eq!(response.finish_reason.as_deref(), Some("tool_calls"), "{how}");
     assert_eq!((response.id.as_deref(), response.model.as_deref()), (Some("c1"), Some("m-1")), "{how}");
     let usage = Usage {
@@ -197,7 +192,7 @@ async fn the_request_says_what_was_asked_and_no_more() {
     assert_eq!(client.server(), Some(ServerAddress::new("127.0.0.1", server.port())));
 
     read(client.stream(request("hi")).await).await;
-    let call = ToolCall { id: "a".to_owned(), name: "add".to_owned(), arguments: "{}".to_owned() };
+    let call = ToolCall::new("a", "add", "{}");
     let tool = ToolDefinition::new("add", "Adds.", json!({"type": "object"}));
     let options = GenerationOptions::default().with_temperature(0.5).with_top_p(0.25).with_max_tokens(64);
     let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";

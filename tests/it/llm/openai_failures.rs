@@ -93,7 +93,8 @@ async fn broken_answers_are_errors_of_their_kind_after_the_text_that_came() {
     let long = "x".repeat(64 * 1024);
     let endless =
         (0..=OpenAiClient::MAX_EVENT_BYTES / long.len()).fold(events().then("data: "), |reply, _| reply.then(&*long));
-    let huge = (0..=OpenAiClient::MAX_EVENT_BYTES / long.len()).fold(json(), |reply, _| reply.then(&*long));
+    let huge =
+        (0..=OpenAiClient::MAX_EVENT_BYTES / long.len()).fold(json().then("{\"a\":\""), |reply, _| reply.then(&*long));
     for (reply, code, text, shown) in [
         (events(), "stream_interrupted", "so far", "interrupted"),
         (events().without_framing(), "stream_interrupted", "so far", "interrupted"),
@@ -104,10 +105,15 @@ async fn broken_answers_are_errors_of_their_kind_after_the_text_that_came() {
         (events().then("data: {\"choices\": 3}\n\n"), "invalid_response", "so far", "choices"),
         (events().then(echo), "invalid_response", "so far", "[redacted]"),
         (events().then(key_as_content), "invalid_response", "so far", "[redacted]"),
-        (events().then(b"data: \xff\n\n"), "invalid_response", "so far", "utf8"),
+        (events().then(b"data: \xff\n\n"), "invalid_response", "so far", "not UTF-8"),
         (endless, "invalid_response", "so far", "longer than 4194304 bytes"),
-        (html(), "invalid_response", "", "expected server-sent events, got text/html: \"<html>Welcome</html>\""),
-        (json(), "invalid_response", "", "not a piece of an answer"),
+        (
+            html(),
+            "invalid_response",
+            "",
+            "expected server-sent events or JSON (content-type text/html): \"<html>Welcome</html>\"",
+        ),
+        (json(), "invalid_response", "", "the answer is empty (content-type application/json)"),
         (json().then("{\"object\": \"list\"}"), "invalid_response", "", "no choices"),
         (huge, "invalid_response", "", "longer than 4194304 bytes"),
     ] {

@@ -26,12 +26,10 @@ async fn replies_come_in_order_and_in_pieces() {
 
     let first = read(model.stream(request("What is it?")).await).await;
     assert_eq!(texts(&first.deltas), ["Let ", "me ", "see."]);
-    let call = |id: &str, name: &str, arguments: &str| ToolCall {
-        id: id.to_owned(),
-        name: name.to_owned(),
-        arguments: arguments.to_owned(),
-    };
-    assert_eq!(first.response.tool_calls, [call("call_0_0", "add", "{\"x\":1}"), call("call_0_1", "now", "{}")]);
+    assert_eq!(
+        first.response.tool_calls,
+        [ToolCall::new("call_0_0", "add", "{\"x\":1}"), ToolCall::new("call_0_1", "now", "{}")]
+    );
     assert!(first.deltas.len() > 3 + 2 + 3, "the arguments came whole: {:?}", first.deltas);
     assert_eq!(first.response.finish_reason.as_deref(), Some("tool_calls"));
     assert_eq!((first.response.id.as_deref(), first.response.model.as_deref()), (Some("scripted-0"), Some("m")));
@@ -48,7 +46,7 @@ async fn replies_come_in_order_and_in_pieces() {
     assert_eq!(second.response.usage.map(|usage| (usage.prompt_tokens, usage.completion_tokens)), Some((11, 1)));
 
     let third = read(model.stream(request("Again")).await).await;
-    assert_eq!(third.response.tool_calls, [call("call_2_0", "now", "{}")]);
+    assert_eq!(third.response.tool_calls, [ToolCall::new("call_2_0", "now", "{}")]);
     assert_eq!(third.response.finish_reason.as_deref(), Some("length"));
 }
 

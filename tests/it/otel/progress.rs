@@ -140,12 +140,12 @@ async fn requests_at_once_count_each_their_own_chunks() {
         move |args, _| {
             let (runtime, flows) = (runtime.clone(), Arc::clone(&flows));
             async move {
-                let flow = &flows[args.as_u64().unwrap_or_default() as usize];
+                let flow = &flows[args["n"].as_u64().unwrap_or_default() as usize];
                 runtime.execute(flow, "go").await.map(|run| run.output).map_err(ToolError::from_source)
             }
         }
     });
-    let calls = (0..3).map(|n| ("nest", json!(n))).collect();
+    let calls = (0..3).map(|n| ("nest", json!({"n": n}))).collect();
     let recording = Recording::new();
     let workflow = agent_flow(calling(calls, "two chunks"), [nest]);
     let future = runtime.execute(&workflow, "go");

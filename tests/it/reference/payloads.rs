@@ -47,7 +47,6 @@ pub(super) fn payload(name: &str) -> Payload {
                     let fields = fields_of::<FailureDetails>().into_iter().chain(["error_code", "duration_ms"]);
                     Payload { fields: fields.collect(), round_trip: through_data::<Failure> }
                 }
-                "EventData::chunk" => Payload { fields: ["chunk"].into(), round_trip: through_chunk },
                 _ => panic!("there is no payload {name}"),
             }
         };
@@ -67,12 +66,6 @@ fn through_data<P: for<'de> Deserialize<'de> + Into<EventData>>(
 
 fn through<P: for<'de> Deserialize<'de> + Serialize>(json: JsonValue) -> Result<JsonValue, serde_json::Error> {
     serde_json::to_value(serde_json::from_value::<P>(json)?)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "as the others have it")]
-fn through_chunk(json: JsonValue) -> Result<JsonValue, serde_json::Error> {
-    let text = json["chunk"].as_str().ok_or_else(|| de::Error::missing_field("chunk"))?;
-    Ok(EventData::chunk(text).into())
 }
 
 /// The fields that a type's derived `Deserialize` asks for.

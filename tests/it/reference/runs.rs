@@ -60,7 +60,7 @@ pub(super) async fn events() -> Vec<Event> {
     for error in ERRORS {
         events.extend(ended(agent_flow(replies([ScriptedReply::error(error)]), [])).await);
     }
-    for workflow in [tools(), endless(), failing_transform()] {
+    for workflow in [tools(), endless(), repeating(), failing_transform()] {
         events.extend(ended(workflow).await);
     }
     for workflow in [panicking_transform(), panicking_model()] {
@@ -109,7 +109,11 @@ fn options_and_usage() -> Workflow {
             "prompt_tokens": 5, "completion_tokens": 4, "total_tokens": 9,
             "cached_tokens": 1, "cache_write_tokens": 2, "reasoning_tokens": 3,
         }));
-        vec![Ok(ChatDelta::Text("Yes.".to_owned())), Ok(ChatDelta::Usage(usage))]
+        vec![
+            Ok(ChatDelta::Reasoning("Well.".to_owned())),
+            Ok(ChatDelta::Text("Yes.".to_owned())),
+            Ok(ChatDelta::Usage(usage)),
+        ]
     };
     let options = GenerationOptions::default().with_temperature(0.5).with_top_p(0.9).with_max_tokens(64);
     let agent = Agent::builder("agent", Arc::new(Pieces { pieces: Some(answer), server }))
@@ -144,12 +148,18 @@ fn refusal(status: u16) -> ModelError {
 }
 
 /// One error for each code of [`ModelError::code`].
-const ERRORS: [fn() -> ModelError; 12] = [
+const ERRORS: [fn() -> ModelError; 18] = [
     || ModelError::Configuration("no model is set".to_owned()),
     || ModelError::Connection { server: "host:1".to_owned(), source: "refused".into() },
     || ModelError::Timeout { server: "host:1".to_owned(), after: Duration::from_secs(1) },
     || ModelError::Protocol { reason: "not JSON".to_owned() },
     || ModelError::StreamInterrupted,
+    || ModelError::Unfinished { reason: "length".to_owned() },
+    || ModelError::Unfinished { reason: "content_filter".to_owned() },
+    || ModelError::Unfinished { reason: "abort".to_owned() },
+    || ModelError::Refused { message: "No.".to_owned() },
+    || ModelError::Empty { reason: None },
+    || ModelError::TooLarge { limit: 1, unit: "bytes" },
     || refusal(401),
     || refusal(403),
     || refusal(404),
@@ -169,7 +179,8 @@ fn tools() -> Workflow {
     let refuse = tool("refuse", |_, _| async { Err(ToolError::new("not today")) });
     let panic = tool("panic", |_, _| async { panic!("a panic of the test") });
     let unreadable = || {
-        let call = ToolCallDelta::new(0).with_name("divide").with_arguments("{not JSON");
+        let call =
+            ToolCallDelta::new(0).with_name("divide").with_arguments("{not JSON").with_extra("signature", json!("s1"));
         vec![Ok(call.into())]
     };
     let calls = [("divide", json!({})), ("refuse", json!({})), ("panic", json!({})), ("missing", json!({}))];
@@ -193,6 +204,14 @@ fn endless() -> Workflow {
     let model = ScriptedModel::answering(|_| ScriptedReply::tool_calls([("again", json!({}))]));
     let again = tool("again", |_, _| async { Ok(json!(null)) });
     let agent = Agent::builder("agent", Arc::new(model)).with_tool(again).with_max_iterations(2).build();
+    Workflow::new("flow").add_step(AgentStep::new(agent)).build()
+}
+
+/// An agent whose model makes one call again and again.
+fn repeating() -> Workflow {
+    let model = ScriptedModel::answering(|_| ScriptedReply::tool_calls([("again", json!({}))]));
+    let again = tool("again", |_, _| async { Ok(json!(null)) });
+    let agent = Agent::builder("agent", Arc::new(model)).with_tool(again).with_max_repetitions(1).build();
     Workflow::new("flow").add_step(AgentStep::new(agent)).build()
 }
 

@@ -92,6 +92,7 @@ pub(super) fn fits(json: &str, value: &JsonValue) -> bool {
         "integer" => value.is_u64(),
         "number" => value.is_number(),
         "boolean" => value.is_boolean(),
+        "object" => value.is_object(),
         _ => listed(json).any(|listed| value == listed),
     }
 }
@@ -102,7 +103,7 @@ pub(super) fn sample(row: &Row<'_>) -> JsonValue {
     let item = match (json, row.field) {
         (_, "trace_id") => json!("0af7651916cd43dd8448eb211c80319c"),
         (_, "span_id" | "parent_span_id") => json!("b7ad6b7169203331"),
-        ("any", _) => json!({"k": [1, "v"]}),
+        ("any" | "object", _) => json!({"k": [1, "v"]}),
         ("string", _) => json!("text"),
         ("integer", _) => json!(7),
         ("number", _) => json!(0.5),

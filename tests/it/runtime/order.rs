@@ -23,7 +23,7 @@ fn busy_flow() -> Workflow {
         join_all([report(0), report(1)]).await;
         Ok(json!("done"))
     });
-    let nested = agent_flow(calling(vec![("busy", json!({})), ("busy", json!([1]))], "It is done."), [busy]);
+    let nested = agent_flow(calling(vec![("busy", json!({})), ("busy", json!({"n": 1}))], "It is done."), [busy]);
     Workflow::new("outer").add_step(pass()).add_step(SubWorkflowStep::new(nested)).build()
 }
 
