@@ -46,6 +46,17 @@ impl EnvironmentError {
     }
 }
 
+/// Whether tests write their golden files rather than compare with them.
+#[cfg(feature = "testing")]
+pub(crate) const UPDATE_GOLDEN: &str = "AGENT_RUNTIME_UPDATE_GOLDEN";
+
+/// Reads [`UPDATE_GOLDEN`]. By default, no.
+#[cfg(feature = "testing")]
+pub(crate) fn updates_golden_files() -> Result<bool, EnvironmentError> {
+    let words = [("1", true), ("true", true), ("0", false), ("false", false)];
+    Ok(one_of(UPDATE_GOLDEN, &words)?.unwrap_or_default())
+}
+
 /// What a variable says, without the space around it.
 pub(crate) fn text(variable: &'static str) -> Result<Option<String>, EnvironmentError> {
     match env::var(variable) {

@@ -16,5 +16,6 @@ mod stream;
 #[expect(dead_code, reason = "shared with other test binaries, which use other parts of it")]
 #[path = "../support/mod.rs"]
 mod support;
+mod testing;
 mod tidy;
 mod view;

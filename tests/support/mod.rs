@@ -1,6 +1,5 @@
 //! What the tests share: checks with a failure text that says what is wrong, a recording of spans, and collectors.
 
-pub(crate) mod balance;
 pub(crate) mod process;
 pub(crate) mod recording;
 pub(crate) mod scenes;
@@ -8,8 +7,8 @@ mod scripted_server;
 pub(crate) mod sink;
 pub(crate) mod spans;
 
-pub(crate) use balance::{assert_balanced, balance_faults};
-pub(crate) use recording::{Recording, dispatch_of, set_default};
+pub(crate) use agent_runtime::testing::{assert_balanced, dispatch as dispatch_of, set_default};
+pub(crate) use recording::Recording;
 pub(crate) use scenes::*;
 pub(crate) use scripted_server::{HttpReply, RecordedRequest, ScriptedServer};
 pub(crate) use spans::Spans;

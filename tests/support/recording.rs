@@ -1,6 +1,6 @@
 //! The bridge with spans kept in memory, in place of a collector.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use agent_runtime::{
     otel::{EventIdGenerator, OtelLayer, SpanMapper},
@@ -10,27 +10,10 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::{
     IdGenerator, InMemorySpanExporter, SdkTracer, SdkTracerProvider, SimpleSpanProcessor, SpanLimits,
 };
-use tracing::{Dispatch, Subscriber, dispatcher::DefaultGuard, subscriber::NoSubscriber};
+use tracing::Dispatch;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use super::Spans;
-
-/// Two subscribers that live as long as the process.
-///
-/// While only one is alive, `tracing` asks the current thread's whether anybody wants the events of a callsite that is
-/// reached for the first time. Another test's thread has none, so "nobody" would be kept for the one that does.
-static OTHERS: LazyLock<[Dispatch; 2]> = LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::new())));
-
-/// Makes a subscriber of a test's own, which others at the same time do not disturb.
-pub(crate) fn dispatch_of(subscriber: impl Subscriber + Send + Sync) -> Dispatch {
-    LazyLock::force(&OTHERS);
-    Dispatch::new(subscriber)
-}
-
-/// Makes a subscriber that of the current thread, as [`dispatch_of`] does.
-pub(crate) fn set_default(subscriber: impl Subscriber + Send + Sync) -> DefaultGuard {
-    tracing::dispatcher::set_default(&dispatch_of(subscriber))
-}
+use super::{Spans, dispatch_of};
 
 /// A provider, a mapper and where their spans end up.
 #[derive(Clone, Debug)]

@@ -13,6 +13,7 @@ use agent_runtime::{
     event::{SpanId, TraceContext, TraceId},
     prelude::*,
     stream::{Emission, TRACING_TARGET},
+    testing::dispatch,
 };
 use parking_lot::Mutex;
 use tracing::{Level, dispatcher};
@@ -23,7 +24,7 @@ use tracing_subscriber::{
     layer::SubscriberExt,
 };
 
-use super::support::{Witness, all_kinds, append_numbers, chunk, dispatch_to, drain, event_of, offsets, with_layers};
+use super::support::{Witness, all_kinds, append_numbers, chunk, drain, event_of, offsets, with_layers};
 
 fn trace_number(number: u8) -> TraceContext {
     TraceContext {
@@ -50,7 +51,7 @@ async fn layers_see_the_events_of_all_threads_in_the_order_of_the_offsets() {
     const WRITERS: usize = 4;
     let stream = EventStream::new();
     let witness = Witness::new();
-    let dispatch = dispatch_to(Registry::default().with(witness.clone()));
+    let dispatch = dispatch(Registry::default().with(witness.clone()));
     let start = Barrier::new(WRITERS);
     thread::scope(|scope| {
         for _ in 0..WRITERS {

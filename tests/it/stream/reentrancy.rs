@@ -8,6 +8,7 @@ use std::sync::{
 use agent_runtime::{
     prelude::*,
     stream::{Emission, TRACING_TARGET},
+    testing::dispatch,
 };
 use futures_util::FutureExt;
 use tracing::{Metadata, Subscriber, dispatcher};
@@ -16,7 +17,7 @@ use tracing_subscriber::{
     layer::{Context, SubscriberExt},
 };
 
-use super::support::{Witness, append_numbers, dispatch_to, drain, event_of, offsets, watched, with_layers};
+use super::support::{Witness, append_numbers, drain, event_of, offsets, watched, with_layers};
 
 fn note(about: &Emission) -> Event {
     let data = json!({ "about": about.event().offset });
@@ -67,7 +68,7 @@ fn several_threads_and_a_layer_that_appends_keep_pairs_together() {
             let stream = stream.clone();
             move |emission| drop(stream.append(note(emission)).expect("valid"))
         });
-        let dispatch = dispatch_to(Registry::default().with(auditor));
+        let dispatch = dispatch(Registry::default().with(auditor));
         std::thread::scope(|scope| {
             for _ in 0..WRITERS {
                 scope.spawn(|| dispatcher::with_default(&dispatch, || append_numbers(&stream, 0..500)));
@@ -114,7 +115,7 @@ fn layers_that_append_crosswise_to_two_streams_do_not_deadlock() {
                 other.append(note(emission)).expect("valid");
             }
         });
-        let dispatch = dispatch_to(Registry::default().with(crossing));
+        let dispatch = dispatch(Registry::default().with(crossing));
         std::thread::scope(|scope| {
             for (own, stream) in streams.iter().enumerate() {
                 let dispatch = &dispatch;
@@ -245,7 +246,7 @@ fn offset_and_position_agree_though_layers_append_and_readers_read() {
                 }
             }
         });
-        let dispatch = dispatch_to(Registry::default().with(auditor));
+        let dispatch = dispatch(Registry::default().with(auditor));
         std::thread::scope(|scope| {
             scope.spawn(|| dispatcher::with_default(&dispatch, || append_numbers(&stream, 0..900)));
             // This thread has no layer: its events are numbered in between all the same.

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     panic::resume_unwind,
-    sync::{Arc, LazyLock, mpsc},
+    sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
@@ -12,9 +12,10 @@ use std::{
 use agent_runtime::{
     prelude::*,
     stream::{Emission, TRACING_TARGET, TryRecvError},
+    testing::dispatch,
 };
 use parking_lot::Mutex;
-use tracing::{Dispatch, Level, Subscriber, dispatcher, field::Field, subscriber::NoSubscriber};
+use tracing::{Level, Subscriber, dispatcher, field::Field};
 use tracing_subscriber::{Layer, layer::Context};
 
 /// How long work may take before it counts as stuck; far above what any of it needs.
@@ -108,21 +109,9 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// Makes a subscriber that threads can be given.
-///
-/// `tracing` caches for each callsite whether anybody wants it. While one subscriber is alive in the process it asks for
-/// that only the one of the thread at hand, which may be that of another test, without any, and remembers its "never"
-/// for all. Two that want nothing, kept alive here, make it ask all there are.
-pub(crate) fn dispatch_to(subscriber: impl Subscriber + Send + Sync + 'static) -> Dispatch {
-    static IDLE: LazyLock<[Dispatch; 2]> =
-        LazyLock::new(|| [NoSubscriber::default(), NoSubscriber::default()].map(Dispatch::new));
-    LazyLock::force(&IDLE);
-    Dispatch::new(subscriber)
-}
-
 /// Runs work on a thread that has a subscriber.
 pub(crate) fn with_layers<R>(subscriber: impl Subscriber + Send + Sync + 'static, work: impl FnOnce() -> R) -> R {
-    dispatcher::with_default(&dispatch_to(subscriber), work)
+    dispatcher::with_default(&dispatch(subscriber), work)
 }
 
 /// What a layer saw of one event.
