@@ -41,7 +41,7 @@ pub enum BalanceProblem {
     /// A component reported progress while it was not open.
     #[error("it was not running")]
     NotRunning,
-    /// A component began while another one of its scope, id and workflow was open, so that their events cannot be told apart.
+    /// A component began while another one of its scope, id and workflow was open, so that an end may be that of either.
     #[error("one of that id was running already")]
     SharedId,
     /// Something of a workflow comes after the workflow's end.

@@ -9,7 +9,7 @@ use tracing::{Dispatch, Subscriber, dispatcher::DefaultGuard, subscriber::NoSubs
 /// nothing, kept alive, make it ask all there are.
 static IDLE: LazyLock<[Dispatch; 2]> = LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::new())));
 
-/// Makes a subscriber of a test's own, which tests without one, at the same time in the same process, do not disturb.
+/// Makes a subscriber for one test. Tests without one, at the same time in the same process, do not disturb it.
 ///
 /// A run polled with it is seen by its layers on every thread: `run.with_subscriber(dispatch(registry))`, with
 /// [`WithSubscriber`](tracing::instrument::WithSubscriber).

@@ -134,7 +134,7 @@ impl Recorder {
         assert_golden(path, &self.span_tree(attributes));
     }
 
-    /// The spans as OTLP JSON; two recordings with the same seed give the same bytes.
+    /// The spans as OTLP JSON; two recordings with the same seed return the same bytes.
     ///
     /// # Errors
     ///
@@ -204,7 +204,7 @@ impl RecorderBuilder {
         let Self { seed, recording, neighbors } = self;
         let epoch = DateTime::<Utc>::from_timestamp(EPOCH_SECONDS, 0).unwrap_or_default();
         let stream = EventStream::builder().with_seed(seed).with_epoch(epoch).build();
-        // A list of no layers wants no event, for all that lie above it.
+        // An empty list of layers refuses every event for all layers above it.
         let neighbors = Some(neighbors).filter(|neighbors| !neighbors.is_empty());
         let subscriber = tracing_subscriber::registry().with(neighbors).with(recording.layer());
         Recorder { runtime: Runtime::with_event_stream(stream), recording, _subscriber: set_default(subscriber) }

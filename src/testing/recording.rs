@@ -115,7 +115,7 @@ impl Recording {
         }
     }
 
-    /// The spans as OTLP JSON; two recordings with the same seed give the same bytes.
+    /// The spans as OTLP JSON; it holds the ids of the events, so recordings of the same events return the same bytes.
     ///
     /// # Errors
     ///

@@ -107,7 +107,7 @@ impl Drawing {
     /// The columns of a bar.
     pub const BAR_WIDTH: usize = 32;
 
-    /// The levels that are told apart; what lies deeper is drawn at the deepest.
+    /// The levels that have an indentation; what lies deeper is drawn at the deepest.
     pub const MAX_DEPTH: usize = 128;
 
     /// The widest column of titles, in characters; a longer one moves its own bar to the right.

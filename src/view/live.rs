@@ -89,7 +89,7 @@ impl Live {
         mem::take(&mut self.text)
     }
 
-    /// How many bytes were never taken, for want of room.
+    /// How many bytes were dropped because they were not taken in time, or waited too long for the line.
     #[must_use]
     pub const fn dropped_bytes(&self) -> u64 {
         self.dropped_bytes

@@ -14,8 +14,7 @@ use crate::event::{ComponentStatus, Event, EventScope, EventType, OpenComponents
 
 /// Where each run stands.
 ///
-/// A run is what has one `workflow_id`; a nested workflow is a run of its own. What was made by hand without a `workflow_id`
-/// counts as one run.
+/// A run is what has one `workflow_id`, so a nested workflow is another run. Events without a `workflow_id` count as one run.
 ///
 /// ```
 /// use agent_runtime::{event::ComponentStatus, prelude::*, view::StatusBoard};
@@ -185,13 +184,13 @@ impl StatusBoard {
         })
     }
 
-    /// How many runs are not kept any more for want of room.
+    /// How many runs were dropped because there were more than [`MAX_RUNS`](Self::MAX_RUNS).
     #[must_use]
     pub const fn dropped_runs(&self) -> u64 {
         self.dropped_runs
     }
 
-    /// How many open components are not kept any more for want of room.
+    /// How many open components were dropped, with their run or because there were more than [`MAX_OPEN`](Self::MAX_OPEN).
     #[must_use]
     pub const fn dropped_components(&self) -> u64 {
         self.dropped_components

@@ -131,7 +131,7 @@ impl Tree {
         self.entries.is_empty()
     }
 
-    /// How many components are not kept any more, or never were, for want of room.
+    /// How many components were dropped because there were more than [`MAX_COMPONENTS`](Self::MAX_COMPONENTS).
     #[must_use]
     pub const fn dropped(&self) -> u64 {
         self.dropped

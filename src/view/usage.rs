@@ -189,7 +189,7 @@ impl UsageReport {
         self.by_agent.iter().map(|(name, totals)| (name.as_str(), totals))
     }
 
-    /// How many requests' models are not remembered any more for want of room.
+    /// How many open requests were dropped because there were more than [`MAX_OPEN`](Self::MAX_OPEN).
     #[must_use]
     pub const fn dropped(&self) -> u64 {
         self.dropped

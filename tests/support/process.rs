@@ -1,4 +1,4 @@
-//! Processes with an environment of their own.
+//! Child processes, each with its environment.
 
 use std::{
     env,
@@ -19,14 +19,28 @@ pub(crate) struct Finished {
     pub(crate) stderr: String,
 }
 
-/// Runs an ignored test of this binary in a process of its own.
+/// Runs the ignored test of this binary that has this text in its path, in a process of its own.
 #[track_caller]
 pub(crate) fn run_child(test: &str, variables: &[(&str, &str)]) -> Finished {
-    let mut command = Command::new(env::current_exe().expect("this binary has a path"));
-    command.args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"]);
-    let finished = finish(command, variables);
-    assert!(finished.stdout.contains("1 passed"), "{test} with {variables:?}: {finished:#?}");
+    let finished = run_ignored(test, variables);
+    assert!(finished.stdout.contains("test result: ok. 1 passed;"), "{test} with {variables:?}: {finished:#?}");
     finished
+}
+
+/// Runs all ignored tests of a module in a process of their own, one after another.
+#[track_caller]
+pub(crate) fn run_module(module_path: &str) {
+    let (_, module) = module_path.split_once("::").expect("a module below the root");
+    let finished = run_ignored(&format!("{module}::"), &[]);
+    let has_run = finished.success && !finished.stdout.contains("test result: ok. 0 passed;");
+    assert!(has_run, "{module}: {finished:#?}");
+}
+
+#[track_caller]
+fn run_ignored(filter: &str, variables: &[(&str, &str)]) -> Finished {
+    let mut command = Command::new(env::current_exe().expect("this binary has a path"));
+    command.args([filter, "--ignored", "--nocapture", "--test-threads=1"]);
+    finish(command, variables)
 }
 
 /// Runs an example as `cargo test` has built it.

@@ -12,7 +12,7 @@ use tracing::instrument::WithSubscriber as _;
 
 use super::{Recording, Spans, assert_balanced};
 
-/// What a workflow's run gave.
+/// What a workflow's run returned.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) result: Result<RunOutput, RunError>,
@@ -20,7 +20,7 @@ pub(crate) struct Ran {
     pub(crate) spans: Spans,
 }
 
-/// Runs a workflow under a recording of its own and checks what holds of every run.
+/// Runs a workflow under a new recording and checks what holds of every run.
 pub(crate) async fn run(workflow: &Workflow, input: impl Into<JsonValue>) -> Ran {
     let recording = Recording::new();
     let runtime = Runtime::new();
@@ -30,7 +30,7 @@ pub(crate) async fn run(workflow: &Workflow, input: impl Into<JsonValue>) -> Ran
     Ran { result, events, spans }
 }
 
-/// Checks that the events balance, that no span is open and that each start has become one span; gives the spans.
+/// Checks that the events balance, that no span is open and that each start has become one span. Returns the spans.
 #[track_caller]
 pub(crate) fn check_over(recording: &Recording, events: &[Event]) -> Spans {
     assert_balanced(events);
@@ -76,7 +76,7 @@ pub(crate) fn calling(calls: Vec<(&'static str, JsonValue)>, answer: &'static st
     }))
 }
 
-/// A model that gives one reply after the other.
+/// A model that returns one reply after the other.
 pub(crate) fn replies(replies: impl IntoIterator<Item = ScriptedReply>) -> Arc<dyn ChatModel> {
     Arc::new(replies.into_iter().fold(ScriptedModel::new("scripted"), ScriptedModel::with_reply))
 }
@@ -90,7 +90,7 @@ where
     FnTool::new(name, "A tool of the tests.", json!({"type": "object"}), function)
 }
 
-/// A step that gives back its input.
+/// A step that returns its input.
 pub(crate) fn pass() -> TransformStep {
     TransformStep::new("pass", |input| async move { Ok::<_, ToolError>(input) })
 }
@@ -133,7 +133,7 @@ pub(crate) fn full_flow() -> Workflow {
         .build()
 }
 
-/// A model that gives the same answer to every request.
+/// A model that returns the same answer to every request.
 pub(crate) fn replies_for_ever(answer: &'static str) -> Arc<dyn ChatModel> {
     Arc::new(ScriptedModel::answering(move |_| ScriptedReply::text(answer)))
 }

@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 /// What a test waits for at most; long, because machines that run tests are slow at times.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A server that gives its replies in the order in which requests come; it ends when dropped.
+/// A server that sends its replies in the order in which requests come; it ends when dropped.
 #[derive(Debug)]
 pub(crate) struct ScriptedServer {
     port: u16,
@@ -54,7 +54,7 @@ enum Step {
     Pause(Duration),
     /// Nothing more, until the client hangs up.
     Hang,
-    /// The connection closes amid the answer.
+    /// The connection closes during the answer.
     BreakOff,
 }
 
@@ -69,7 +69,7 @@ struct Seen {
 type ReplyFn = Box<dyn Fn(usize, &RecordedRequest) -> HttpReply + Send + Sync>;
 
 impl ScriptedServer {
-    /// Starts a server that gives each reply once.
+    /// Starts a server that sends each reply once.
     pub(crate) async fn start(replies: impl IntoIterator<Item = HttpReply>) -> Self {
         let replies: Vec<_> = replies.into_iter().collect();
         Self::answering(move |number, _| {
@@ -156,7 +156,7 @@ impl HttpReply {
         Self::status(0).then_hang()
     }
 
-    /// A chat completion that gives a text in these pieces, with usage.
+    /// A chat completion with a text in these pieces, with usage.
     pub(crate) fn chat(pieces: &[&str]) -> Self {
         let deltas = pieces.iter().map(|piece| json!({"content": piece}));
         Self::events().then(chat_events(deltas, "stop"))

@@ -130,7 +130,7 @@ impl Sink {
         Self::answering(transport, |_| Answer::Accept)
     }
 
-    /// Answers the first requests over HTTP as told, and takes those after them.
+    /// Answers the first requests over HTTP as given, and takes those after them.
     pub(crate) fn http_answering(answers: impl IntoIterator<Item = Answer>) -> Self {
         let answers: Mutex<VecDeque<_>> = Mutex::new(answers.into_iter().collect());
         Self::answering(Transport::Http, move |_| answers.lock().pop_front().unwrap_or(Answer::Accept))
@@ -235,7 +235,7 @@ pub(crate) fn spans_of(requests: impl IntoIterator<Item = ExportTraceServiceRequ
 }
 
 impl State {
-    /// Keeps a request; gives the HTTP status if it is refused, none if that is not even said.
+    /// Keeps a request. Returns the HTTP status if it is refused, and `None` if the connection just closes.
     async fn take(
         &self,
         signal: Signal,

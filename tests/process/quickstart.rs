@@ -6,16 +6,13 @@ use std::{collections::BTreeMap, env, path::PathBuf};
 use agent_runtime::{llm::ChatModel, otel::Telemetry, prelude::*};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 
-use support::process::{Finished, run_child, run_example};
-use support::sink::{Sink, spans_of};
-use support::{Spans, assert_balanced, history, spans};
+use crate::support::process::{Finished, run_child, run_example};
+use crate::support::sink::{Sink, spans_of};
+use crate::support::{Spans, assert_balanced, history, spans};
 
-#[path = "../examples/quickstart/scenario.rs"]
+#[path = "../../examples/quickstart/scenario.rs"]
 mod scenario;
-#[expect(dead_code, unused_imports, reason = "shared with other test binaries, which use other parts of it")]
-mod support;
-
-const TREE: &str = include_str!("support/quickstart.tree");
+const TREE: &str = include_str!("../support/quickstart.tree");
 
 fn quickstart(arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
     run_example("quickstart", arguments, variables)
@@ -30,7 +27,7 @@ fn collectors() -> [(&'static str, Sink); 2] {
     [("http/protobuf", Sink::http()), ("grpc", Sink::grpc())]
 }
 
-/// Checks that there is one trace with one root and everything in its place; gives the chunks by request.
+/// Checks that there is one trace with one root and everything in its place. Returns the chunks by request.
 #[track_caller]
 fn check_trace(spans: &Spans) -> BTreeMap<String, i64> {
     assert_eq!(spans.tree(), TREE);
@@ -74,19 +71,19 @@ fn the_quickstart_sends_one_trace_with_every_span_in_its_place() {
 #[test]
 fn every_chunk_that_a_subscriber_saw_is_counted_in_what_the_collector_got() {
     for (protocol, sink) in collectors() {
-        let finished = run_child("child_runs_the_scenario_and_tells_its_chunks", &variables(protocol, &sink.url()));
-        let told = finished.stdout.lines().find_map(|line| line.strip_prefix("chunks: ")).expect("it tells");
-        let told: BTreeMap<String, i64> = serde_json::from_str(told).expect("it is JSON");
+        let finished = run_child("child_runs_the_scenario_and_reports_its_chunks", &variables(protocol, &sink.url()));
+        let reported = finished.stdout.lines().find_map(|line| line.strip_prefix("chunks: ")).expect("it reports");
+        let reported: BTreeMap<String, i64> = serde_json::from_str(reported).expect("it is JSON");
         let mut counted = check_trace(&sink.spans());
         assert_eq!(counted, scripted_chunks(), "{protocol}");
         counted.retain(|_, chunks| *chunks > 0);
-        assert_eq!(counted, told, "{protocol}");
+        assert_eq!(counted, reported, "{protocol}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "runs in a process of its own"]
-async fn child_runs_the_scenario_and_tells_its_chunks() {
+async fn child_runs_the_scenario_and_reports_its_chunks() {
     let telemetry = Telemetry::from_env("quickstart").expect("the variables are right");
     let telemetry = telemetry.install().expect("nothing else is installed");
     let runtime = Runtime::new();
@@ -148,7 +145,7 @@ fn without_a_collector_it_draws_the_tree_and_says_how_to_export() {
 }
 
 #[test]
-fn with_a_dead_collector_the_run_is_shown_and_the_loss_told() {
+fn with_a_dead_collector_the_run_is_shown_and_the_loss_reported() {
     let url = format!("http://{}", Sink::closed());
     for protocol in ["http/protobuf", "grpc"] {
         let finished = quickstart(&[], &variables(protocol, &url));

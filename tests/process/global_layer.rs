@@ -1,6 +1,6 @@
 //! A layer installed for the whole process. `tracing` guards a thread's own subscriber against being entered twice, but
 //! not the global one; so what a layer appends must be kept from the layers by the stream itself. The global subscriber
-//! can be set only once, hence a test binary of its own.
+//! can be set only once, hence a process of its own.
 
 use std::sync::{
     OnceLock,
@@ -16,6 +16,8 @@ use tracing_subscriber::{
     Layer, Registry,
     layer::{Context, SubscriberExt},
 };
+
+use crate::support::process::run_module;
 
 /// The streams that the layer appends to, whichever stream it is shown an event of.
 static STREAMS: OnceLock<[EventStream; 2]> = OnceLock::new();
@@ -51,7 +53,13 @@ impl<S: Subscriber> Layer<S> for Auditor {
     }
 }
 
+#[test]
+fn the_case_holds_in_a_process_of_its_own() {
+    run_module(module_path!());
+}
+
 #[tokio::test]
+#[ignore = "runs in a process of its own"]
 async fn a_global_layer_that_appends_is_shown_each_event_once() {
     static SHOWN: AtomicU64 = AtomicU64::new(0);
     let streams = STREAMS.get_or_init(|| [EventStream::new(), EventStream::new()]);

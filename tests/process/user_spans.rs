@@ -1,5 +1,5 @@
-//! Spans of the user's own, through `tracing-opentelemetry`, inside of ours and around them, in many runs at once. The
-//! subscriber is the process's, as in an application, hence a test binary of its own.
+//! The user's spans, through `tracing-opentelemetry`, inside ours and around them, in many runs at once. The subscriber is
+//! the process's, as in an application, so the tests run in a process of their own, one at a time.
 
 use std::sync::{Arc, OnceLock};
 
@@ -17,12 +17,16 @@ use tokio::sync::{Mutex, MutexGuard};
 use tracing::{Instrument as _, info_span, instrument};
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use support::{Spans, agent_flow, assert_balanced, calling, eventually, history, pass, spans, tool};
-
-#[expect(dead_code, unused_imports, reason = "shared with other test binaries, which use other parts of it")]
-mod support;
+use crate::support::{
+    Spans, agent_flow, assert_balanced, calling, eventually, history, pass, process::run_module, spans, tool,
+};
 
 const RUNS: usize = 50;
+
+#[test]
+fn the_cases_hold_in_a_process_with_one_subscriber() {
+    run_module(module_path!());
+}
 
 /// The process's subscriber and what it has recorded.
 struct Global {
@@ -147,6 +151,7 @@ fn assert_one_trace_each(spans: &Spans, tree: impl Fn(u64) -> String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "runs in a process of its own"]
 async fn fifty_runs_at_once_are_fifty_traces_with_every_span_in_its_place() {
     let recorded = record().await;
     let runtime = Runtime::new();
@@ -168,6 +173,7 @@ async fn handle_request(runtime: Runtime, run: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "runs in a process of its own"]
 async fn fifty_runs_at_once_inside_spans_of_the_users_lie_under_them() {
     let recorded = record().await;
     let runtime = Runtime::new();
@@ -183,6 +189,7 @@ async fn fifty_runs_at_once_inside_spans_of_the_users_lie_under_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "runs in a process of its own"]
 async fn a_bare_spawn_in_a_tool_is_a_root_of_its_own_or_lies_under_its_own_tool() {
     let recorded = record().await;
     let runtime = Runtime::new();
@@ -223,6 +230,7 @@ async fn a_bare_spawn_in_a_tool_is_a_root_of_its_own_or_lies_under_its_own_tool(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "runs in a process of its own"]
 async fn siblings_joined_or_raced_in_a_transform_end_in_any_order() {
     let recorded = record().await;
     let runtime = Runtime::new();
@@ -266,7 +274,7 @@ async fn siblings_joined_or_raced_in_a_transform_end_in_any_order() {
     );
 }
 
-/// A model of the user's own that traces what it does, before its answer begins and while it comes.
+/// A model of the user's that traces what it does, before its answer begins and while it comes.
 #[derive(Debug)]
 struct Traced;
 
@@ -291,6 +299,7 @@ impl ChatModel for Traced {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "runs in a process of its own"]
 async fn what_a_model_traces_lies_under_its_request_as_long_as_its_answer_is_read() {
     let recorded = record().await;
     Runtime::new().execute(&agent_flow(Arc::new(Traced), []), "go").await.expect("the run succeeds");
@@ -309,6 +318,7 @@ invoke_workflow flow
 
 /// The user's layer is not ours: it must see its own spans, with its own attributes, as if we were not there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "runs in a process of its own"]
 async fn the_users_span_is_current_again_after_a_run() {
     let recorded = record().await;
     async {
@@ -331,11 +341,12 @@ request
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "runs in a process of its own"]
 async fn an_aborted_run_leaves_no_span_of_anybodys_open() {
     let recorded = record().await;
     let runtime = Runtime::new();
     let hangs = tool("hangs", |_, _| std::future::pending().instrument(info_span!("users_wait")));
-    let workflow = agent_flow(calling(vec![("hangs", json!({})), ("hangs", json!(1))], "Done."), [hangs]);
+    let workflow = agent_flow(calling(vec![("hangs", json!({})), ("hangs", json!({"again": true}))], "Done."), [hangs]);
     let run = {
         let runtime = runtime.clone();
         tokio::spawn(async move { runtime.execute(&workflow, "go").await }.instrument(info_span!("request")))
@@ -359,6 +370,7 @@ request
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "runs in a process of its own"]
 async fn hand_made_events_inside_one_span_of_the_users_nest_by_their_ids_under_it() {
     let recorded = record().await;
     info_span!("request").in_scope(|| {

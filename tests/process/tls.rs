@@ -17,12 +17,9 @@ use agent_runtime::{
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tracing_subscriber::{layer::SubscriberExt as _, registry};
 
-use support::process::{Finished, run_child};
-use support::sink::{Answer, ServerTls, Signal, Sink, Transport};
-use support::{FULL_TREE, full_flow};
-
-#[expect(dead_code, unused_imports, reason = "shared with other test binaries, which use other parts of it")]
-mod support;
+use crate::support::process::{Finished, run_child};
+use crate::support::sink::{Answer, ServerTls, Signal, Sink, Transport};
+use crate::support::{FULL_TREE, full_flow};
 
 const TRANSPORTS: [(Transport, &str); 2] = [(Transport::Http, "http/protobuf"), (Transport::Grpc, "grpc")];
 const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
@@ -79,12 +76,12 @@ fn run(sink: &Sink, protocol: &str, variables: &[(&str, &str)]) -> Finished {
     let url = sink.url();
     let mut all = vec![("OTEL_EXPORTER_OTLP_PROTOCOL", protocol), ("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str())];
     all.extend_from_slice(variables);
-    run_child("child_runs_and_tells_how_it_ended", &all)
+    run_child("child_runs_and_reports_how_it_ended", &all)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "runs in a process of its own"]
-async fn child_runs_and_tells_how_it_ended() {
+async fn child_runs_and_reports_how_it_ended() {
     // To the standard error stream goes what a user would see with everything on.
     let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let builder = Telemetry::builder("test").with_content_capture(ContentCapture::EventOnly);
@@ -249,7 +246,7 @@ fn a_machine_without_certificates_exports_without_encryption_and_says_why_not_wi
 }
 
 #[test]
-fn headers_arrive_decoded_and_are_told_to_nobody_else() {
+fn headers_arrive_decoded_and_go_to_nobody_else() {
     let general = ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=SECRET%20%3D%2C1, x-team = blue");
     let of_logs = ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "api-key=SECRET-OF-LOGS");
     for (transport, protocol) in TRANSPORTS {

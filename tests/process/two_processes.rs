@@ -17,12 +17,9 @@ use tokio::{
 use tracing::Instrument as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use support::process::run_child;
-use support::sink::Sink;
-use support::spans;
-
-#[expect(dead_code, unused_imports, reason = "shared with other test binaries, which use other parts of it")]
-mod support;
+use crate::support::process::run_child;
+use crate::support::sink::Sink;
+use crate::support::spans;
 
 /// Tells the caller's process where the service is.
 const SERVICE: &str = "AGENT_RUNTIME_TEST_SERVICE";
@@ -30,8 +27,14 @@ const SERVICE: &str = "AGENT_RUNTIME_TEST_SERVICE";
 /// The header in which the caller names its run.
 const RUN_HEADER: &str = "x-workflow-id";
 
+#[test]
+fn a_workflow_that_goes_on_in_another_process_is_one_trace() {
+    run_child("child_serves_what_another_process_calls", &[]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_workflow_that_goes_on_in_another_process_is_one_trace() {
+#[ignore = "runs in a process of its own"]
+async fn child_serves_what_another_process_calls() {
     let collector = Sink::http();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let service = format!("http://{}/", listener.local_addr().unwrap());

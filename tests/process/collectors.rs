@@ -1,5 +1,5 @@
 //! Collectors that are not there, never answer or refuse at first, and the variables that lead to them. No run is harmed
-//! by any, a shutdown returns and tells exactly what was lost, and nothing panics, then or later.
+//! by any, a shutdown returns and reports exactly what was lost, and nothing panics, then or later.
 //!
 //! The exporters read their environment, so each test runs in a process of its own; see `child_…`.
 
@@ -18,12 +18,9 @@ use opentelemetry::trace::{Tracer as _, TracerProvider as _};
 use tokio::runtime::{Builder, Runtime as Tokio};
 use tracing_subscriber::{layer::SubscriberExt as _, registry};
 
-use support::process::run_child;
-use support::sink::{Answer, Sink};
-use support::{FULL_TREE, assert_balanced, full_flow, history};
-
-#[expect(dead_code, unused_imports, reason = "shared with other test binaries, which use other parts of it")]
-mod support;
+use crate::support::process::run_child;
+use crate::support::sink::{Answer, Sink};
+use crate::support::{FULL_TREE, assert_balanced, full_flow, history};
 
 const PROTOCOLS: [&str; 2] = ["http/protobuf", "grpc"];
 
@@ -70,7 +67,7 @@ impl Life {
         builder.worker_threads(2).enable_all().build().expect("a runtime starts")
     }
 
-    /// Runs a workflow and ends the telemetry; gives what the shutdown said, if it was one.
+    /// Runs a workflow and ends the telemetry. Returns what the shutdown reported, if it was one.
     fn live(self, shutdown_timeout: Duration) -> Option<Result<ExportReport, ExportError>> {
         let build = || {
             let builder = Telemetry::builder("test").with_otlp_from_env().with_shutdown_timeout(shutdown_timeout);
@@ -140,13 +137,13 @@ fn await_exporters() {
 }
 
 #[test]
-fn a_collector_that_is_not_there_or_never_answers_harms_nothing_and_the_loss_is_told() {
+fn a_collector_that_is_not_there_or_never_answers_harms_nothing_and_the_loss_is_reported() {
     let (closed, silent) = (format!("http://{}", Sink::closed()), Sink::black_hole());
     for protocol in PROTOCOLS {
         for url in [&closed, &silent.url()] {
             for metrics in ["none", "otlp"] {
                 let mut variables = spans_to(protocol, url);
-                // An exporter gives up long after its shutdown has returned.
+                // An exporter stops trying long after its shutdown has returned.
                 variables.extend([("OTEL_EXPORTER_OTLP_TIMEOUT", "1500"), ("OTEL_METRICS_EXPORTER", metrics)]);
                 run_child("child_loses_everything_in_every_life", &variables);
             }
@@ -273,17 +270,17 @@ fn a_protocol_that_is_not_supported_is_an_error_that_names_its_variable() {
         ),
     ];
     for (variables, expected) in cases {
-        let finished = run_child("child_tells_how_its_set_up_went", &variables);
-        let told = finished.stdout.lines().find_map(|line| line.strip_prefix("set up: ")).expect("it tells");
-        assert_eq!(told, expected, "{variables:?}");
+        let finished = run_child("child_reports_how_its_set_up_went", &variables);
+        let reported = finished.stdout.lines().find_map(|line| line.strip_prefix("set up: ")).expect("it reports");
+        assert_eq!(reported, expected, "{variables:?}");
     }
 }
 
 /// Inside of a runtime, where a failed set-up must not block, as the drop of a runtime would.
 #[tokio::test]
 #[ignore = "runs in a process of its own"]
-async fn child_tells_how_its_set_up_went() {
-    let told = match Telemetry::builder("test").with_otlp_from_env().build() {
+async fn child_reports_how_its_set_up_went() {
+    let reported = match Telemetry::builder("test").with_otlp_from_env().build() {
         Ok(telemetry) => {
             drop(telemetry);
             "ok".to_owned()
@@ -296,7 +293,7 @@ async fn child_tells_how_its_set_up_went() {
         }
         Err(other) => panic!("{other:?}"),
     };
-    println!("\nset up: {told}");
+    println!("\nset up: {reported}");
 }
 
 #[test]
@@ -347,7 +344,7 @@ async fn child_observes_everything() {
     tracing::subscriber::set_global_default(registry().with(users).with(telemetry.layer())).expect("it is the first");
     let runtime = Runtime::new();
     runtime.execute(&full_flow(), "go").await.expect("the run succeeds");
-    support::eventually("the export of the run", || telemetry.report().spans.is_complete()).await;
+    crate::support::eventually("the export of the run", || telemetry.report().spans.is_complete()).await;
     // What the first export caused would be exported by now, with this span.
     drop(tracer.start("the user's"));
     let report = telemetry.shutdown().expect("all spans arrive");
@@ -385,7 +382,7 @@ fn the_limit_of_a_spans_events_in_the_environment_leaves_the_counts_exact() {
     run_child("child_streams_a_long_answer", &variables);
     let spans = sink.spans();
     let span = spans.one("chat scripted");
-    assert_eq!(support::spans::chunk_counts(span), (5_000, 5_000));
+    assert_eq!(crate::support::spans::chunk_counts(span), (5_000, 5_000));
     assert!(span.events.len() <= 6 && span.dropped_events_count == 0, "{} events", span.events.len());
 }
 
@@ -394,7 +391,7 @@ fn the_limit_of_a_spans_events_in_the_environment_leaves_the_counts_exact() {
 async fn child_streams_a_long_answer() {
     let telemetry = Telemetry::from_env("test").expect("the variables are right");
     let reply = ScriptedReply::default().with_chunks(vec!["x"; 5_000]).with_delay(Duration::from_millis(20));
-    let workflow = support::agent_flow(support::replies([reply]), []);
+    let workflow = crate::support::agent_flow(crate::support::replies([reply]), []);
     {
         let _subscriber = tracing::subscriber::set_default(registry().with(telemetry.layer()));
         Runtime::new().execute(&workflow, "go").await.expect("the run succeeds");

@@ -1,5 +1,5 @@
 //! A collector that is away for the whole of a run many times longer than the queue: memory stays where it was once the
-//! queue was full, and what was lost is told to the span.
+//! queue was full, and what was lost is reported to the span.
 //!
 //! The allocator that counts is the process's, and so are the variables; each case runs in a process of its own.
 
@@ -8,18 +8,12 @@ use agent_runtime::{
     prelude::*,
     stream::EventStream,
 };
-use peak_alloc::PeakAlloc;
 use tracing_subscriber::{layer::SubscriberExt as _, registry};
 
-use support::process::run_child;
-use support::sink::Sink;
-use support::{FULL_TREE, full_flow};
-
-#[expect(dead_code, unused_imports, reason = "shared with other test binaries, which use other parts of it")]
-mod support;
-
-#[global_allocator]
-static ALLOCATOR: PeakAlloc = PeakAlloc;
+use crate::ALLOCATOR;
+use crate::support::process::run_child;
+use crate::support::sink::Sink;
+use crate::support::{FULL_TREE, full_flow};
 
 /// How many spans and log events wait for the collector.
 const QUEUE: usize = 128;
@@ -84,11 +78,11 @@ async fn child_outlives_an_outage() {
     assert_eq!((delivery.ended, exported), (ended, 0));
     assert_eq!(failed + unanswered + delivery.unsent(), ended);
     assert!(dropped <= delivery.unsent(), "{delivery:?}");
-    let told = format!("{ended} of {ended} spans did not arrive ({failed} refused or unreachable, ");
-    assert!(error.to_string().starts_with(&told), "{error}");
+    let reported = format!("{ended} of {ended} spans did not arrive ({failed} refused or unreachable, ");
+    assert!(error.to_string().starts_with(&reported), "{error}");
 }
 
-/// Runs the full flow so often; gives the most bytes that the process had allocated at once meanwhile.
+/// Runs the full flow so often. Returns the most bytes that the process had allocated at once meanwhile.
 async fn peak_of(runs: usize, runtime: &Runtime) -> usize {
     ALLOCATOR.reset_peak_usage();
     for _ in 0..runs {

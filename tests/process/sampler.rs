@@ -9,18 +9,15 @@ use opentelemetry::{
 };
 use tracing_subscriber::{layer::SubscriberExt as _, registry};
 
-use support::process::run_child;
-use support::sink::Sink;
-
-#[expect(dead_code, unused_imports, reason = "shared with other test binaries, which use other parts of it")]
-mod support;
+use crate::support::process::run_child;
+use crate::support::sink::Sink;
 
 const WORKFLOWS: usize = 2_000;
 
 /// How many spans a workflow of the child has.
 const SPANS: usize = 4;
 
-/// What fraction of the workflows arrives, all of them whole. A caller's span is there if the child is told so.
+/// What fraction of the workflows arrives, all of them whole. A caller's span is there if `caller` names a decision.
 fn kept(sampler: &str, argument: &str, caller: &str) -> f64 {
     let sink = Sink::http();
     let url = sink.url();
@@ -68,7 +65,7 @@ async fn child_runs_workflows() {
 }
 
 #[test]
-fn every_standard_sampler_keeps_whole_traces_in_the_share_that_it_is_told() {
+fn every_standard_sampler_keeps_whole_traces_in_the_share_that_it_is_given() {
     let close_to = |share: f64, expected: f64| (share - expected).abs() < 0.03;
     for (sampler, argument, caller, expected) in [
         ("always_on", "", "none", 1.0),
