@@ -1,6 +1,6 @@
 //! What a run and a tool can fail with.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use thiserror::Error;
 
@@ -86,6 +86,16 @@ impl RunError {
             Self::Step { step_type: StepType::Transform, .. } => "transform",
             Self::Step { .. } => "step_failed",
             Self::SubWorkflow { source, .. } => source.code(),
+        }
+    }
+
+    /// How long to wait before the next try; `None` if no model's provider said.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Model { source, .. } => source.retry_after(),
+            Self::SubWorkflow { source, .. } => source.retry_after(),
+            _ => None,
         }
     }
 

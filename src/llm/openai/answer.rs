@@ -154,7 +154,15 @@ impl Answer {
             return Err(provider_error::from_json(&error, &self.peer).into());
         }
         match parse(data) {
-            Ok(chunks) => chunks.into_iter().try_for_each(|chunk| self.read_chunk(chunk, frame.is_bare)),
+            Ok(chunks) => {
+                // What holds no answer and has a sentence in it is an error, in whatever wrapping.
+                if !self.reader.is_finished() && !chunks.iter().any(Chunk::is_of_answer) {
+                    if let Some(refusal) = provider_error::without_wrapping(data, &self.peer) {
+                        return Err(refusal.into());
+                    }
+                }
+                chunks.into_iter().try_for_each(|chunk| self.read_chunk(chunk, frame.is_bare))
+            }
             // Half of a text, or what follows a whole answer.
             Err(_) if frame.is_last || self.reader.is_finished() => Ok(()),
             Err(error) => {

@@ -35,7 +35,7 @@ pub struct OpenAiClientBuilder {
     extra_body: Map<String, JsonValue>,
     token_limit: Option<String>,
     carried: Vec<String>,
-    left_out: Vec<&'static str>,
+    left_out: Vec<String>,
     http: Option<Client>,
 }
 
@@ -165,7 +165,16 @@ impl OpenAiClientBuilder {
     ///
     /// By default, it is asked for until the server refuses it.
     pub fn without_stream_options(mut self) -> Self {
-        self.left_out.push("stream_options");
+        self.left_out.push("stream_options".to_owned());
+        self
+    }
+
+    /// Leaves a field out of each request, for servers that refuse it: `temperature`, say, or a field that goes back with
+    /// messages.
+    ///
+    /// By default, a field is left out once the server has refused it by its name.
+    pub fn without_field(mut self, name: impl Into<String>) -> Self {
+        self.left_out.push(name.into());
         self
     }
 
@@ -173,7 +182,7 @@ impl OpenAiClientBuilder {
     ///
     /// By default, answers are streamed until the server refuses to.
     pub fn without_streaming(mut self) -> Self {
-        self.left_out.push("stream");
+        self.left_out.push("stream".to_owned());
         self
     }
 
@@ -198,7 +207,7 @@ impl OpenAiClientBuilder {
     /// - if the key or a header cannot be sent over HTTP,
     /// - if the HTTP client cannot be made, for lack of the system's certificates, say.
     pub fn build(self) -> Result<OpenAiClient, ModelError> {
-        if self.model.is_empty() {
+        if self.model.trim().is_empty() {
             return Err(ModelError::Configuration("the model's name is empty".to_owned()));
         }
         if self.base_url.is_none() && self.api_key.is_none() {
@@ -367,6 +376,9 @@ mod tests {
             (builder("m").with_base_url("http://u:hush@ho st/v1"), "the base URL is not like"),
             (builder("m").with_base_url("u:hush@host/v1"), "the base URL is not like"),
             (builder("m").with_base_url("ftp://u:hush@host/v1"), "http:// or https://"),
+            (builder("m").with_base_url("http://host/v1/chat/completions?key=hush"), "is added by the client"),
+            (builder("m").with_base_url("http://host/v1").with_header("a b", "hush"), "the header \"a b\" cannot"),
+            (builder("m").with_base_url("http://host/v1").with_header("a", "hush\n"), "the header \"a\" cannot"),
         ] {
             assert!(!format!("{builder:?}").contains("hush"), "{builder:?}");
             let error = builder.build().unwrap_err();

@@ -63,8 +63,8 @@ impl Known {
 
 impl Dialect {
     /// A dialect without these fields.
-    pub(super) fn without<'a>(fields: impl IntoIterator<Item = &'a str>) -> Self {
-        Self { left_out: fields.into_iter().map(str::to_owned).collect(), token_limit: None }
+    pub(super) fn without(fields: impl IntoIterator<Item = String>) -> Self {
+        Self { left_out: fields.into_iter().collect(), token_limit: None }
     }
 
     pub(super) fn has(&self, field: &str) -> bool {
@@ -80,7 +80,7 @@ impl Dialect {
                 }
             }
         }
-        body.retain(|name, _| self.has(name));
+        body.retain(|name, _| self.has(name) || REQUIRED.contains(&&**name));
         if !body.contains_key("stream") {
             // A server that does not stream refuses the options of a stream, too.
             body.remove("stream_options");

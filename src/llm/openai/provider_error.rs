@@ -69,6 +69,15 @@ pub(super) async fn from_response(mut response: Response, peer: &Peer, has_versi
     (said, refusal)
 }
 
+/// Returns the refusal for a text of JSON that holds no answer, if it has a sentence where errors have theirs.
+pub(super) fn without_wrapping(text: &str, peer: &Peer) -> Option<StatusError> {
+    let body: JsonValue = serde_json::from_str(text).ok()?;
+    let outermost = if let Some(list) = body.as_array() { list.first()? } else { &body };
+    let has_place = |name: &&str| *name != "title" && outermost.get(*name).is_some();
+    WRAPPINGS.iter().chain(&MESSAGES).any(|name| has_place(name)).then_some(())?;
+    Said::from_json(&body)?.message.is_some().then(|| from_json(&body, peer))
+}
+
 /// Returns the refusal for an error inside an answer, whose status was one of success.
 pub(super) fn from_json(body: &JsonValue, peer: &Peer) -> StatusError {
     let said = Said::from_json(body).unwrap_or_default();

@@ -29,15 +29,18 @@ pub(super) struct Chunk {
     choices: Option<Vec<Choice>>,
     #[serde(default, deserialize_with = "lenient")]
     usage: Option<TokenCounts>,
+    /// Where Groq counts.
+    #[serde(default, deserialize_with = "lenient")]
+    x_groq: Option<Counted>,
     /// What went wrong, instead of all else.
     #[serde(default)]
     error: JsonValue,
-    #[serde(default)]
-    errors: JsonValue,
-    #[serde(default)]
-    detail: JsonValue,
-    #[serde(default)]
-    message: JsonValue,
+}
+
+#[derive(Debug, Deserialize)]
+struct Counted {
+    #[serde(default, deserialize_with = "lenient")]
+    usage: Option<TokenCounts>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -55,6 +58,9 @@ struct Choice {
     text: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     finish_reason: Option<String>,
+    /// Where Moonshot counts.
+    #[serde(default, deserialize_with = "lenient")]
+    usage: Option<TokenCounts>,
     #[serde(default)]
     error: JsonValue,
 }
@@ -101,6 +107,11 @@ struct TokenCounts {
     prompt_tokens: Option<u64>,
     #[serde(default, deserialize_with = "count")]
     completion_tokens: Option<u64>,
+    /// The names of OpenAI's other API.
+    #[serde(default, deserialize_with = "count")]
+    input_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "count")]
+    output_tokens: Option<u64>,
     #[serde(default, deserialize_with = "count")]
     total_tokens: Option<u64>,
     #[serde(default, deserialize_with = "lenient")]
@@ -127,6 +138,8 @@ pub(super) struct ChunkReader {
     usage: Option<Usage>,
     is_finished: bool,
     has_choices: bool,
+    /// Whether a part of the answer came as the piece of a stream.
+    has_pieces: bool,
     tool_calls: ToolCalls,
     text: Halves,
     reasoning: Halves,
@@ -136,11 +149,13 @@ pub(super) struct ChunkReader {
 impl Chunk {
     /// What went wrong, in the server's words. An error that says nothing is none.
     pub(super) fn error(&self) -> Option<&JsonValue> {
-        let choices = self.choices.as_deref().unwrap_or_default();
-        let of_choices = choices.iter().map(|choice| &choice.error);
-        let is_answer = !choices.is_empty() || self.usage.is_some();
-        let beside = [&self.errors, &self.detail, &self.message].into_iter().filter(|_| !is_answer);
-        [&self.error].into_iter().chain(of_choices).chain(beside).find(|error| says_something(error))
+        let of_choices = self.choices.iter().flatten().map(|choice| &choice.error);
+        [&self.error].into_iter().chain(of_choices).find(|error| says_something(error))
+    }
+
+    /// Whether the chunk holds a part of an answer, or what describes one.
+    pub(super) fn is_of_answer(&self) -> bool {
+        self.choices.as_ref().is_some_and(|choices| !choices.is_empty()) || self.usage.is_some()
     }
 
     /// Whether the chunk holds the whole answer: not its next piece, but all of it.
@@ -171,22 +186,32 @@ impl ChunkReader {
         deltas.extend(news(&mut self.id, chunk.id).map(ChatDelta::Id));
         deltas.extend(news(&mut self.model, chunk.model).map(ChatDelta::Model));
         self.has_choices |= chunk.choices.as_ref().is_some_and(|choices| !choices.is_empty());
+        let mut counts = Vec::new();
         // One choice is asked for.
         for choice in chunk.choices.into_iter().flatten().filter(|choice| choice.index.unwrap_or(0) == 0) {
-            let text = choice.text.filter(|_| choice.delta.is_none() && choice.message.is_none());
+            counts.extend(choice.usage);
+            self.has_pieces |= choice.delta.is_some();
+            // Some servers send all of the answer again behind its pieces.
+            let whole = choice.message.filter(|_| !self.has_pieces);
+            let text = choice.text.filter(|_| !self.has_pieces && whole.is_none());
             self.add_text(text, deltas);
-            if let Some(message) = choice.delta.or(choice.message) {
+            if let Some(message) = choice.delta.or(whole) {
                 self.read_message(message, deltas);
             }
-            if let Some(reason) = not_empty(choice.finish_reason) {
+            // A server that writes `null` as a text says nothing, too.
+            if let Some(reason) = not_empty(choice.finish_reason).filter(|reason| reason != "null") {
                 self.is_finished = true;
                 self.finish(deltas);
                 deltas.push_back(ChatDelta::Finish(reason));
             }
         }
-        if let Some(usage) = chunk.usage.and_then(|counts| counts.into_usage(self.usage)) {
-            self.usage = Some(usage);
-            deltas.push_back(ChatDelta::Usage(usage));
+        counts.extend(chunk.x_groq.and_then(|counted| counted.usage));
+        counts.extend(chunk.usage);
+        for counts in counts {
+            if let Some(usage) = counts.into_usage(self.usage) {
+                self.usage = Some(usage);
+                deltas.push_back(ChatDelta::Usage(usage));
+            }
         }
     }
 
@@ -266,14 +291,16 @@ impl Content {
 impl TokenCounts {
     /// The counts of this chunk over those of earlier ones; `None` if nothing was counted: some servers write `{}`.
     fn into_usage(self, before: Option<Usage>) -> Option<Usage> {
-        let said = self.prompt_tokens.or(self.completion_tokens).or(self.total_tokens)?;
-        let is_zero = said.max(self.completion_tokens.unwrap_or(0)).max(self.total_tokens.unwrap_or(0)) == 0;
+        let (prompt, completion) =
+            (self.prompt_tokens.or(self.input_tokens), self.completion_tokens.or(self.output_tokens));
+        let said = prompt.or(completion).or(self.total_tokens)?;
+        let is_zero = said.max(completion.unwrap_or(0)).max(self.total_tokens.unwrap_or(0)) == 0;
         let before = match before {
             Some(_) if is_zero => return None,
             before => before.unwrap_or_default(),
         };
-        let prompt_tokens = self.prompt_tokens.unwrap_or(before.prompt_tokens);
-        let completion_tokens = self.completion_tokens.unwrap_or(before.completion_tokens);
+        let prompt_tokens = prompt.unwrap_or(before.prompt_tokens);
+        let completion_tokens = completion.unwrap_or(before.completion_tokens);
         let (prompt, completion) = (self.prompt_tokens_details, self.completion_tokens_details);
         let prompt = prompt.map(|details| (details.cached_tokens, details.cache_write_tokens)).unwrap_or_default();
         let reasoning_tokens = completion.and_then(|details| details.reasoning_tokens);
@@ -399,7 +426,7 @@ mod tests {
         let mut deltas = VecDeque::new();
         for usage in [
             json!({"prompt_tokens": 100, "completion_tokens": 1, "total_tokens": 101}),
-            json!({"completion_tokens": 3}),
+            json!({"output_tokens": 3}),
             json!({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}),
             json!({}),
         ] {
@@ -420,9 +447,6 @@ mod tests {
         }
         check(json!({"error": "no"}), Some(json!("no")));
         check(json!({"choices": [{"delta": {}, "error": {"code": 502}}]}), Some(json!({"code": 502})));
-        check(json!({"errors": [{"message": "no"}]}), Some(json!([{"message": "no"}])));
-        check(json!({"detail": "no"}), Some(json!("no")));
-        check(json!({"object": "error", "message": "no"}), Some(json!("no")));
         check(json!({"message": "all is well", "choices": [{"delta": {"content": "hi"}}]}), None);
         check(json!({"type": "ping"}), None);
     }

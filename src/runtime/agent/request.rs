@@ -153,7 +153,10 @@ impl Answer {
 }
 
 fn definition(tool: &dyn Tool) -> ToolDefinition {
-    ToolDefinition::new(tool.name(), tool.description(), tool.parameters())
+    // Servers refuse a schema that is `null`, as a tool without parameters may have it.
+    let parameters = Some(tool.parameters()).filter(|parameters| !parameters.is_null());
+    let parameters = parameters.unwrap_or_else(|| json!({"type": "object", "properties": {}}));
+    ToolDefinition::new(tool.name(), tool.description(), parameters)
 }
 
 /// How many bytes a piece adds to what is held of an answer.

@@ -2,7 +2,7 @@
 
 use agent_runtime::{llm::ChatModel, prelude::*};
 
-use super::notation::{DONE, call, calling, calls, delta, event, last, refusal, reply, said, text};
+use super::notation::{DONE, call, calling, calls, delta, event, last, refusal, reply, said, text, whole};
 use super::{Case, check};
 use crate::support::{agent_flow, replies, run, tool};
 
@@ -40,6 +40,9 @@ async fn a_finish_reason_that_is_no_good_end_is_never_taken_for_an_answer() {
             ("look", json!({"n": 2})),
             ("now", json!({})),
         ]),
+        Case::new("M5, null as a text", last(json!({"content": "Yes."}), "null") + DONE).answers("Yes."),
+        Case::new("M5, all of it again", said("Ye") + &said("s.") + &event(&whole("Yes.").to_string()) + DONE)
+            .answers("Yes."),
         Case::new("M9", last(json!({"content": "Hi"}), "eos_token") + DONE).answers("Hi"),
     ])
     .await;

@@ -40,6 +40,10 @@ async fn an_error_is_an_error_in_whatever_wrapping() {
         Case::new("M42, inside of the choice", so() + &event(inside)).fails("server_error", "Gone").also(kept),
         Case::new("M42, after the finish reason", so() + &last(json!({}), "stop") + &event(array) + DONE)
             .fails("server_error", "The model is overloaded."),
+        Case::new("M42, a code and a sentence", so() + &event(r#"{"code":401,"msg":"No such key","data":null}"#))
+            .fails("authentication", "No such key"),
+        Case::new("M42, no object", so() + &event(r#"{"error":true,"message":"Too many of them"}"#))
+            .fails("server_error", "Too many of them"),
         Case::new("M42, a detail alone", so() + &event(r#"{"detail":"Too long"}"#)).fails("server_error", "Too long"),
         once(Case::replying("M43", vec![overloaded()])).fails("server_error", "answered 529").asks(1).also(|done| {
             assert!(done.error.as_ref().is_some_and(RunError::is_retryable));

@@ -30,6 +30,13 @@ async fn what_cannot_work_is_an_error_that_says_what_was_asked() {
             .agent(|agent| agent.with_tool(tool("look", |_, _| async { Ok(json!(1)) })))
             .fails("invalid_name", "no other tool")
             .asks(0),
+        Case::new("M69, without parameters", text("Yes."))
+            .agent(|agent| agent.with_tool(FnTool::new("bare", "", JsonValue::Null, |_, _| async { Ok(json!(1)) })))
+            .answers("Yes.")
+            .also(|done| {
+                let tools = done.requests[0].body["tools"].as_array().expect("there are tools");
+                assert!(tools.iter().all(|tool| tool["function"]["parameters"]["type"] == "object"), "{tools:?}");
+            }),
         Case::new("M70", text("Yes."))
             .at("/v1beta/openai/")
             .answers("Yes.")
