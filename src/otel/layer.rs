@@ -7,8 +7,11 @@ use opentelemetry_sdk::trace::SdkTracer;
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, layer::Context};
 
-use super::{LogEmitter, MetricsRecorder, SpanMapper, spans};
-use crate::stream::{Emission, TRACING_TARGET};
+use super::{LogEmitter, MetricsRecorder, SpanMapper, idle, spans};
+use crate::{
+    event::EventType,
+    stream::{Emission, TRACING_TARGET},
+};
 
 /// A [`Layer`] that turns the events of every [`EventStream`](crate::stream::EventStream) of the process into spans,
 /// metrics or both.
@@ -45,7 +48,8 @@ pub struct OtelLayer<T = SdkTracer> {
 impl<T> OtelLayer<T> {
     /// Makes a layer that gives its events to a mapper, which others may share.
     #[must_use]
-    pub const fn new(mapper: Arc<SpanMapper<T>>) -> Self {
+    pub fn new(mapper: Arc<SpanMapper<T>>) -> Self {
+        idle::keep_subscribers();
         Self { mapper: Some(mapper), metrics: None, log_events: None }
     }
 
@@ -67,7 +71,8 @@ impl<T> OtelLayer<T> {
 impl OtelLayer {
     /// Makes a layer that records metrics and makes no spans.
     #[must_use]
-    pub const fn metrics_only(metrics: Arc<MetricsRecorder>) -> Self {
+    pub fn metrics_only(metrics: Arc<MetricsRecorder>) -> Self {
+        idle::keep_subscribers();
         Self { mapper: None, metrics: Some(metrics), log_events: None }
     }
 }
@@ -95,6 +100,10 @@ where
                 if let Some(context) = observed.context {
                     emission.set_context(context);
                 }
+            } else if emission.event().event_type == EventType::Started
+                && let Some(context) = spans::of_the_caller()
+            {
+                emission.set_context(context);
             }
             if let Some(metrics) = &self.metrics {
                 metrics.observe(emission.event());

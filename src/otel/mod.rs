@@ -8,11 +8,13 @@
 mod content;
 #[cfg(feature = "otlp-http")]
 mod export;
+mod idle;
 mod layer;
 mod logs;
 mod mapping;
 mod metrics;
 mod names;
+mod process_context;
 mod propagation;
 mod spans;
 mod trace_url;
@@ -36,6 +38,7 @@ pub use metrics::{
 };
 #[cfg(feature = "testing")]
 pub(crate) use names::EVENT_OFFSET;
+pub use process_context::{context_from_env, pass_context_to};
 pub use propagation::extract_context;
 pub use spans::{
     DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_PROGRESS_EVENTS, DEFAULT_MAX_SPAN_AGE, EventIdGenerator, Observed, SpanMapper,

@@ -44,7 +44,9 @@ pub fn extract_context(headers: &dyn Extractor) -> Context {
 pub(super) fn headers(context: &Context) -> Vec<(String, String)> {
     let mut headers = HashMap::new();
     W3C.inject_context(context, &mut headers);
-    let mut headers: Vec<_> = headers.into_iter().filter(|(_, value): &(_, String)| !value.is_empty()).collect();
+    // What came from a caller may hold what no header can carry, and must not fail the request that it would be added to.
+    let is_sendable = |value: &str| !value.is_empty() && value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let mut headers: Vec<_> = headers.into_iter().filter(|(_, value): &(_, String)| is_sendable(value)).collect();
     headers.sort_unstable();
     headers
 }

@@ -8,7 +8,10 @@ use std::{
     cell::{Cell, RefCell},
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tracing::Level;
@@ -40,6 +43,7 @@ pub struct Emission {
     event: Arc<Event>,
     trace: Cell<Option<TraceContext>>,
     context: RefCell<Option<Arc<dyn ComponentContext>>>,
+    is_seen: Cell<bool>,
 }
 
 /// What came back from the layers.
@@ -59,7 +63,12 @@ impl Emission {
     /// Meant for [`Layer::on_event`](tracing_subscriber::Layer::on_event), for events with the target
     /// [`TRACING_TARGET`].
     pub fn with_current<R>(look: impl FnOnce(&Self) -> R) -> Option<R> {
-        CURRENT.with_borrow(|current| current.as_ref().map(look))
+        CURRENT.with_borrow(|current| {
+            current.as_ref().map(|emission| {
+                emission.is_seen.set(true);
+                look(emission)
+            })
+        })
     }
 
     /// The event, with its offset and time already set.
@@ -93,7 +102,26 @@ pub(super) fn is_wanted(event: &Event) -> bool {
             tracing::event_enabled!(target: TRACING_TARGET, Level::INFO)
         }
     });
-    wanted.unwrap_or(false)
+    let wanted = wanted.unwrap_or(false);
+    if !wanted {
+        count_unseen(event);
+    }
+    wanted
+}
+
+/// The events of the process that no layer looked at, but for progress, which may be filtered out on purpose.
+static UNSEEN: AtomicU64 = AtomicU64::new(0);
+
+fn count_unseen(event: &Event) {
+    if !is_detail(event) {
+        UNSEEN.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// How many events of the process no layer has looked at, progress not counted.
+#[cfg(feature = "otlp-http")]
+pub(crate) fn unseen_events_in_process() -> u64 {
+    UNSEEN.load(Ordering::Relaxed)
 }
 
 /// Whether an event is one of many that tell how a component gets on; what the runtime itself has to say is rare.
@@ -103,7 +131,8 @@ fn is_detail(event: &Event) -> bool {
 
 /// Shows the event to the layers of this thread's subscriber.
 pub(super) fn dispatch(event: Arc<Event>) -> Dispatched {
-    let mut emission = Some(Emission { event, trace: Cell::new(None), context: RefCell::new(None) });
+    let (trace, context, is_seen) = (Cell::new(None), RefCell::new(None), Cell::new(false));
+    let mut emission = Some(Emission { event, trace, context, is_seen });
     call_layers(|| {
         CURRENT.with(|current| current.replace(emission.take()));
         // Borrowed while the layers look. Nothing is put there meanwhile, as what a layer appends is not shown to layers.
@@ -111,7 +140,11 @@ pub(super) fn dispatch(event: Arc<Event>) -> Dispatched {
     });
     let emission = emission.or_else(|| CURRENT.try_with(RefCell::take).ok().flatten());
     // A thread that is ending may have no place for it any more; then it was never taken.
-    let Emission { mut event, trace, context } = emission.expect("an emission is taken only to be put in its place");
+    let Emission { mut event, trace, context, is_seen } =
+        emission.expect("an emission is taken only to be put in its place");
+    if !is_seen.get() {
+        count_unseen(&event);
+    }
     if let Some(trace) = trace.get() {
         // No layer can have a share of the event, so that this copies nothing.
         Arc::make_mut(&mut event).trace = Some(trace);

@@ -15,6 +15,8 @@ mod subscription;
 mod waiters;
 
 pub use batch::{BatchWindow, Batched};
+#[cfg(feature = "otlp-http")]
+pub(crate) use emission::unseen_events_in_process;
 pub use emission::{ComponentContext, Emission, TRACING_TARGET};
 pub use error::{Lagged, RecvError, TryRecvError};
 pub(crate) use event_stream::Emitted;

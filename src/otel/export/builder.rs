@@ -13,6 +13,7 @@ use tracing::Level;
 
 use super::{
     Telemetry, TelemetrySetupError, logs::LogsSetup, metrics::MetricsSetup, otlp::Connector, spans::SpansSetup,
+    telemetry::Options,
 };
 use crate::{
     environment::{
@@ -49,6 +50,7 @@ pub struct TelemetryBuilder {
     captures_from_env: bool,
     content: ContentPolicy,
     shutdown_timeout: Option<Duration>,
+    sets_globals: bool,
     pub(super) spans: SpansSetup,
     pub(super) metrics: MetricsSetup,
     pub(super) logs: LogsSetup,
@@ -81,6 +83,7 @@ impl TelemetryBuilder {
             captures_from_env: false,
             content: ContentPolicy::default(),
             shutdown_timeout: None,
+            sets_globals: false,
             spans: SpansSetup::default(),
             metrics: MetricsSetup::default(),
             logs: LogsSetup::default(),
@@ -139,6 +142,15 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Has [`Telemetry::install`] set OpenTelemetry's global tracer provider, meter provider and propagator too, from
+    /// which instrumentation of other libraries takes its own: an HTTP client's middleware, say. By default, it does not.
+    ///
+    /// What the program has set itself stays. The propagator carries the trace's context and no baggage.
+    pub fn with_opentelemetry_globals(mut self) -> Self {
+        self.sets_globals = true;
+        self
+    }
+
     /// Reads the environment and starts the export.
     ///
     /// # Errors
@@ -182,7 +194,8 @@ impl TelemetryBuilder {
         let metrics = self.metrics.start(&plan, &spans);
         let logs = self.logs.start(&plan);
         let timeout = self.shutdown_timeout.unwrap_or(Self::DEFAULT_SHUTDOWN_TIMEOUT);
-        Ok(Telemetry::new(spans, metrics, logs, timeout, ignored))
+        let options = Options { timeout, ignored, sets_globals: self.sets_globals, is_disabled };
+        Ok(Telemetry::new(spans, metrics, logs, options))
     }
 
     /// Adds the exporters over OTLP; returns how long a shutdown has to wait for them.

@@ -9,7 +9,7 @@ use opentelemetry_sdk::{
     error::OTelSdkResult,
     logs::{
         BatchConfigBuilder, BatchLogProcessor, LogBatch, LogExporter, LogProcessor, LoggerProviderBuilder,
-        SdkLogRecord, SdkLoggerProvider,
+        OTEL_BLRP_MAX_EXPORT_BATCH_SIZE_DEFAULT, OTEL_BLRP_SCHEDULE_DELAY_DEFAULT, SdkLogRecord, SdkLoggerProvider,
     },
 };
 
@@ -164,11 +164,11 @@ impl CountingProcessor {
         let queue_size = settings.queue_size.unwrap_or(TelemetryBuilder::DEFAULT_LOG_QUEUE_SIZE);
         let queue = Arc::new(Queue::new(queue_size, Arc::clone(counts), address));
         let exporter = CountingExporter { inner: exporter, queue: Arc::clone(&queue), runtime };
-        let mut config = BatchConfigBuilder::default().with_max_queue_size(queue_size);
-        config = config.with_max_export_batch_size(settings.batch_size.unwrap_or(batch::size(true, &plan.content)));
-        if let Some(delay) = settings.delay {
-            config = config.with_scheduled_delay(delay);
-        }
+        // All is set, since the SDK reads the variables by rules of its own.
+        let config = BatchConfigBuilder::default()
+            .with_max_queue_size(queue_size)
+            .with_max_export_batch_size(settings.batch_size.unwrap_or(OTEL_BLRP_MAX_EXPORT_BATCH_SIZE_DEFAULT))
+            .with_scheduled_delay(settings.delay.unwrap_or(OTEL_BLRP_SCHEDULE_DELAY_DEFAULT));
         Self { inner: BatchLogProcessor::builder(exporter).with_batch_config(config.build()).build(), queue }
     }
 }
@@ -195,13 +195,17 @@ impl LogProcessor for CountingProcessor {
 
 impl<E: LogExporter> LogExporter for CountingExporter<E> {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
-        let records = batch.iter().count();
-        let items = format!("{records} log events");
-        let sending = self.queue.send(records);
-        let on_attempt = |attempt, reason: Option<&str>| sending.attempt(attempt, reason);
-        let sent = poll_suppressed(self.runtime.as_ref(), &items, on_attempt, self.inner.export(batch)).await;
-        sending.end(&sent);
-        sent.result
+        let mut result = Ok(());
+        for request in batch::split(batch.iter().collect()) {
+            let items = format!("{} log events", request.len());
+            let sending = self.queue.send(request.len());
+            let on_attempt = |attempt, reason: Option<&str>| sending.attempt(attempt, reason);
+            let export = self.inner.export(LogBatch::new(&request));
+            let sent = poll_suppressed(self.runtime.as_ref(), &items, on_attempt, export).await;
+            sending.end(&sent);
+            result = result.and(sent.result);
+        }
+        result
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {

@@ -33,6 +33,9 @@ use super::{
 };
 use crate::otel::{MetricsRecorder, PriceTable, SpanMapper, metrics};
 
+/// How often metrics are exported by default, by the specification.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
+
 /// What the builder is told about metrics.
 #[derive(Default)]
 pub(super) struct MetricsSetup {
@@ -49,7 +52,7 @@ type AddReader = dyn FnOnce(MeterProviderBuilder, &MetricsPlan<'_>) -> MeterProv
 
 /// What a reader is made with.
 struct MetricsPlan<'a> {
-    interval: Option<Duration>,
+    interval: Duration,
     counts: &'a Arc<Exports>,
 }
 
@@ -131,12 +134,7 @@ impl MetricsSetup {
     fn add(&mut self, inner: impl PushMetricExporter, runtime: Option<ExportRuntime>, address: Option<String>) {
         self.readers.push(Box::new(|provider, plan| {
             let exporter = CountingExporter { inner, counts: Arc::clone(plan.counts), runtime, address };
-            let reader = PeriodicReader::builder(exporter);
-            let reader = match plan.interval {
-                Some(interval) => reader.with_interval(interval),
-                None => reader,
-            };
-            provider.with_reader(reader.build())
+            provider.with_reader(PeriodicReader::builder(exporter).with_interval(plan.interval).build())
         }));
     }
 
@@ -149,7 +147,8 @@ impl MetricsSetup {
         let counts = Arc::<Exports>::default();
         let provider = self.provider.unwrap_or_else(|| {
             let builder = SdkMeterProvider::builder().with_resource(plan.resource.clone());
-            let interval = self.interval.or(plan.settings.metric_interval);
+            // It is always set, since the SDK reads the variable by rules of its own.
+            let interval = self.interval.or(plan.settings.metric_interval).unwrap_or(DEFAULT_INTERVAL);
             let plan = MetricsPlan { interval, counts: &counts };
             self.readers.into_iter().fold(builder, |builder, add_reader| add_reader(builder, &plan)).build()
         });

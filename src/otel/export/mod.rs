@@ -11,6 +11,7 @@ mod batch;
 mod delivery;
 mod error;
 mod finishing;
+mod globals;
 mod remarks;
 mod report;
 mod suppressed;

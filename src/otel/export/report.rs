@@ -19,6 +19,8 @@ pub struct ExportReport {
     pub metrics: MetricsReport,
     /// The log events; all numbers are zero with a provider of the user's, which counts nothing.
     pub logs: SignalReport,
+    /// How many events, progress not counted, passed by while not a single one came to this telemetry.
+    pub unseen_events: u64,
 }
 
 /// What became of the spans or of the log events.
@@ -63,7 +65,7 @@ impl ExportReport {
     /// Whether all has arrived that should have.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.spans.is_complete() && self.metrics.failure.is_none() && self.logs.is_complete()
+        self.spans.is_complete() && self.metrics.failure.is_none() && self.logs.is_complete() && self.unseen_events == 0
     }
 
     pub(super) fn into_result(self) -> Result<Self, ExportError> {
@@ -143,7 +145,18 @@ impl fmt::Display for ExportReport {
             return write!(f, "all {} spans arrived", self.spans.delivery.ended);
         }
         let mut separator = "";
+        if self.unseen_events > 0 {
+            write!(
+                f,
+                "{} events came to no layer: either `telemetry.install()` was not called and `telemetry.layer()` is in no \
+                 registry, or a filter for the whole registry leaves out the target `agent_runtime::event`: put the filter \
+                 on the layer that it is meant for",
+                self.unseen_events
+            )?;
+            separator = "; ";
+        }
         if !self.spans.is_complete() {
+            f.write_str(separator)?;
             self.spans.describe(f, "spans")?;
             separator = "; ";
         }

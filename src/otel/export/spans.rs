@@ -8,8 +8,9 @@ use opentelemetry_sdk::{
     Resource,
     error::{OTelSdkError, OTelSdkResult},
     trace::{
-        BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider, Span, SpanData, SpanExporter,
-        SpanProcessor, TracerProviderBuilder,
+        BatchConfigBuilder, BatchSpanProcessor, OTEL_BSP_MAX_EXPORT_BATCH_SIZE_DEFAULT,
+        OTEL_BSP_SCHEDULE_DELAY_DEFAULT, SdkTracer, SdkTracerProvider, Span, SpanData, SpanExporter, SpanProcessor,
+        TracerProviderBuilder,
     },
 };
 
@@ -230,14 +231,12 @@ impl CountingProcessor {
     ) -> Self {
         let queue = Arc::new(Queue::new(*queue_size, Arc::clone(counts), address));
         let exporter = CountingExporter { inner: exporter, queue: Arc::clone(&queue), runtime };
-        let mut config = BatchConfigBuilder::default().with_max_queue_size(*queue_size);
         let settings = plan.settings.spans;
-        let has_content = plan.content.capture().is_on_spans();
-        config =
-            config.with_max_export_batch_size(settings.batch_size.unwrap_or(batch::size(has_content, &plan.content)));
-        if let Some(delay) = settings.delay {
-            config = config.with_scheduled_delay(delay);
-        }
+        // All is set, since the SDK reads the variables by rules of its own.
+        let config = BatchConfigBuilder::default()
+            .with_max_queue_size(*queue_size)
+            .with_max_export_batch_size(settings.batch_size.unwrap_or(OTEL_BSP_MAX_EXPORT_BATCH_SIZE_DEFAULT))
+            .with_scheduled_delay(settings.delay.unwrap_or(OTEL_BSP_SCHEDULE_DELAY_DEFAULT));
         Self { inner: BatchSpanProcessor::builder(exporter).with_batch_config(config.build()).build(), queue }
     }
 }
@@ -268,12 +267,16 @@ impl SpanProcessor for CountingProcessor {
 
 impl<E: SpanExporter> SpanExporter for CountingExporter<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let items = format!("{} spans", batch.len());
-        let sending = self.queue.send(batch.len());
-        let on_attempt = |attempt, reason: Option<&str>| sending.attempt(attempt, reason);
-        let sent = poll_suppressed(self.runtime.as_ref(), &items, on_attempt, self.inner.export(batch)).await;
-        sending.end(&sent);
-        sent.result
+        let mut result = Ok(());
+        for request in batch::split(batch) {
+            let items = format!("{} spans", request.len());
+            let sending = self.queue.send(request.len());
+            let on_attempt = |attempt, reason: Option<&str>| sending.attempt(attempt, reason);
+            let sent = poll_suppressed(self.runtime.as_ref(), &items, on_attempt, self.inner.export(request)).await;
+            sending.end(&sent);
+            result = result.and(sent.result);
+        }
+        result
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {

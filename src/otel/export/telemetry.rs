@@ -16,12 +16,13 @@ use parking_lot::Mutex;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::{
-    ExportError, ExportReport, SignalReport, TelemetryBuilder, TelemetrySetupError, finishing::Finishing,
+    ExportError, ExportReport, SignalReport, TelemetryBuilder, TelemetrySetupError, finishing::Finishing, globals,
     logs::LogsExport, metrics::MetricsExport, spans::SpansExport,
 };
 use crate::{
     environment::EnvironmentError,
     otel::{MetricsRecorder, OtelLayer, SpanMapper},
+    stream::unseen_events_in_process,
 };
 
 /// What a longer shutdown timeout counts as.
@@ -52,12 +53,23 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 #[must_use = "dropping the last one ends the export"]
 pub struct Telemetry(Arc<Running>);
 
+/// What the builder decided.
+pub(super) struct Options {
+    pub(super) timeout: Duration,
+    /// The settings that count as not set.
+    pub(super) ignored: Vec<EnvironmentError>,
+    pub(super) sets_globals: bool,
+    /// Whether there is to be no telemetry at all.
+    pub(super) is_disabled: bool,
+}
+
 struct Running {
     spans: Arc<SpansExport>,
     metrics: Option<Arc<MetricsExport>>,
     logs: Option<Arc<LogsExport>>,
-    timeout: Duration,
-    ignored: Vec<EnvironmentError>,
+    options: Options,
+    /// The events that no layer had seen before this was set up.
+    unseen_before: u64,
     /// What the shutdown reported, held while it goes on.
     end: Mutex<Option<Result<ExportReport, ExportError>>>,
 }
@@ -80,15 +92,14 @@ impl Telemetry {
         spans: SpansExport,
         metrics: Option<MetricsExport>,
         logs: Option<LogsExport>,
-        timeout: Duration,
-        ignored: Vec<EnvironmentError>,
+        options: Options,
     ) -> Self {
         Self(Arc::new(Running {
             spans: Arc::new(spans),
             metrics: metrics.map(Arc::new),
             logs: logs.map(Arc::new),
-            timeout,
-            ignored,
+            options,
+            unseen_before: unseen_events_in_process(),
             end: Mutex::default(),
         }))
     }
@@ -107,7 +118,8 @@ impl Telemetry {
         }
     }
 
-    /// Installs a `tracing` subscriber for the process that consists of the layer alone.
+    /// Installs a `tracing` subscriber for the process that consists of the layer alone. OpenTelemetry's globals are left
+    /// as they are, unless [the builder](TelemetryBuilder::with_opentelemetry_globals) was told otherwise.
     ///
     /// # Errors
     ///
@@ -116,6 +128,9 @@ impl Telemetry {
     pub fn install(self) -> Result<Self, TelemetrySetupError> {
         let registry = tracing_subscriber::registry().with(self.layer());
         tracing::subscriber::set_global_default(registry).map_err(TelemetrySetupError::SubscriberInstalled)?;
+        if self.0.options.sets_globals {
+            globals::set(self.tracer_provider(), self.meter_provider());
+        }
         Ok(self)
     }
 
@@ -156,7 +171,7 @@ impl Telemetry {
     /// standard error stream.
     #[must_use]
     pub fn ignored_settings(&self) -> &[EnvironmentError] {
-        &self.0.ignored
+        &self.0.options.ignored
     }
 
     /// What became of spans, metrics and log events so far, for a health endpoint, say.
@@ -196,6 +211,16 @@ impl Running {
             spans: self.spans.report(),
             metrics: self.metrics.as_ref().map(|metrics| metrics.report()).unwrap_or_default(),
             logs: self.logs.as_ref().map(|logs| logs.report()).unwrap_or_default(),
+            unseen_events: self.unseen_events(),
+        }
+    }
+
+    /// The events that passed by, if none has come here: some may be meant for another telemetry.
+    fn unseen_events(&self) -> u64 {
+        if self.options.is_disabled || self.spans.mapper.has_observed() {
+            0
+        } else {
+            unseen_events_in_process() - self.unseen_before
         }
     }
 
@@ -219,7 +244,7 @@ impl Running {
     /// The last export of metrics waits for the spans' end so as to report it, but no longer than half of the time, so that
     /// spans that do not arrive do not take the metrics with them.
     fn finish(&self, end: bool) -> ExportReport {
-        let timeout = self.timeout.min(LONGEST_TIMEOUT);
+        let timeout = self.options.timeout.min(LONGEST_TIMEOUT);
         let deadline = Instant::now() + timeout;
         let (spans_going_on, spans_over) = mpsc::channel::<()>();
         let spans = Arc::clone(&self.spans);
@@ -250,6 +275,7 @@ impl Running {
                 }
                 _ => super::MetricsReport::default(),
             },
+            unseen_events: self.unseen_events(),
         }
     }
 }
@@ -267,6 +293,7 @@ impl fmt::Debug for Telemetry {
             .field("spans", &self.0.spans)
             .field("metrics", &self.0.metrics)
             .field("logs", &self.0.logs)
+            .field("timeout", &self.0.options.timeout)
             .finish_non_exhaustive()
     }
 }

@@ -52,6 +52,11 @@ impl OtelContext {
     }
 }
 
+/// The current context for a component that gets no span, so that what its caller sent goes on; none if nothing did.
+pub(in crate::otel) fn of_the_caller() -> Option<Arc<dyn ComponentContext>> {
+    Context::map_current(|current| current.has_active_span().then(|| Arc::new(OtelContext(current.clone())) as _))
+}
+
 impl ComponentContext for OtelContext {
     fn run(&self, work: &mut dyn FnMut()) {
         let _active = self.0.clone().attach();

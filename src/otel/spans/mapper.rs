@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -72,6 +72,7 @@ pub struct SpanMapper<T> {
     samples_whole_workflows: bool,
     open: Mutex<OpenSpans>,
     interrupted: AtomicU64,
+    has_observed: AtomicBool,
 }
 
 /// What became of an event.
@@ -100,6 +101,7 @@ where
             samples_whole_workflows: false,
             open: Mutex::default(),
             interrupted: AtomicU64::new(0),
+            has_observed: AtomicBool::new(false),
         }
     }
 
@@ -151,12 +153,20 @@ where
 
     /// Takes in an event. Gives nothing for an event that belongs to no span.
     pub fn observe(&self, event: &Event) -> Option<Observed> {
+        if !self.has_observed() {
+            self.has_observed.store(true, Ordering::Relaxed);
+        }
         match (event.scope, event.event_type) {
             (EventScope::System, _) => self.system(event),
             (_, EventType::Started) => self.start(event),
             (_, EventType::Progress) => self.progress(event),
             (_, EventType::Completed | EventType::Failed | EventType::Canceled) => self.end(event),
         }
+    }
+
+    /// Whether any event has come.
+    pub(in crate::otel) fn has_observed(&self) -> bool {
+        self.has_observed.load(Ordering::Relaxed)
     }
 
     /// How many spans are open.

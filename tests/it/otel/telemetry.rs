@@ -214,7 +214,8 @@ async fn a_drop_sends_everything_too() {
 async fn a_run_after_the_shutdown_is_unharmed_and_has_no_ids_of_zeros() {
     let telemetry = start(Telemetry::builder("test").with_span_exporter(InMemorySpanExporter::default()));
     let (layer, mapper) = (telemetry.layer(), Arc::clone(telemetry.mapper()));
-    telemetry.shutdown().expect("there is nothing to lose");
+    run_with(&telemetry).await;
+    telemetry.shutdown().expect("all arrived");
     let runtime = Runtime::new();
     let run = runtime.execute(&full_flow(), "go").with_subscriber(dispatch_of(registry().with(layer))).await;
     assert_eq!(run.expect("the run succeeds").trace, None);
