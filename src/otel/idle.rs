@@ -12,6 +12,6 @@ use tracing::{Dispatch, subscriber::NoSubscriber};
 static IDLE: LazyLock<[Dispatch; 2]> = LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::new())));
 
 /// Makes the two, if they are not there yet.
-pub(super) fn keep_subscribers() {
+pub(crate) fn keep_idle_subscribers() {
     LazyLock::force(&IDLE);
 }

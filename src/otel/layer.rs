@@ -7,7 +7,7 @@ use opentelemetry_sdk::trace::SdkTracer;
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, layer::Context};
 
-use super::{LogEmitter, MetricsRecorder, SpanMapper, idle, spans};
+use super::{LogEmitter, MetricsRecorder, SpanMapper, keep_idle_subscribers, spans};
 use crate::{
     event::EventType,
     stream::{Emission, TRACING_TARGET},
@@ -49,7 +49,7 @@ impl<T> OtelLayer<T> {
     /// Makes a layer that gives its events to a mapper, which others may share.
     #[must_use]
     pub fn new(mapper: Arc<SpanMapper<T>>) -> Self {
-        idle::keep_subscribers();
+        keep_idle_subscribers();
         Self { mapper: Some(mapper), metrics: None, log_events: None }
     }
 
@@ -72,7 +72,7 @@ impl OtelLayer {
     /// Makes a layer that records metrics and makes no spans.
     #[must_use]
     pub fn metrics_only(metrics: Arc<MetricsRecorder>) -> Self {
-        idle::keep_subscribers();
+        keep_idle_subscribers();
         Self { mapper: None, metrics: Some(metrics), log_events: None }
     }
 }

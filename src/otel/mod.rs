@@ -30,6 +30,7 @@ pub use export::{
     Delivery, ExportError, ExportFailure, ExportReport, MetricsReport, SignalReport, Telemetry, TelemetryBuilder,
     TelemetrySetupError, to_otlp_json,
 };
+pub(crate) use idle::keep_idle_subscribers;
 pub use layer::OtelLayer;
 pub use logs::LogEmitter;
 pub use metrics::{

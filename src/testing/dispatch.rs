@@ -1,20 +1,15 @@
 //! Subscribers of a test, beside those of other tests.
 
-use std::sync::LazyLock;
+use tracing::{Dispatch, Subscriber, dispatcher::DefaultGuard};
 
-use tracing::{Dispatch, Subscriber, dispatcher::DefaultGuard, subscriber::NoSubscriber};
-
-/// `tracing` caches for each callsite whether anybody wants it. While one subscriber is alive in the process it asks only
-/// that of the thread at hand, which may be a test without a recorder, and remembers its "never" for all. Two that want
-/// nothing, kept alive, make it ask all there are.
-static IDLE: LazyLock<[Dispatch; 2]> = LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::new())));
+use crate::otel::keep_idle_subscribers;
 
 /// Makes a subscriber for one test. Tests without one, at the same time in the same process, do not disturb it.
 ///
 /// A run polled with it is seen by its layers on every thread: `run.with_subscriber(dispatch(registry))`, with
 /// [`WithSubscriber`](tracing::instrument::WithSubscriber).
 pub fn dispatch(subscriber: impl Subscriber + Send + Sync) -> Dispatch {
-    LazyLock::force(&IDLE);
+    keep_idle_subscribers();
     Dispatch::new(subscriber)
 }
 

@@ -191,8 +191,8 @@ impl TelemetryBuilder {
         if is_disabled {
             spans.disable();
         }
-        let metrics = self.metrics.start(&plan, &spans);
         let logs = self.logs.start(&plan);
+        let metrics = self.metrics.start(&plan, &spans, logs.as_ref());
         let timeout = self.shutdown_timeout.unwrap_or(Self::DEFAULT_SHUTDOWN_TIMEOUT);
         let options = Options { timeout, ignored, sets_globals: self.sets_globals, is_disabled };
         Ok(Telemetry::new(spans, metrics, logs, options))

@@ -26,12 +26,16 @@ use super::{
     ExportFailure, MetricsReport, TelemetryBuilder,
     builder::Plan,
     delivery::{Counts, LastFailure},
+    logs::LogsExport,
     otlp::{Connected, HttpConnection, OtlpExporter, Signal},
     runtime::ExportRuntime,
     spans::SpansExport,
     suppressed::poll_suppressed,
 };
-use crate::otel::{MetricsRecorder, PriceTable, SpanMapper, metrics};
+use crate::otel::{
+    MetricsRecorder, PriceTable, SpanMapper,
+    metrics::{self, Description, OfSignals},
+};
 
 /// How often metrics are exported by default, by the specification.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
@@ -139,7 +143,7 @@ impl MetricsSetup {
     }
 
     /// Starts the export; nothing if there is nowhere for metrics to go.
-    pub(super) fn start(self, plan: &Plan, spans: &SpansExport) -> Option<MetricsExport> {
+    pub(super) fn start(self, plan: &Plan, spans: &SpansExport, logs: Option<&LogsExport>) -> Option<MetricsExport> {
         let owns_provider = self.provider.is_none();
         if owns_provider && self.readers.is_empty() {
             return None;
@@ -154,6 +158,10 @@ impl MetricsSetup {
         });
         let meter = provider.meter_with_scope(plan.scope.clone());
         observe_spans(&meter, &spans.counts, &spans.mapper);
+        observe_sdk(&meter, &spans.counts, |of_signals| &of_signals.spans);
+        if let Some(logs) = logs {
+            observe_sdk(&meter, &logs.counts, |of_signals| &of_signals.logs);
+        }
         let mut recorder =
             MetricsRecorder::new(meter).with_legacy_metrics(self.legacy).with_content(plan.content.clone());
         if let Some(prices) = self.prices {
@@ -249,6 +257,23 @@ impl fmt::Debug for MetricsExport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MetricsExport").field("recorder", &self.recorder).finish_non_exhaustive()
     }
+}
+
+/// Observes what becomes of the items of a signal, under the names that OpenTelemetry has for it.
+fn observe_sdk(meter: &Meter, counts: &Arc<Counts>, of: impl Fn(&'static OfSignals) -> &'static Description) {
+    let read = || Arc::clone(counts);
+    let counts = read();
+    metrics::observe_by_error(meter, of(&metrics::SDK_EXPORTED), "_OTHER", move || {
+        let delivery = counts.read();
+        (delivery.exported, delivery.failed)
+    });
+    let counts = read();
+    metrics::observe_by_error(meter, of(&metrics::SDK_PROCESSED), "queue_full", move || {
+        let delivery = counts.read();
+        (delivery.exported + delivery.failed + delivery.unanswered, delivery.dropped)
+    });
+    let counts = read();
+    metrics::observe_level(meter, of(&metrics::SDK_INFLIGHT), move || counts.read().unanswered);
 }
 
 /// Observes what becomes of spans.

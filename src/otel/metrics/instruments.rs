@@ -46,6 +46,13 @@ pub(in crate::otel) struct Description {
     pub(super) text: &'static str,
 }
 
+/// The same for the signals whose items are counted.
+#[cfg(feature = "otlp-http")]
+pub(in crate::otel) struct OfSignals {
+    pub(in crate::otel) spans: Description,
+    pub(in crate::otel) logs: Description,
+}
+
 const INFERENCE_DURATION: Description = Description {
     name: "gen_ai.client.inference.duration",
     unit: "s",
@@ -197,6 +204,48 @@ pub(in crate::otel) const SPANS_INTERRUPTED: Description = Description {
     name: "agent_runtime.spans.interrupted",
     unit: "{span}",
     text: "Spans that were ended without their component's end, by age, by number or at shutdown.",
+};
+
+/// The SDK's own measurements as OpenTelemetry names them (`otel.sdk.*`, semantic conventions v1.41, status Development), which
+/// its SDK for Rust does not make.
+#[cfg(feature = "otlp-http")]
+pub(in crate::otel) const SDK_EXPORTED: OfSignals = OfSignals {
+    spans: Description {
+        name: "otel.sdk.exporter.span.exported",
+        unit: "{span}",
+        text: "Spans whose export has ended, well or not.",
+    },
+    logs: Description {
+        name: "otel.sdk.exporter.log.exported",
+        unit: "{log_record}",
+        text: "Log records whose export has ended, well or not.",
+    },
+};
+#[cfg(feature = "otlp-http")]
+pub(in crate::otel) const SDK_PROCESSED: OfSignals = OfSignals {
+    spans: Description {
+        name: "otel.sdk.processor.span.processed",
+        unit: "{span}",
+        text: "Spans that were handed to an exporter or found the queue to it full.",
+    },
+    logs: Description {
+        name: "otel.sdk.processor.log.processed",
+        unit: "{log_record}",
+        text: "Log records that were handed to an exporter or found the queue to it full.",
+    },
+};
+#[cfg(feature = "otlp-http")]
+pub(in crate::otel) const SDK_INFLIGHT: OfSignals = OfSignals {
+    spans: Description {
+        name: "otel.sdk.exporter.span.inflight",
+        unit: "{span}",
+        text: "Spans that were sent and for which no answer has come yet.",
+    },
+    logs: Description {
+        name: "otel.sdk.exporter.log.inflight",
+        unit: "{log_record}",
+        text: "Log records that were sent and for which no answer has come yet.",
+    },
 };
 
 /// The instruments that are always there.

@@ -13,9 +13,12 @@ mod process;
 mod recorder;
 
 #[cfg(feature = "otlp-http")]
-pub(super) use instruments::{SPANS_DROPPED, SPANS_ENDED, SPANS_EXPORTED, SPANS_FAILED, SPANS_INTERRUPTED};
+pub(super) use instruments::{
+    Description, OfSignals, SDK_EXPORTED, SDK_INFLIGHT, SDK_PROCESSED, SPANS_DROPPED, SPANS_ENDED, SPANS_EXPORTED,
+    SPANS_FAILED, SPANS_INTERRUPTED,
+};
 pub use labels::DEFAULT_MAX_LABEL_VALUES;
 pub use price::{Price, PriceError, PriceTable};
 #[cfg(feature = "otlp-http")]
-pub(super) use process::observe;
+pub(super) use process::{observe, observe_by_error, observe_level};
 pub use recorder::{DEFAULT_MAX_COMPONENT_AGE, DEFAULT_MAX_OPEN_COMPONENTS, MetricsRecorder};

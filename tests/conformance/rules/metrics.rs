@@ -25,6 +25,7 @@ const OF_REQUEST: &[Field] = &[
 ];
 const OF_ANSWER: &[Field] = &[sometimes("gen_ai.response.model", Is::Word)];
 const ERROR: &[Field] = &[sometimes("error.type", Is::Word)];
+const FAILED: &[Field] = &[sometimes("error.type", Is::OneOf(&["_OTHER", "queue_full"])).not_in_the_examples()];
 const MODALITY: &[Field] = &[always("gen_ai.token.modality", Is::Exactly("unknown"))];
 const AGENT: &[Field] = &[always("gen_ai.agent.name", Is::Word)];
 const SCOPES: &[&str] = &["workflow", "workflow_step", "agent", "llm_request", "tool", "system"];
@@ -45,6 +46,16 @@ const fn tokens(name: &'static str) -> MetricRule {
 
 const fn spans(name: &'static str) -> MetricRule {
     metric(name, Instrument::Counter, "{span}", &[])
+}
+
+/// What OpenTelemetry names for every SDK; the dashboard shows ours, which count the same.
+const fn of_the_sdk(
+    name: &'static str,
+    instrument: Instrument,
+    unit: &'static str,
+    labels: &'static [&'static [Field]],
+) -> MetricRule {
+    MetricRule { is_shown: false, ..metric(name, instrument, unit, labels) }
 }
 
 pub(crate) const METRICS: &[MetricRule] = &[
@@ -121,6 +132,12 @@ pub(crate) const METRICS: &[MetricRule] = &[
     spans("agent_runtime.spans.failed"),
     spans("agent_runtime.spans.dropped"),
     spans("agent_runtime.spans.interrupted"),
+    of_the_sdk("otel.sdk.exporter.span.exported", Instrument::Counter, "{span}", &[FAILED]),
+    of_the_sdk("otel.sdk.exporter.span.inflight", Instrument::UpDownCounter, "{span}", &[]),
+    of_the_sdk("otel.sdk.processor.span.processed", Instrument::Counter, "{span}", &[FAILED]),
+    of_the_sdk("otel.sdk.exporter.log.exported", Instrument::Counter, "{log_record}", &[FAILED]),
+    of_the_sdk("otel.sdk.exporter.log.inflight", Instrument::UpDownCounter, "{log_record}", &[]),
+    of_the_sdk("otel.sdk.processor.log.processed", Instrument::Counter, "{log_record}", &[FAILED]),
     MetricRule {
         is_shown: false,
         ..metric(

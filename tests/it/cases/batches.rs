@@ -84,7 +84,7 @@ async fn an_error_of_some_hundred_bytes_goes_whole() {
     let message = "the model's server is overloaded and asks to be left alone for a while; ".repeat(8);
     let told = message.clone();
     let model = ScriptedModel::new("m").with_reply(
-        ScriptedReply::default().then_error(0, move || ModelError::Status(StatusError::new(503, message.clone()))),
+        ScriptedReply::default().then_error(0, move || ModelError::Status(StatusError::new(400, message.clone()))),
     );
     let agent = Agent::builder("writer", std::sync::Arc::new(model)).build();
     let workflow = Workflow::new("flow").add_step(AgentStep::new(agent)).build();

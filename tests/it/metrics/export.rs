@@ -66,6 +66,9 @@ async fn metrics_go_out_beside_the_spans_under_the_same_resource() {
     assert_eq!(sum(&last, "agent_runtime.spans.failed"), Some(0));
     assert_eq!(sum(&last, "agent_runtime.spans.dropped"), Some(0));
     assert_eq!(sum(&last, "agent_runtime.spans.interrupted"), Some(0));
+    assert_eq!(sum(&last, "otel.sdk.exporter.span.exported"), Some(4));
+    assert_eq!(sum(&last, "otel.sdk.exporter.span.inflight"), Some(0));
+    assert_eq!(sum(&last, "otel.sdk.processor.span.processed"), Some(4));
     assert!(sum(&last, "agent_runtime.subscriber.lagged").is_some());
 }
 
