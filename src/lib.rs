@@ -53,6 +53,7 @@
 //! | `otlp-grpc` | no | `OTEL_EXPORTER_OTLP_PROTOCOL=grpc` for `Telemetry`; with it comes `otlp-http` |
 //! | `redaction` | yes | [`PatternRedactor`](otel::PatternRedactor), which takes keys, e-mail addresses and the like out of telemetry; with it comes `otel` |
 //! | `testing` | no | the module `testing`, for tests of agents; with it comes `otel` |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod component;
 #[cfg(any(feature = "openai", feature = "otel"))]

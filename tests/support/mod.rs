@@ -3,7 +3,7 @@
 pub(crate) mod process;
 pub(crate) mod recording;
 pub(crate) mod scenes;
-mod scripted_server;
+pub(crate) mod scripted_server;
 pub(crate) mod sink;
 pub(crate) mod spans;
 

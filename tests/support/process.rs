@@ -46,6 +46,12 @@ fn run_ignored(filter: &str, variables: &[(&str, &str)]) -> Finished {
 /// Runs an example as `cargo test` has built it.
 #[track_caller]
 pub(crate) fn run_example(name: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
+    finish(example(name, arguments), variables)
+}
+
+/// The command that runs an example as `cargo test` has built it.
+#[track_caller]
+pub(crate) fn example(name: &str, arguments: &[&str]) -> Command {
     let mut path = env::current_exe().expect("this binary has a path");
     path.pop();
     path.pop();
@@ -55,18 +61,23 @@ pub(crate) fn run_example(name: &str, arguments: &[&str], variables: &[(&str, &s
     assert!(path.exists(), "{} is not built: run `cargo build --examples`", path.display());
     let mut command = Command::new(path);
     command.args(arguments);
-    finish(command, variables)
+    command
 }
 
-/// Runs a command without the `OTEL_*` and `OPENAI_*` variables of this process; panics if it hangs.
-#[track_caller]
-pub(crate) fn finish(mut command: Command, variables: &[(&str, &str)]) -> Finished {
+/// Replaces the `OTEL_*`, `OPENAI_*` and `AGENT_RUNTIME_*` variables of this process by others.
+pub(crate) fn isolate(command: &mut Command, variables: &[(&str, &str)]) {
     for (name, _) in env::vars_os() {
         if ["OTEL_", "OPENAI_", "AGENT_RUNTIME_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
             command.env_remove(name);
         }
     }
     command.env("RUST_BACKTRACE", "0").envs(variables.iter().copied());
+}
+
+/// Runs a command with these variables instead of this process's own; panics if it hangs.
+#[track_caller]
+pub(crate) fn finish(mut command: Command, variables: &[(&str, &str)]) -> Finished {
+    isolate(&mut command, variables);
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     let stdout = read(child.stdout.take());

@@ -1,0 +1,11 @@
+//! What README.md and the heads of the examples promise: their programs are these, they run, and they show what is said.
+
+mod chat;
+mod examples;
+mod operating;
+mod running;
+mod service;
+#[expect(dead_code, unused_imports, reason = "shared with other test binaries, which use other parts of it")]
+#[path = "../support/mod.rs"]
+mod support;
+mod text;
