@@ -8,6 +8,7 @@ use std::{
     pin::pin,
     sync::Arc,
     task::{Context as TaskContext, Waker},
+    time::Duration,
 };
 
 use agent_runtime::{
@@ -119,22 +120,12 @@ fn run() -> EventStream {
     let stream = EventStream::builder().with_capacity(KEPT).build();
     let id = || Some(WORKFLOW_ID.to_owned());
     let input = || json!("topic");
-    let step = StepStarted { step_name: "draft".to_owned(), step_type: StepType::Agent, input: input() };
-    let agent = AgentStarted { input: input(), model: Some("small".to_owned()), description: None };
-    let request = LlmStarted {
-        messages: json!([{ "role": "user", "content": "topic" }]),
-        model: "small".to_owned(),
-        stream: true,
-        provider: "openai".to_owned(),
-        server_address: None,
-        server_port: None,
-        temperature: None,
-        top_p: None,
-        max_tokens: None,
-        tools: Vec::new(),
-    };
+    let step = StepStarted::new("draft", StepType::Agent, input());
+    let agent = AgentStarted::new(input()).with_model("small");
+    let messages = json!([{ "role": "user", "content": "topic" }]);
+    let request = LlmStarted::new("openai", "small", messages).with_stream(true);
     let started = [
-        Event::workflow_started("report", id(), None, WorkflowStarted { input: input(), links: Vec::new() }),
+        Event::workflow_started("report", id(), None, WorkflowStarted::new(input())),
         Event::workflow_step_started("report:step:0", id(), None, step),
         Event::agent_started("writer", id(), None, agent),
         Event::llm_started("writer:llm:0", id(), None, request),
@@ -200,14 +191,8 @@ fn traced_chunk(_: &Backend) -> Work {
 /// As the runtime says it.
 fn tool() -> [Event; 2] {
     let id = || Some(WORKFLOW_ID.to_owned());
-    let started = ToolStarted {
-        tool_name: "search".to_owned(),
-        arguments: json!({}),
-        tool_call_id: None,
-        agent: None,
-        description: None,
-    };
-    let completed = ToolCompleted { tool_name: "search".to_owned(), result: json!("found"), duration_ms: 3 };
+    let started = ToolStarted::new("search", json!({}));
+    let completed = ToolCompleted::new("search", "found", Duration::from_millis(3));
     [Event::tool_started("search:0", id(), None, started), Event::tool_completed("search:0", id(), None, completed)]
 }
 

@@ -149,14 +149,7 @@ pub(crate) fn prices() -> Result<PriceTable, PriceError> {
 }
 
 fn cached_usage() -> Usage {
-    Usage {
-        prompt_tokens: 1_000,
-        completion_tokens: 200,
-        total_tokens: 1_200,
-        cached_tokens: Some(900),
-        reasoning_tokens: Some(150),
-        ..Usage::default()
-    }
+    Usage::new(1_000, 200).with_cached_tokens(900).with_reasoning_tokens(150)
 }
 
 fn rate_limited() -> ModelError {

@@ -32,8 +32,8 @@ pub use merged::Merged;
 pub use model::Event;
 pub(crate) use open_components::{Open, OpenComponents};
 pub use payload::{
-    AgentCompleted, AgentProgress, AgentStarted, Failure, FailureDetails, LlmCompleted, LlmStarted, StepCompleted,
-    StepStarted, StepType, ToolCall, ToolCompleted, ToolProgress, ToolStarted, Usage, WorkflowCompleted,
-    WorkflowStarted,
+    AgentCompleted, AgentProgress, AgentStarted, Failure, FailureDetails, LlmCompleted, LlmStarted, MissedEvents,
+    RepeatedCall, StepCompleted, StepStarted, StepType, ToolCall, ToolCompleted, ToolProgress, ToolStarted, Usage,
+    WorkflowCompleted, WorkflowStarted,
 };
 pub use trace_context::{HexId, HexIdError, SpanId, TraceContext, TraceId};

@@ -13,6 +13,7 @@ pub type SpanId = HexId<8>;
 
 /// The span that a component became.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TraceContext {
     /// The trace.
     pub trace_id: TraceId,
@@ -24,6 +25,28 @@ pub struct TraceContext {
     /// Whether the sampler kept the trace, so that a link to it leads somewhere.
     #[serde(default)]
     pub sampled: bool,
+}
+
+impl TraceContext {
+    /// Names a span of a trace that was not sampled, with no span above it.
+    #[must_use]
+    pub const fn new(trace_id: TraceId, span_id: SpanId) -> Self {
+        Self { trace_id, span_id, parent_span_id: None, sampled: false }
+    }
+
+    /// Names the span above it. By default, none.
+    #[must_use]
+    pub const fn with_parent(mut self, span_id: SpanId) -> Self {
+        self.parent_span_id = Some(span_id);
+        self
+    }
+
+    /// Says whether the sampler kept the trace. By default, it did not.
+    #[must_use]
+    pub const fn with_sampled(mut self, sampled: bool) -> Self {
+        self.sampled = sampled;
+        self
+    }
 }
 
 /// An id of `N` bytes that is written as `2 × N` hex digits in lower case.

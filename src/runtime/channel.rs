@@ -1,11 +1,10 @@
 //! A run's events in a channel.
 
-use serde_json::json;
 use tokio::{runtime::Handle, sync::mpsc};
 
 use super::RunError;
 use crate::{
-    event::Event,
+    event::{Event, MissedEvents},
     stream::{EventStream, Lagged, RecvError, Subscription},
 };
 
@@ -32,7 +31,6 @@ async fn forward(mut subscription: Subscription, events: mpsc::Sender<Event>) {
 
 /// The event that stands for those that a slow receiver missed.
 fn gap(lagged: &Lagged) -> Event {
-    let missing = lagged.missing();
-    let data = json!({"missed": lagged.count(), "first_offset": missing.start, "last_offset": missing.end - 1});
+    let data = MissedEvents::new(&lagged.missing());
     Event::system_progress("system:event_stream", Some(lagged.to_string()), None, None, data)
 }

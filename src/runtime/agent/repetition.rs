@@ -1,10 +1,10 @@
 //! Calls that a model makes again with the same arguments.
 
-use serde_json::{Value as JsonValue, json};
+use serde_json::Value as JsonValue;
 
 use crate::{
     component::Run,
-    event::{Event, ToolCall},
+    event::{Event, RepeatedCall, ToolCall},
     runtime::tool::parse_arguments,
 };
 
@@ -38,13 +38,8 @@ impl PastCalls {
             Some(format!("agent {agent:?} called tool {:?} with the same arguments before", call.name)),
             None,
             None,
-            json!({
-                "agent": agent,
-                "tool_name": call.name,
-                "arguments": arguments,
-                "previous_result": before.result,
-                "call_count": before.count,
-            }),
+            RepeatedCall::new(agent, call.name.as_str(), arguments, before.count)
+                .with_previous_result(before.result.clone()),
         );
         // The id is a constant of the right form.
         drop(run.emit(event));

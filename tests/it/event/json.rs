@@ -32,12 +32,10 @@ fn full_event() -> Event {
     event.event_id = "0198c0de-7aa0-7000-8000-00000000002a".parse().expect("well formed");
     event.timestamp = "2026-02-16T08:09:10.123456789Z".parse().expect("well formed");
     event.offset = Some(7);
-    event.trace = Some(TraceContext {
-        trace_id: TraceId::from_bytes(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128.to_be_bytes()),
-        span_id: SpanId::from_bytes(0x00f0_67aa_0ba9_02b7_u64.to_be_bytes()),
-        parent_span_id: Some(SpanId::from_bytes(0xa2fb_4a1d_1a96_d312_u64.to_be_bytes())),
-        sampled: true,
-    });
+    let trace_id = TraceId::from_bytes(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128.to_be_bytes());
+    let span = |id: u64| SpanId::from_bytes(id.to_be_bytes());
+    let trace = TraceContext::new(trace_id, span(0x00f0_67aa_0ba9_02b7)).with_parent(span(0xa2fb_4a1d_1a96_d312));
+    event.trace = Some(trace.with_sampled(true));
     event
 }
 
@@ -238,7 +236,8 @@ fn span_ids_are_hex_both_ways() {
     let trace_id: TraceId = "4bf92f3577b34da6a3ce929d0e0e4736".parse().unwrap();
     assert_eq!(trace_id.to_bytes(), 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128.to_be_bytes());
     assert_eq!(format!("{trace_id} {trace_id:?}"), "4bf92f3577b34da6a3ce929d0e0e4736 4bf92f3577b34da6a3ce929d0e0e4736");
-    let without_parent = TraceContext { parent_span_id: None, ..full_event().trace.unwrap() };
+    let mut without_parent = full_event().trace.unwrap();
+    without_parent.parent_span_id = None;
     let json = serde_json::to_value(without_parent).unwrap();
     assert_eq!(json.get("parent_span_id"), None);
     assert_eq!(serde_json::from_value::<TraceContext>(json).unwrap(), without_parent);

@@ -49,14 +49,7 @@ fn assert_is_recorded(answer: &Answer, how: &str) {
     assert_eq!(response.tool_calls, [ToolCall::new("a", "add", "{}"), ToolCall::new("b", "sub", "{\"é\":1}")], "{how}");
     assert_eq!(response.finish_reason.as_deref(), Some("tool_calls"), "{how}");
     assert_eq!((response.id.as_deref(), response.model.as_deref()), (Some("c1"), Some("m-1")), "{how}");
-    let usage = Usage {
-        prompt_tokens: 9,
-        completion_tokens: 4,
-        total_tokens: 13,
-        cached_tokens: Some(2),
-        reasoning_tokens: Some(1),
-        ..Usage::default()
-    };
+    let usage = Usage::new(9, 4).with_cached_tokens(2).with_reasoning_tokens(1);
     assert_eq!(response.usage, Some(usage), "{how}");
 }
 

@@ -34,7 +34,7 @@ async fn replies_come_in_order_and_in_pieces() {
     assert_eq!(first.response.finish_reason.as_deref(), Some("tool_calls"));
     assert_eq!((first.response.id.as_deref(), first.response.model.as_deref()), (Some("scripted-0"), Some("m")));
     // Three words asked; three answered, and two calls of a name and a word of arguments.
-    let usage = Usage { prompt_tokens: 3, completion_tokens: 7, total_tokens: 10, ..Usage::default() };
+    let usage = Usage::new(3, 7);
     assert_eq!(first.response.usage, Some(usage));
 
     let mut messages = vec![ChatMessage::user("What is it?")];
@@ -62,7 +62,7 @@ async fn a_script_that_is_used_up_says_so() {
 
 #[tokio::test]
 async fn usage_is_what_the_script_says() {
-    let usage = Usage { prompt_tokens: 1, total_tokens: 1, ..Usage::default() };
+    let usage = Usage::new(1, 0);
     let model = ScriptedModel::new("m")
         .with_reply(ScriptedReply::text("a b").with_usage(usage))
         .with_reply(ScriptedReply::text("a b").with_usage(None));

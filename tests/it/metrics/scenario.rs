@@ -31,14 +31,7 @@ fn report() -> Workflow {
         ("failing", json!({"of": SECRET})),
         (SECRET, json!({})),
     ];
-    let usage = Usage {
-        prompt_tokens: 100,
-        completion_tokens: 7,
-        total_tokens: 107,
-        cached_tokens: Some(60),
-        cache_write_tokens: Some(11),
-        reasoning_tokens: Some(3),
-    };
+    let usage = Usage::new(100, 7).with_cached_tokens(60).with_cache_write_tokens(11).with_reasoning_tokens(3);
     let model: Arc<dyn ChatModel> = Arc::new(
         ScriptedModel::new("model-1")
             .with_reply(ScriptedReply::tool_calls(lookup.clone()).with_delay(MS * 5))

@@ -46,14 +46,7 @@ impl ChatModel for Hosted {
 }
 
 fn described_flow() -> Workflow {
-    let usage = Usage {
-        prompt_tokens: 11,
-        completion_tokens: 7,
-        total_tokens: 18,
-        cached_tokens: Some(4),
-        cache_write_tokens: Some(3),
-        reasoning_tokens: Some(2),
-    };
+    let usage = Usage::new(11, 7).with_cached_tokens(4).with_cache_write_tokens(3).with_reasoning_tokens(2);
     let model = ScriptedModel::new("gpt-x")
         .with_reply(ScriptedReply::tool_calls([("look", json!({"at": "it"}))]).with_usage(None))
         .with_reply(ScriptedReply::text("It is there.").with_usage(usage));

@@ -85,7 +85,7 @@ fn other_limits_hold_too() {
 
 #[tokio::test]
 async fn ten_thousand_chunks_of_a_model_are_counted_exactly_and_their_usage_is_kept() {
-    let usage = Usage { prompt_tokens: 1, completion_tokens: 10_000, total_tokens: 10_001, ..Usage::default() };
+    let usage = Usage::new(1, 10_000);
     let reply = ScriptedReply::default().with_chunks(vec!["x"; 10_000]).with_usage(usage);
     let ran = run(&agent_flow(replies([reply]), []), "go").await;
     let span = ran.spans.one("chat scripted");

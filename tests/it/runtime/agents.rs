@@ -149,12 +149,7 @@ async fn an_identical_call_is_reported_whatever_the_order_of_its_keys() {
 
 #[tokio::test]
 async fn an_agents_end_sums_up_what_it_did() {
-    let usage = |prompt_tokens, completion_tokens| agent_runtime::event::Usage {
-        prompt_tokens,
-        completion_tokens,
-        total_tokens: prompt_tokens + completion_tokens,
-        ..Default::default()
-    };
+    let usage = |prompt_tokens, completion_tokens| agent_runtime::event::Usage::new(prompt_tokens, completion_tokens);
     let model = replies([
         ScriptedReply::tool_calls([("look", json!({})), ("look", json!(1))]).with_usage(usage(10, 2)),
         ScriptedReply::text("Done.").with_usage(usage(20, 3)),

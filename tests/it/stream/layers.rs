@@ -27,12 +27,7 @@ use tracing_subscriber::{
 use super::support::{Witness, all_kinds, append_numbers, chunk, drain, event_of, offsets, with_layers};
 
 fn trace_number(number: u8) -> TraceContext {
-    TraceContext {
-        trace_id: TraceId::from_bytes([number; 16]),
-        span_id: SpanId::from_bytes([number; 8]),
-        parent_span_id: None,
-        sampled: true,
-    }
+    TraceContext::new(TraceId::from_bytes([number; 16]), SpanId::from_bytes([number; 8])).with_sampled(true)
 }
 
 #[tokio::test]
