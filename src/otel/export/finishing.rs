@@ -1,6 +1,25 @@
 //! Work that is waited for until a time and no longer.
 
-use std::{sync::mpsc, thread, time::Instant};
+use std::{
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+
+/// Flushes until that has ended or the time is over, since a flush of the SDK ends after five seconds by itself.
+pub(super) fn flush_within(timeout: Duration, flush: impl Fn() -> OTelSdkResult) -> OTelSdkResult {
+    let deadline = Instant::now() + timeout;
+    loop {
+        let begun = Instant::now();
+        match flush() {
+            // One that ends before it has waited would be asked for ever.
+            Err(OTelSdkError::Timeout(limit)) if begun.elapsed() >= limit && Instant::now() < deadline => {}
+            result => return result,
+        }
+    }
+}
 
 /// Work on a thread of its own, since an exporter that hangs would hold up all others and the program.
 pub(super) struct Finishing<T> {

@@ -19,6 +19,7 @@ use super::{
     SignalReport, TelemetryBuilder, batch,
     builder::Plan,
     delivery::{Counts, Queue},
+    finishing::flush_within,
     otlp::{Connected, HttpConnection, OtlpExporter, Signal},
     runtime::ExportRuntime,
     suppressed::poll_suppressed,
@@ -134,7 +135,7 @@ impl LogsExport {
         let result = if end && self.owns_provider {
             self.provider.shutdown_with_timeout(timeout)
         } else {
-            self.provider.force_flush()
+            flush_within(timeout, || self.provider.force_flush())
         };
         SignalReport::of(&self.counts, result.err())
     }

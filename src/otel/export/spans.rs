@@ -20,6 +20,7 @@ use super::{
     SignalReport, TelemetryBuilder, batch,
     builder::Plan,
     delivery::{Counts, Queue},
+    finishing::flush_within,
     otlp::{Connected, HttpConnection, OtlpExporter, Signal},
     runtime::ExportRuntime,
     suppressed::poll_suppressed,
@@ -201,7 +202,7 @@ impl SpansExport {
         let result = if end && self.owns_provider {
             self.provider.shutdown_with_timeout(timeout)
         } else {
-            self.provider.force_flush()
+            flush_within(timeout, || self.provider.force_flush())
         };
         // Whoever ended the provider before has not lost what has arrived.
         let failure = result.err().filter(|failure| !matches!(failure, OTelSdkError::AlreadyShutdown));
