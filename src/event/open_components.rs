@@ -90,6 +90,7 @@ impl<K> OpenComponents<K> {
     }
 
     /// Takes out the one that was opened last.
+    #[cfg(feature = "otel")]
     pub(crate) fn take_newest(&mut self) -> Option<Box<Open<K>>> {
         let number = *self.components.keys().next_back()?;
         self.remove(number)
@@ -101,6 +102,7 @@ impl<K> OpenComponents<K> {
     }
 
     /// The one that a new component belongs under, by the ids alone, to be changed.
+    #[cfg(feature = "otel")]
     pub(crate) fn parent_of_mut(&mut self, event: &Event) -> Option<&mut Open<K>> {
         let number = self.parent_number_of(event)?;
         self.get_mut(number)
@@ -121,6 +123,7 @@ impl<K> OpenComponents<K> {
     }
 
     /// The component of a workflow and a scope that was opened last.
+    #[cfg(feature = "otel")]
     pub(crate) fn newest_of(&self, workflow_id: &str, scope: EventScope) -> Option<&Open<K>> {
         self.get(self.numbers_in(Some(workflow_id), scope).next_back()?)
     }

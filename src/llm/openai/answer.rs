@@ -156,10 +156,11 @@ impl Answer {
         match parse(data) {
             Ok(chunks) => {
                 // What holds no answer and has a sentence in it is an error, in whatever wrapping.
-                if !self.reader.is_finished() && !chunks.iter().any(Chunk::is_of_answer) {
-                    if let Some(refusal) = provider_error::without_wrapping(data, &self.peer) {
-                        return Err(refusal.into());
-                    }
+                if !self.reader.is_finished()
+                    && !chunks.iter().any(Chunk::is_of_answer)
+                    && let Some(refusal) = provider_error::without_wrapping(data, &self.peer)
+                {
+                    return Err(refusal.into());
                 }
                 chunks.into_iter().try_for_each(|chunk| self.read_chunk(chunk, frame.is_bare))
             }

@@ -74,7 +74,7 @@ pub(super) fn without_wrapping(text: &str, peer: &Peer) -> Option<StatusError> {
     let body: JsonValue = serde_json::from_str(text).ok()?;
     let outermost = if let Some(list) = body.as_array() { list.first()? } else { &body };
     let has_place = |name: &&str| *name != "title" && outermost.get(*name).is_some();
-    WRAPPINGS.iter().chain(&MESSAGES).any(|name| has_place(name)).then_some(())?;
+    WRAPPINGS.iter().chain(&MESSAGES).any(has_place).then_some(())?;
     Said::from_json(&body)?.message.is_some().then(|| from_json(&body, peer))
 }
 
