@@ -21,11 +21,8 @@ fn the_first_trace_is_the_one_in_the_readme() {
     super::text::assert_quoted(Path::new("examples/first_trace.rs"));
     let finished = run_example("first_trace", &[], &[]);
     assert!(finished.success && finished.stderr.is_empty(), "{finished:#?}");
-    // The bars and the durations differ from run to run.
-    let names = |drawing: &str| drawing.lines().map(|line| line[..line.find("  ").unwrap_or(0)].to_owned()).collect();
-    let (drawn, quoted): (Vec<String>, Vec<String>) =
-        (names(finished.stdout.trim_end()), names(&super::text::block_with("invoke_workflow greeting")));
-    assert_eq!(drawn, quoted);
+    let drawn = super::text::names(&finished.stdout);
+    assert_eq!(drawn, super::text::names(super::text::block("text", "invoke_workflow greeting")));
     assert_eq!(drawn.len(), 4, "{}", finished.stdout);
 }
 

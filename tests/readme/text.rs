@@ -23,11 +23,20 @@ pub(super) fn assert_quoted(path: &Path) {
     assert!(blocks("rust").contains(&program.as_str()), "README.md has no block that is\n{program}");
 }
 
-/// The block of text that begins with these words.
+/// The block of code in a language that begins with these words.
 #[track_caller]
-pub(super) fn block_with(start: &str) -> String {
-    let block = blocks("text").into_iter().find(|block| block.starts_with(start));
-    block.unwrap_or_else(|| panic!("README.md has no block that begins with {start:?}")).to_owned()
+pub(super) fn block(language: &str, start: &str) -> &'static str {
+    let block = blocks(language).into_iter().find(|block| block.starts_with(start));
+    block.unwrap_or_else(|| panic!("README.md has no block of {language} that begins with {start:?}"))
+}
+
+/// What a drawn tree has, without bars and durations, which differ from run to run.
+pub(super) fn names(drawing: &str) -> Vec<&str> {
+    drawing
+        .trim_end()
+        .lines()
+        .map(|line| &line[..line.find("  █").or(line.find("  ·")).unwrap_or(line.len())])
+        .collect()
 }
 
 #[test]
