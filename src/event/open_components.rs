@@ -30,7 +30,7 @@ pub(crate) struct Open<K> {
 /// All open components, by the numbers in which they came.
 ///
 /// They are found by hashes, so that a look-up copies no id and hardly takes longer the more are open. Ids whose hashes
-/// collide are told apart by the ids themselves.
+/// collide are distinguished by the ids themselves.
 #[derive(Debug)]
 pub(crate) struct OpenComponents<K> {
     next: u64,

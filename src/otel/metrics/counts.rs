@@ -13,7 +13,7 @@ use crate::{
     otel::names,
 };
 
-/// The numbers so far, by scope. An instrument that was told of each event would look up its attributes each time.
+/// The numbers so far, by scope. An instrument that took each event would look up its attributes each time.
 #[derive(Debug, Default)]
 pub(super) struct EventCounts([OfScope; EventScope::ALL.len()]);
 

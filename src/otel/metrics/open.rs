@@ -14,7 +14,7 @@ use crate::{
 /// What the metrics keep of a component.
 #[derive(Debug)]
 pub(super) struct Measured {
-    /// The attributes that its start tells; shared, so that a chunk makes none anew.
+    /// The attributes from its start; shared, so that a chunk makes none anew.
     pub(super) labels: Arc<[KeyValue]>,
     /// Of a tool its name, which a model may have made up and which therefore is no label before its end; of a request the
     /// model asked for, whatever became of the label.
@@ -35,7 +35,7 @@ pub(super) struct Calls {
 pub(super) struct Chunks {
     pub(super) first: Option<DateTime<Utc>>,
     last: Option<DateTime<Utc>>,
-    /// The answer was asked for in one piece, so whatever its end tells of chunks is none of the metrics' business.
+    /// The answer was asked for in one piece, so the chunks that its end names are not measured.
     pub(super) unwanted: bool,
 }
 
@@ -60,7 +60,7 @@ impl Measured {
 }
 
 impl Chunks {
-    /// Takes in a chunk; gives how long after the one before it came.
+    /// Takes in a chunk; returns how long after the previous one it came.
     pub(super) fn add(&mut self, at: DateTime<Utc>) -> Option<TimeDelta> {
         self.first.get_or_insert(at);
         let gap = self.last.map(|last| (at - last).max(TimeDelta::zero()));
@@ -69,7 +69,7 @@ impl Chunks {
     }
 }
 
-/// The attributes that a component's start tells. A tool's name is not among them.
+/// The attributes from a component's start. A tool's name is not among them.
 pub(super) fn start_labels(event: &Event, guard: &LabelGuard) -> Vec<KeyValue> {
     let (data, labels) = (&event.data, guard.labels());
     match event.scope {

@@ -82,7 +82,7 @@ impl Price {
         Ok(self)
     }
 
-    /// What a request cost by the usage that its end tells; nothing if it tells none.
+    /// What a request cost by the usage that its end reports; nothing if it reports none.
     pub(super) fn of(&self, data: &EventData) -> Option<f64> {
         let (input, output) = (data.input_tokens(), data.output_tokens());
         input.or(output)?;

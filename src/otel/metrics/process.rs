@@ -1,4 +1,4 @@
-//! What no event tells, read whenever the metrics are collected.
+//! What no event says, read whenever the metrics are collected.
 
 #[cfg(feature = "otlp-http")]
 use opentelemetry::KeyValue;

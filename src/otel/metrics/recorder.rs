@@ -36,8 +36,8 @@ const UNKNOWN_TOOL: &str = "unknown_tool";
 
 /// Turns events into measurements of the instruments of a [`Meter`], with the events' own times.
 ///
-/// It knows neither `tracing` nor an exporter: [`OtelLayer`](crate::otel::OtelLayer) gives it live events, a replay may
-/// give it stored ones. Events of one component must come in order; components may interleave in any way. A duration is
+/// It knows neither `tracing` nor an exporter: [`OtelLayer`](crate::otel::OtelLayer) hands it live events, a replay
+/// stored ones. Events of one component must come in order; components may interleave in any way. A duration is
 /// that of the component's span.
 pub struct MetricsRecorder {
     meter: Meter,
@@ -174,7 +174,7 @@ impl MetricsRecorder {
 
     fn end(&self, event: &Event) {
         let taken = self.open.lock().take(event);
-        // Without its start nobody knows how long a component took; what its end tells is counted all the same.
+        // Without its start nobody knows how long a component took; what its end says is counted all the same.
         if let Some(component) = &taken {
             self.counts.closed(component.scope);
             let error = (event.event_type != EventType::Completed).then(|| mapping::error_type(event));
@@ -233,7 +233,7 @@ impl MetricsRecorder {
         }
     }
 
-    /// Records what the end of a request tells besides its time.
+    /// Records what the end of a request says besides its time.
     fn request(&self, request: Option<&Open<Measured>>, end: &Event) {
         let data = &end.data;
         let start = request.map_or_else(|| start_labels(end, &self.guard).into(), |open| Arc::clone(&open.kept.labels));
@@ -249,7 +249,7 @@ impl MetricsRecorder {
         self.cost(end, request.and_then(|request| request.kept.name.as_deref()).or(data.model()), &labels);
     }
 
-    /// Counts the tokens that a request used, also if it failed; what was not told is not made up.
+    /// Counts the tokens that a request used, also if it failed; what was not reported is not made up.
     fn count_tokens(&self, data: &EventData, labels: &[KeyValue]) {
         let labels = self.guard.labels_from(labels).word(names::TOKEN_MODALITY, UNKNOWN_MODALITY).into_set();
         let count = |counter: &Counter<u64>, tokens: Option<u64>| {
