@@ -63,7 +63,7 @@ fn workflow(runtime: &Runtime) -> Workflow {
     let order_desk = Agent::builder("order_desk", Arc::new(order_desk_model()))
         .with_description("Finds the order")
         .with_tool(FnTool::new("order_by_number", "Looks up an order.", json!({}), |_args, _progress| async move {
-            Err(ToolError::with_code("order 1007 is in the archive, which is offline", "ARCHIVE_OFFLINE"))
+            Err(ToolError::with_code("order 1007 is in the archive, which is offline", "ARCHIVE_OFFLINE").into())
         }))
         .with_tool(FnTool::new("orders_by_customer", "Lists open orders.", json!({}), |_args, progress| async move {
             tokio::time::sleep(Duration::from_millis(80)).await;

@@ -8,8 +8,8 @@ pub use crate::{
     event::{ComponentStatus, Event, EventData, EventError, EventScope, EventType},
     llm::{ChatModel, ScriptedModel, ScriptedReply},
     runtime::{
-        Agent, AgentStep, FnTool, ProgressCallback, RunError, RunOutput, Runtime, Step, SubWorkflowStep, Tool,
-        ToolError, TransformStep, Workflow,
+        Agent, AgentStep, BoxError, ConditionalStep, FnTool, ProgressCallback, RunError, RunOutput, Runtime, Step,
+        SubWorkflowStep, Tool, ToolError, TransformStep, Workflow,
     },
     stream::{BatchWindow, EventStream, Lagged, RecvError, Subscription, TryRecvError},
 };

@@ -126,7 +126,9 @@ fn calculate() -> FnTool {
 }
 
 fn failing_search() -> FnTool {
-    tool("search", |_progress| async move { Err(ToolError::with_code("the index is being rebuilt", "INDEX_OFFLINE")) })
+    tool("search", |_progress| async move {
+        Err(ToolError::with_code("the index is being rebuilt", "INDEX_OFFLINE").into())
+    })
 }
 
 fn endless_search() -> FnTool {
@@ -136,7 +138,7 @@ fn endless_search() -> FnTool {
 fn tool<F, Fut>(name: &str, work: F) -> FnTool
 where
     F: Fn(ProgressCallback) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<JsonValue, ToolError>> + Send + 'static,
+    Fut: Future<Output = Result<JsonValue, BoxError>> + Send + 'static,
 {
     FnTool::new(name, "Part of an example.", json!({"type": "object"}), move |_args, progress| work(progress))
 }

@@ -122,10 +122,10 @@ fn calculator() -> FnTool {
     });
     FnTool::new("calculator", "Computes the growth from a to b in percent.", parameters, |args, _progress| async move {
         let (Some(a), Some(b)) = (args["a"].as_f64(), args["b"].as_f64()) else {
-            return Err(ToolError::new("`a` and `b` must be numbers"));
+            return Err(ToolError::new("`a` and `b` must be numbers").into());
         };
         if a == 0.0 {
-            return Err(ToolError::with_code("growth from zero is not defined", "DIV_BY_ZERO"));
+            return Err(ToolError::with_code("growth from zero is not defined", "DIV_BY_ZERO").into());
         }
         Ok(json!(((b / a - 1.0) * 100.0).round()))
     })

@@ -126,9 +126,9 @@ pub enum ToolError {
         /// A fixed word for the kind of failure, if the tool has one.
         code: Option<String>,
     },
-    /// The tool failed with an error of its own.
-    #[error("the tool failed")]
-    Source(#[source] BoxError),
+    /// The tool failed with an error of the user's.
+    #[error(transparent)]
+    Source(BoxError),
     /// The arguments are not what the tool takes.
     #[error("invalid arguments: {reason}")]
     InvalidArguments {
@@ -164,10 +164,9 @@ impl ToolError {
         Self::Failed { message: message.into(), code: Some(code.into()) }
     }
 
-    /// Fails with an error, which is kept as the source.
-    #[must_use]
-    pub fn from_source(source: impl Into<BoxError>) -> Self {
-        Self::Source(source.into())
+    /// What a tool returned, by its own type if it is one of ours.
+    pub(super) fn of(error: BoxError) -> Self {
+        error.downcast::<Self>().map_or_else(Self::Source, |error| *error)
     }
 
     /// A fixed word for the kind of failure: the tool's own, or one of `tool_failed`, `invalid_arguments`,
@@ -181,17 +180,5 @@ impl ToolError {
             Self::Unknown { .. } => "unknown_tool",
             Self::Panicked { .. } => "panic",
         }
-    }
-}
-
-impl From<String> for ToolError {
-    fn from(message: String) -> Self {
-        Self::new(message)
-    }
-}
-
-impl From<&str> for ToolError {
-    fn from(message: &str) -> Self {
-        Self::new(message)
     }
 }

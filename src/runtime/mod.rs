@@ -15,6 +15,6 @@ mod workflow;
 pub use agent::{Agent, AgentBuilder};
 pub use error::{BoxError, RunError, ToolError};
 pub use executor::{RunFuture, RunOutput, Runtime};
-pub use step::{AgentStep, Step, SubWorkflowStep, TransformStep};
+pub use step::{AgentStep, ConditionalStep, Step, SubWorkflowStep, TransformStep};
 pub use tool::{FnTool, ProgressCallback, Tool};
 pub use workflow::{Workflow, WorkflowBuilder};

@@ -61,7 +61,7 @@ fn workflow() -> Workflow {
     );
     let slow = FnTool::new("slow", "Takes its time.", json!({}), |_args, _progress| async {
         tokio::time::sleep(MS * 120).await;
-        Err(ToolError::with_code("the archive is closed", "ARCHIVE_CLOSED"))
+        Err(ToolError::with_code("the archive is closed", "ARCHIVE_CLOSED").into())
     });
     let fast = FnTool::new("fast", "Is quick.", json!({}), |_args, progress| async move {
         for n in 1..=3 {

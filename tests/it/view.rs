@@ -63,7 +63,7 @@ async fn with_a_bridge_a_run_inside_one_of_two_tools_lies_below_that_one() {
                 tokio::task::yield_now().await;
                 if args["nests"] == true {
                     let nested = Workflow::new("nested").build();
-                    runtime.execute(&nested, json!(1)).await.map_err(ToolError::from_source)?;
+                    runtime.execute(&nested, json!(1)).await?;
                 }
                 Ok(args)
             }

@@ -107,7 +107,7 @@ fn crowded_flow(runtime: &Runtime, run: u64) -> Workflow {
                 look_up(run, call).await;
                 let nested = Workflow::new(format!("nested_{run}_{call}")).add_step(pass()).build();
                 let around = info_span!("around_a_workflow", run, call);
-                runtime.execute(&nested, json!(call)).instrument(around).await.map_err(ToolError::from_source)?;
+                runtime.execute(&nested, json!(call)).instrument(around).await?;
                 Ok(args)
             }
         }
@@ -206,7 +206,7 @@ async fn a_bare_spawn_in_a_tool_is_a_root_of_its_own_or_lies_under_its_own_tool(
                 };
                 let carried = async { tokio::task::yield_now().await }.instrument(info_span!("carried", call));
                 tokio::spawn(carried).await.expect("the task succeeds");
-                let id = tokio::spawn(work).await.expect("the task succeeds").map_err(ToolError::from_source)?;
+                let id = tokio::spawn(work).await.expect("the task succeeds")?;
                 Ok(json!(id))
             }
         }
@@ -250,13 +250,13 @@ async fn siblings_joined_or_raced_in_a_transform_end_in_any_order() {
             let (runtime, slow, fast) = (runtime.clone(), slow.clone(), fast.clone());
             async move {
                 let (first, second) = tokio::join!(runtime.execute(&slow, 1), runtime.execute(&fast, 2));
-                first.and(second).map_err(ToolError::from_source)?;
+                first.and(second)?;
                 tokio::select! {
                     biased;
                     lost = runtime.execute(&slow, 3) => drop(lost),
-                    won = runtime.execute(&fast, 4) => drop(won.map_err(ToolError::from_source)?),
+                    won = runtime.execute(&fast, 4) => drop(won?),
                 }
-                Ok::<_, ToolError>(input)
+                Ok::<_, RunError>(input)
             }
         }
     });

@@ -85,7 +85,7 @@ pub(crate) fn replies(replies: impl IntoIterator<Item = ScriptedReply>) -> Arc<d
 pub(crate) fn tool<F, Fut>(name: &str, function: F) -> FnTool
 where
     F: Fn(JsonValue, ProgressCallback) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<JsonValue, ToolError>> + Send + 'static,
+    Fut: Future<Output = Result<JsonValue, BoxError>> + Send + 'static,
 {
     FnTool::new(name, "A tool of the tests.", json!({"type": "object"}), function)
 }

@@ -1,6 +1,6 @@
 //! A step that calls a function of the user's.
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{convert::Infallible, fmt, future::Future, sync::Arc};
 
 use async_trait::async_trait;
 use futures_util::{FutureExt, future::BoxFuture};
@@ -27,6 +27,36 @@ impl TransformStep {
         E: Into<BoxError>,
     {
         let function = move |input| function(input).map(|result| result.map_err(Into::into)).boxed();
+        Self { name: name.into(), function: Arc::new(function) }
+    }
+
+    /// Calls an async function that cannot fail.
+    pub fn then<F, Fut>(name: impl Into<String>, function: F) -> Self
+    where
+        F: Fn(JsonValue) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = JsonValue> + Send + 'static,
+    {
+        let function = move |input| function(input).map(Ok).boxed();
+        Self { name: name.into(), function: Arc::new(function) }
+    }
+
+    /// Calls a function that is not async and cannot fail. It runs on the task's thread, so it should be short.
+    pub fn map(name: impl Into<String>, function: impl Fn(JsonValue) -> JsonValue + Send + Sync + 'static) -> Self {
+        Self::try_map(name, move |input| Ok::<_, Infallible>(function(input)))
+    }
+
+    /// Calls a function that is not async. It runs on the task's thread, so it should be short.
+    pub fn try_map<F, E>(name: impl Into<String>, function: F) -> Self
+    where
+        F: Fn(JsonValue) -> Result<JsonValue, E> + Send + Sync + 'static,
+        E: Into<BoxError>,
+    {
+        let function = Arc::new(function);
+        // Called when the step is polled, so that a panic is the step's.
+        let function = move |input| {
+            let function = Arc::clone(&function);
+            async move { function(input).map_err(Into::into) }.boxed()
+        };
         Self { name: name.into(), function: Arc::new(function) }
     }
 }

@@ -67,7 +67,7 @@ async fn contain_panic(
     // The tool's own state may be left half-changed by its panic, which is no more than a failing tool may do anyhow.
     let work = AssertUnwindSafe(async { tool.execute_with_progress(arguments, progress).await });
     match work.catch_unwind().await {
-        Ok(result) => result,
+        Ok(result) => result.map_err(ToolError::of),
         Err(panic) => Err(ToolError::Panicked { message: panic_message(&*panic).to_owned() }),
     }
 }

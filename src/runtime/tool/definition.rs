@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::Value as JsonValue;
 
 use super::ProgressCallback;
-use crate::runtime::ToolError;
+use crate::runtime::BoxError;
 
 /// Something that a model can have done.
 ///
@@ -27,7 +27,7 @@ use crate::runtime::ToolError;
 ///         &self,
 ///         args: JsonValue,
 ///         progress: ProgressCallback,
-///     ) -> Result<JsonValue, ToolError> {
+///     ) -> Result<JsonValue, BoxError> {
 ///         let from = args["from"].as_u64().ok_or("`from` must be a whole number")?;
 ///         for n in (0..from).rev() {
 ///             progress(format!("{n} to go"), Some(from - n));
@@ -51,12 +51,13 @@ pub trait Tool: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// If there is no result; the model hears why, and the run goes on.
+    /// If there is no result; the model hears why, and the run goes on. Any error will do; a
+    /// [`ToolError`](crate::runtime::ToolError) has a code of the tool's, for `error_code` in events and telemetry.
     ///
     /// # Cancel safety
     ///
     /// The future is dropped where it stands if the run is canceled.
-    async fn execute_with_progress(&self, args: JsonValue, progress: ProgressCallback) -> Result<JsonValue, ToolError>;
+    async fn execute_with_progress(&self, args: JsonValue, progress: ProgressCallback) -> Result<JsonValue, BoxError>;
 }
 
 #[async_trait]
@@ -73,7 +74,7 @@ impl<T: Tool + ?Sized> Tool for Arc<T> {
         (**self).parameters()
     }
 
-    async fn execute_with_progress(&self, args: JsonValue, progress: ProgressCallback) -> Result<JsonValue, ToolError> {
+    async fn execute_with_progress(&self, args: JsonValue, progress: ProgressCallback) -> Result<JsonValue, BoxError> {
         (**self).execute_with_progress(args, progress).await
     }
 }

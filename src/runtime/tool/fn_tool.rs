@@ -7,7 +7,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::Value as JsonValue;
 
 use super::{ProgressCallback, Tool};
-use crate::runtime::ToolError;
+use crate::runtime::BoxError;
 
 /// A tool made of an async function.
 #[derive(Clone)]
@@ -18,7 +18,7 @@ pub struct FnTool {
     function: Arc<ToolFn>,
 }
 
-type ToolFn = dyn Fn(JsonValue, ProgressCallback) -> BoxFuture<'static, Result<JsonValue, ToolError>> + Send + Sync;
+type ToolFn = dyn Fn(JsonValue, ProgressCallback) -> BoxFuture<'static, Result<JsonValue, BoxError>> + Send + Sync;
 
 impl FnTool {
     /// Makes a tool of a function of the arguments and the progress callback.
@@ -32,7 +32,7 @@ impl FnTool {
     ) -> Self
     where
         F: Fn(JsonValue, ProgressCallback) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<JsonValue, ToolError>> + Send + 'static,
+        Fut: Future<Output = Result<JsonValue, BoxError>> + Send + 'static,
     {
         let function = move |args, progress| function(args, progress).boxed();
         Self { name: name.into(), description: description.into(), parameters, function: Arc::new(function) }
@@ -53,7 +53,7 @@ impl Tool for FnTool {
         self.parameters.clone()
     }
 
-    async fn execute_with_progress(&self, args: JsonValue, progress: ProgressCallback) -> Result<JsonValue, ToolError> {
+    async fn execute_with_progress(&self, args: JsonValue, progress: ProgressCallback) -> Result<JsonValue, BoxError> {
         (self.function)(args, progress).await
     }
 }

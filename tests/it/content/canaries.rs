@@ -53,7 +53,7 @@ async fn run_all(export: &Export) {
         Ok(json!({"found": result}))
     });
     let count = FnTool::new("count", "Counts.", json!({"type": "object"}), |args, _| async move {
-        let Arguments { .. } = serde_json::from_value(args).map_err(ToolError::from_source)?;
+        let Arguments { .. } = serde_json::from_value(args)?;
         Ok(json!(0))
     });
     let agent = |server: &ScriptedServer| {

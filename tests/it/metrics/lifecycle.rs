@@ -37,7 +37,7 @@ async fn a_panic_and_an_abort_leave_nothing_active() {
     let runtime = metered.runtime.clone();
     let panics = Workflow::new("panics")
         .add_step(TransformStep::new("boom", |_| async {
-            if true { panic!("expected by the test") } else { Err::<JsonValue, ToolError>("".into()) }
+            if true { panic!("expected by the test") } else { Err::<JsonValue, BoxError>("".into()) }
         }))
         .build();
     let task = tokio::spawn({
@@ -198,7 +198,7 @@ async fn a_run_within_a_tool_counts_for_its_own_agent() {
         let runtime = inner_runtime.clone();
         async move {
             let workflow = agent_alone("inner", "helper", ScriptedReply::text("done"));
-            runtime.execute(&workflow, "x").await.map(|run| run.output).map_err(ToolError::from_source)
+            runtime.execute(&workflow, "x").await.map(|run| run.output).map_err(Into::into)
         }
     });
     let model = ScriptedModel::new("m")

@@ -50,7 +50,7 @@ fn report() -> Workflow {
     });
     let failing = FnTool::new("failing", "Fails.", json!({}), |_args, _progress| async {
         tokio::time::sleep(MS * 30).await;
-        Err(ToolError::with_code(format!("no {SECRET}"), "ARCHIVE_CLOSED"))
+        Err(ToolError::with_code(format!("no {SECRET}"), "ARCHIVE_CLOSED").into())
     });
     let researcher = Agent::builder("researcher", Arc::clone(&model))
         .with_description(SECRET)

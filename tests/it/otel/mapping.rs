@@ -285,11 +285,11 @@ async fn a_system_event_said_in_a_tool_lands_on_that_tool() {
 async fn an_error_type_is_a_word_of_few_and_never_a_sentence() {
     let cases = [("DIV_BY_ZERO", "DIV_BY_ZERO"), ("it broke at 12:04", "_OTHER"), ("", "_OTHER"), ("größe", "_OTHER")];
     for (code, expected) in cases {
-        let fails = tool("fails", move |_, _| async move { Err(ToolError::with_code("broken", code)) });
+        let fails = tool("fails", move |_, _| async move { Err(ToolError::with_code("broken", code).into()) });
         let ran = run(&agent_flow(calling(vec![("fails", json!({}))], "Done."), [fails]), "go").await;
         assert_eq!(spans::attribute(ran.spans.one("execute_tool fails"), "error.type"), expected, "{code:?}");
     }
-    let long = tool("fails", |_, _| async { Err(ToolError::with_code("broken", "x".repeat(65))) });
+    let long = tool("fails", |_, _| async { Err(ToolError::with_code("broken", "x".repeat(65)).into()) });
     let ran = run(&agent_flow(calling(vec![("fails", json!({}))], "Done."), [long]), "go").await;
     assert_eq!(spans::attribute(ran.spans.one("execute_tool fails"), "error.type"), "_OTHER");
 }

@@ -141,7 +141,7 @@ async fn requests_at_once_count_each_their_own_chunks() {
             let (runtime, flows) = (runtime.clone(), Arc::clone(&flows));
             async move {
                 let flow = &flows[args["n"].as_u64().unwrap_or_default() as usize];
-                runtime.execute(flow, "go").await.map(|run| run.output).map_err(ToolError::from_source)
+                runtime.execute(flow, "go").await.map(|run| run.output).map_err(Into::into)
             }
         }
     });

@@ -125,7 +125,7 @@ async fn nested_by_tools(recording: &Recording, user_span: bool) -> Vec<Event> {
                 } else {
                     run.await
                 };
-                result.map(|run| run.output).map_err(ToolError::from_source)
+                result.map(|run| run.output).map_err(Into::into)
             }
         }
     });

@@ -174,9 +174,9 @@ fn tools() -> Workflow {
     let divide = tool("divide", |_, progress| async move {
         progress("at work".to_owned(), None);
         progress("half".to_owned(), Some(50));
-        Err(ToolError::with_code("division by zero", "DIV_BY_ZERO"))
+        Err(ToolError::with_code("division by zero", "DIV_BY_ZERO").into())
     });
-    let refuse = tool("refuse", |_, _| async { Err(ToolError::new("not today")) });
+    let refuse = tool("refuse", |_, _| async { Err(ToolError::new("not today").into()) });
     let panic = tool("panic", |_, _| async { panic!("a panic of the test") });
     let unreadable = || {
         let call =

@@ -51,7 +51,7 @@ fn refusing(status: u16) -> Workflow {
 }
 
 fn divider() -> FnTool {
-    tool("divide", |_args, _progress| async { Err(ToolError::with_code("division by zero", "DIV_BY_ZERO")) })
+    tool("divide", |_args, _progress| async { Err(ToolError::with_code("division by zero", "DIV_BY_ZERO").into()) })
 }
 
 /// An agent whose only tool call goes wrong in some way, and which answers all the same.
@@ -84,7 +84,7 @@ async fn a_failure_ends_every_component_around_it_with_its_code_and_message() {
     let source = Arc::new(Mutex::new(Some(source)));
     let own_error = tool("divide", move |_, _| {
         let source = source.lock().take().expect("it is called once");
-        async { Err(ToolError::from_source(source)) }
+        async { Err(source.into()) }
     });
     let cases = [
         ("401", refusing(401), failed_agent("authentication", "the model's server answered 401: no")),
@@ -119,7 +119,7 @@ async fn a_failure_ends_every_component_around_it_with_its_code_and_message() {
             with_tool(tool("divide", |_, _| async { Err("no divisor".into()) })),
             failed_tool("tool_failed", "no divisor"),
         ),
-        ("tool with an error of its own", with_tool(own_error), failed_tool("tool_failed", "the tool failed: socket closed")),
+        ("tool with an error of its own", with_tool(own_error), failed_tool("tool_failed", "socket closed")),
         (
             "panicking tool",
             with_tool(tool("divide", |_, _| async { panic!("off by {}", 1) })),
@@ -223,7 +223,7 @@ async fn a_run_dropped_at_any_point_is_canceled_innermost_first() {
 fn hanging() -> Vec<(&'static str, Workflow, Vec<&'static str>)> {
     let hang = || tool("divide", |_, _| std::future::pending());
     let calls = vec![("divide", json!({"by": 1})), ("divide", json!({"by": 2}))];
-    let transform = TransformStep::new("wait", |_| std::future::pending::<Result<JsonValue, ToolError>>());
+    let transform = TransformStep::new("wait", |_| std::future::pending::<Result<JsonValue, BoxError>>());
     let inner = Workflow::new("inner").add_step(transform).build();
     let chat = vec!["agent:llm:0", "agent", "flow:step:0", "flow"];
     vec![
@@ -338,14 +338,14 @@ async fn a_panic_in_a_transform_unwinds_the_run_and_is_a_failure_and_no_cancella
 #[tokio::test]
 async fn a_panic_in_a_workflow_that_a_tool_runs_is_the_tools_failure() {
     let explode =
-        TransformStep::new("explode", |_| -> std::future::Ready<Result<JsonValue, ToolError>> { panic!("boom") });
+        TransformStep::new("explode", |_| -> std::future::Ready<Result<JsonValue, BoxError>> { panic!("boom") });
     let inner = Workflow::new("inner").add_step(explode).build();
     let runtime = Runtime::new();
     let nested = tool("divide", {
         let runtime = runtime.clone();
         move |_, _| {
             let (runtime, inner) = (runtime.clone(), inner.clone());
-            async move { runtime.execute(&inner, "go").await.map(|run| run.output).map_err(ToolError::from_source) }
+            async move { runtime.execute(&inner, "go").await.map(|run| run.output).map_err(Into::into) }
         }
     });
     let recording = Recording::new();

@@ -35,7 +35,7 @@ async fn a_workflow_run_by_a_tool_or_a_transform_is_nested_in_the_run_around_it(
         let runtime = runtime.clone();
         move || {
             let (runtime, inner) = (runtime.clone(), inner.clone());
-            async move { runtime.execute(&inner, "go").await.map(|run| run.output).map_err(ToolError::from_source) }
+            async move { runtime.execute(&inner, "go").await.map(|run| run.output).map_err(Into::into) }
         }
     };
     let by_tool = tool("nest", {

@@ -6,4 +6,5 @@ mod endings;
 mod ids;
 mod order;
 mod start;
+mod steps;
 mod tools;

@@ -92,7 +92,7 @@ async fn runs_that_a_tool_starts_belong_to_the_run() {
     let in_tool = runtime.clone();
     let run_it = tool("run", move |_, _| {
         let (runtime, inner) = (in_tool.clone(), inner.clone());
-        async move { runtime.execute(&inner, "go").await.map(|run| run.output).map_err(ToolError::from_source) }
+        async move { runtime.execute(&inner, "go").await.map(|run| run.output).map_err(Into::into) }
     });
     let (events, run) = runtime.start(&agent_flow(calling(vec![("run", json!({}))], "It ran."), [run_it]), "go");
     run.await.unwrap();

@@ -83,7 +83,7 @@ async fn tools_that_fail_or_never_end_leave_the_others_alone() {
             }),
         Case::new("M67", calls(&five))
             .agent(|agent| {
-                let faulty = tool("faulty", |_, _| async { Err(ToolError::with_code("no", "NO")) });
+                let faulty = tool("faulty", |_, _| async { Err(ToolError::with_code("no", "NO").into()) });
                 agent.with_tool(faulty).with_tool(tool("panicking", |_, _| async { panic!("a panic of the test") }))
             })
             .runs(&[("look", json!({})), ("now", json!({}))])
