@@ -50,7 +50,7 @@ impl TraceContext {
 }
 
 /// An id of `N` bytes that is written as `2 × N` hex digits in lower case.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HexId<const N: usize>([u8; N]);
 
 /// The text is not the hex form of an id.

@@ -44,6 +44,7 @@ mod dispatch;
 mod golden;
 mod recorder;
 mod recording;
+mod spans;
 mod tree;
 
 pub use balance::{BalanceProblem, Imbalance, assert_balanced, balance_faults, check_balance, event_list};
@@ -51,4 +52,5 @@ pub use dispatch::{dispatch, set_default};
 pub use golden::assert_golden;
 pub use recorder::{Recorder, RecorderBuilder};
 pub use recording::Recording;
+pub use spans::{SpanPlace, Spans, attribute};
 pub use tree::span_tree;

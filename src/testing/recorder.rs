@@ -7,7 +7,7 @@ use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, SpanData};
 use tracing::dispatcher::DefaultGuard;
 use tracing_subscriber::{Layer, Registry, layer::SubscriberExt as _};
 
-use super::{dispatch::set_default, golden::assert_golden, recording::Recording, tree::span_tree};
+use super::{dispatch::set_default, golden::assert_golden, recording::Recording, spans::Spans, tree::span_tree};
 use crate::{
     event::{Event, EventScope, SpanId},
     otel::SpanMapper,
@@ -106,7 +106,7 @@ impl Recorder {
     /// If components of the runtime have ended and did not become spans here; the message says what the causes may be.
     #[must_use]
     #[track_caller]
-    pub fn spans(&self) -> Vec<SpanData> {
+    pub fn spans(&self) -> Spans {
         let spans = self.recording.spans();
         self.assert_complete(&spans);
         spans

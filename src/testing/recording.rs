@@ -3,11 +3,11 @@
 use std::{fmt, sync::Arc};
 
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_sdk::trace::{IdGenerator, InMemorySpanExporter, SdkTracer, SdkTracerProvider, SpanData};
+use opentelemetry_sdk::trace::{IdGenerator, InMemorySpanExporter, SdkTracer, SdkTracerProvider};
 use tracing::Dispatch;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use super::{dispatch::dispatch, tree::span_tree};
+use super::{dispatch::dispatch, spans::Spans, tree::span_tree};
 use crate::{
     event::Event,
     otel::{EventIdGenerator, OtelLayer, SpanMapper},
@@ -97,9 +97,9 @@ impl Recording {
 
     /// All spans that have ended so far, in the order of their ends.
     #[must_use]
-    pub fn spans(&self) -> Vec<SpanData> {
+    pub fn spans(&self) -> Spans {
         // It fails only on a lock that another thread poisoned, and nobody else has the exporter.
-        self.exporter.get_finished_spans().unwrap_or_default()
+        Spans::of(self.exporter.get_finished_spans().unwrap_or_default())
     }
 
     /// The spans as [`span_tree`] draws them, with the given attributes.
@@ -123,7 +123,7 @@ impl Recording {
     #[cfg(feature = "otlp-http")]
     pub fn otlp_json(&self) -> Result<String, serde_json::Error> {
         // An empty resource: the detected one names this process.
-        crate::otel::to_otlp_json(self.spans(), &opentelemetry_sdk::Resource::builder_empty().build())
+        crate::otel::to_otlp_json(self.spans().into_vec(), &opentelemetry_sdk::Resource::builder_empty().build())
     }
 }
 

@@ -2,16 +2,10 @@
 
 use std::time::Duration;
 
-use opentelemetry::{
-    Value,
-    trace::{SpanId, Status},
-};
+use opentelemetry::trace::Status;
 use opentelemetry_sdk::trace::SpanData;
 
-use crate::{
-    otel::EVENT_OFFSET,
-    view::{Drawing, DrawingNode},
-};
+use super::spans::{Spans, attribute};
 
 /// Draws finished spans as an indented tree, one line a span, with duration, status, span events and those attributes
 /// whose names are given. A span whose parent is not among them is a root.
@@ -23,23 +17,14 @@ use crate::{
 /// ```
 #[must_use]
 pub fn span_tree(spans: &[SpanData], attributes: &[&str]) -> String {
-    Drawing::of(spans.iter().map(|span| {
-        let node = DrawingNode::new(span.span_context.span_id().to_bytes(), span.name.as_ref())
-            .with_times(span.start_time.into(), span.end_time.into())
-            .with_rank(offset(span))
-            .with_note(note(span, attributes));
-        let parent = Some(span.parent_span_id).filter(|parent| *parent != SpanId::INVALID);
-        parent.into_iter().fold(node, |node, parent| node.with_parent(parent.to_bytes()))
-    }))
-    .outline()
+    Spans::of(spans.to_vec()).draw(|span, _| note(span, attributes))
 }
 
 fn note(span: &SpanData, attributes: &[&str]) -> String {
     let duration = span.end_time.duration_since(span.start_time).unwrap_or(Duration::ZERO);
     let mut parts = vec![format!("{duration:?}")];
     for name in attributes {
-        let found = span.attributes.iter().find(|attribute| attribute.key.as_str() == *name);
-        parts.extend(found.map(|attribute| format!("{name}={}", attribute.value)));
+        parts.extend(attribute(span, name).map(|value| format!("{name}={value}")));
     }
     if !span.events.is_empty() {
         let names: Vec<_> = span.events.iter().map(|event| event.name.as_ref()).collect();
@@ -49,13 +34,4 @@ fn note(span: &SpanData, attributes: &[&str]) -> String {
         parts.push(format!("ERROR {description:?}"));
     }
     parts.join(" ")
-}
-
-/// The place of the span's Started event, which orders spans that began at once.
-fn offset(span: &SpanData) -> u64 {
-    let offset = span.attributes.iter().find(|attribute| attribute.key.as_str() == EVENT_OFFSET);
-    match offset.map(|attribute| &attribute.value) {
-        Some(Value::I64(offset)) => u64::try_from(*offset).unwrap_or_default(),
-        _ => 0,
-    }
 }

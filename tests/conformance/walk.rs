@@ -51,7 +51,7 @@ impl Walk {
         }
         let spans = sink.spans();
         spans.assert_well_formed();
-        spans.0.iter().for_each(|span| self.span(span, &spans, has_content));
+        spans.iter().for_each(|span| self.span(span, &spans, has_content));
         for request in sink.metrics() {
             for resource in request.resource_metrics {
                 self.origin(example, resource.resource, &resource.schema_url);
@@ -240,7 +240,7 @@ impl Walk {
         let has = (log.severity_number, log.severity_text.as_str());
         self.expect(has == severity, || format!("{name} has the severity {has:?}"));
         self.expect(log.body.is_none(), || format!("{name} has a body"));
-        let request = spans.0.iter().find(|span| span.span_id == log.span_id && span.trace_id == log.trace_id);
+        let request = spans.iter().find(|span| span.span_id == log.span_id && span.trace_id == log.trace_id);
         let Some(request) = request.filter(|span| operation_of(span) == "chat") else {
             self.faults.insert(format!("{name} is not about a request that has a span"));
             return;

@@ -7,9 +7,11 @@ use std::{
 };
 
 use agent_runtime::{
+    event::{SpanId, TraceId},
     prelude::*,
-    testing::{Recorder, Recording, assert_balanced, assert_golden},
+    testing::{Recorder, Recording, SpanPlace, Spans, assert_balanced, assert_golden},
 };
+use chrono::{DateTime, TimeDelta};
 use futures_util::FutureExt as _;
 use opentelemetry::trace::TracerProvider as _;
 use tracing::{Instrument as _, info_span, instrument::WithSubscriber as _};
@@ -94,6 +96,43 @@ fn a_failed_assertion_of_balance_has_every_fault_and_every_event() {
     ];
     let message = panic_of(|| assert_balanced(&events));
     assert_says(&message, &["it never ended", "it ended without a start, or twice", "in these events:", "no network"]);
+}
+
+/// A span of a test's making: its name, its id, the id above it, when it starts and ends, and whether it is a component's.
+type Row = (&'static str, u8, Option<u8>, i64, i64, bool);
+
+fn place_of(&(name, id, parent, start, end, is_component): &Row) -> SpanPlace {
+    let id_of = |id| SpanId::from_bytes([id; 8]);
+    let at = |second| DateTime::UNIX_EPOCH + TimeDelta::seconds(second);
+    let place = SpanPlace::new(name, TraceId::from_bytes([1; 16]), id_of(id)).with_times(at(start), at(end));
+    let place = parent.into_iter().fold(place, |place, parent| place.with_parent(id_of(parent)));
+    if is_component { place.with_offset(u64::from(id)) } else { place }
+}
+
+#[test]
+fn spans_that_cannot_be_a_trace_are_named() {
+    let good: [Row; 3] = [("run", 1, None, 0, 9, true), ("b", 3, Some(1), 1, 2, true), ("a", 2, Some(1), 1, 2, true)];
+    let spans = Spans::placed(good.to_vec(), place_of);
+    spans.assert_well_formed();
+    assert_eq!(spans.tree_with(|(_, id, ..)| format!("#{id}")), "run #1\n  a #2\n  b #3\n");
+    assert_eq!((spans.roots().len(), spans.trace_ids().len(), spans.one("a").1), (1, 1, 2));
+    assert_eq!(spans.parent_of(&good[1]), Some(&good[0]));
+    assert_says(&panic_of(|| spans.one("c").1), &["spans named \"c\" in", "run\n"]);
+
+    let cases: [(Row, &str); 5] = [
+        (("again", 1, None, 0, 9, true), "two spans of one id: again"),
+        (("back", 4, Some(1), 5, 4, true), "back ends before it starts"),
+        (("lost", 4, Some(7), 1, 2, true), "lost lies below a span that is not here"),
+        (("early", 4, Some(2), 0, 2, true), "early starts before a above it"),
+        (("wall", 4, Some(2), 0, 2, false), ""),
+    ];
+    for (row, fault) in cases {
+        let spans = Spans::placed(good.into_iter().chain([row]).collect(), place_of);
+        match fault {
+            "" => spans.assert_well_formed(),
+            fault => assert_says(&panic_of(|| spans.assert_well_formed()), &[fault]),
+        }
+    }
 }
 
 /// A file in the folder of this target's temporary files.

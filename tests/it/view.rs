@@ -2,6 +2,7 @@
 
 use agent_runtime::{
     event::{ComponentStatus, Usage},
+    otel::{Price, PriceTable},
     prelude::*,
     view::{Live, StatusBoard, Tree, UsageReport},
 };
@@ -243,6 +244,21 @@ wrong           1       0           9           1             -
 a               5       0          30           4     12.000000
 b               1       1           0           0             -";
     assert_eq!(format!("\n{report}"), expected);
+}
+
+#[test]
+fn the_prices_of_the_metrics_price_a_report_too() {
+    let prices = PriceTable::new("EUR").expect("a currency");
+    let small = Price::per_million(2.0, 10.0).and_then(|price| price.with_cache_read(1.0)).expect("a price");
+    let prices = prices.with_price("small", small);
+    let mut report =
+        UsageReport::new().with_prices(prices.currency().to_owned(), move |model, usage| prices.cost(model, usage));
+    let cached = json!({"usage": {
+        "prompt_tokens": 500_000, "completion_tokens": 100_000, "total_tokens": 600_000, "cached_tokens": 100_000,
+    }});
+    report.extend(&request("a:llm:0", "small", cached));
+    report.extend(&request("a:llm:1", "large", usage(1, 1)));
+    assert_eq!((report.total().cost(), report.total().without_price()), (Some(1.9), 1));
 }
 
 #[test]

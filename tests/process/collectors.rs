@@ -229,7 +229,7 @@ fn what_a_collector_refuses_for_now_is_sent_again_and_what_it_refuses_for_good_i
 
     let sink = Sink::http_answering([Answer::Refuse(400)]);
     run_child("child_loses_one_run", &spans_to("http/protobuf", &sink.url()));
-    assert!(sink.spans().0.is_empty());
+    assert!(sink.spans().is_empty());
 }
 
 #[tokio::test]

@@ -135,7 +135,7 @@ fn what_a_collector_takes_only_in_part_is_counted_and_reported() {
                 let variables = [&[(LISTENERS, listeners), ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "512")], waits].concat();
                 let ending = run(&sink, protocol, &variables);
                 let ended = spans_of_a_run();
-                let sizes = sink.requests().into_iter().map(|request| spans_of([request]).0.len() as u64);
+                let sizes = sink.requests().into_iter().map(|request| spans_of([request]).len() as u64);
                 let failed = sizes.map(|size| size.min(3)).sum();
                 let expected = Reported { ended, exported: ended - failed, failed, unsent: 0 };
                 assert_eq!(ending.reported, expected, "{protocol} {variables:?}: {ending:?}");
@@ -200,7 +200,7 @@ fn a_slow_collector_gets_everything_and_holds_up_no_workflow() {
         let ending = run(&sink, protocol, &variables);
         assert_eq!(ending.outcome, "ok");
         let ended = RUN_COUNT * spans_of_a_run();
-        assert_eq!((ending.reported.ended, sink.spans().0.len() as u64), (ended, ended));
+        assert_eq!((ending.reported.ended, sink.spans().len() as u64), (ended, ended));
         // The exports come one after another, and take many times as long as the workflows.
         assert!(ending.arrived_by_then < ended / 2, "{protocol}: {} of {ended} had arrived", ending.arrived_by_then);
     }
@@ -225,7 +225,7 @@ fn whatever_a_collector_that_comes_and_goes_does_every_span_is_accounted_for_onc
         let variables = [(RUNS, "4"), ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "6"), ("OTEL_BSP_SCHEDULE_DELAY", "20")];
         let Ending { reported, outcome, .. } = run(&sink, protocol, &variables);
 
-        let arrived = sink.spans().0;
+        let arrived = sink.spans();
         let ids: BTreeSet<_> = arrived.iter().map(|span| (&span.trace_id, &span.span_id)).collect();
         assert_eq!(ids.len(), arrived.len(), "{protocol}: spans arrived twice");
         assert_eq!(reported.ended, 4 * spans_of_a_run());

@@ -33,7 +33,7 @@ fn check_trace(spans: &Spans) -> BTreeMap<String, i64> {
     assert_eq!(spans.tree(), TREE);
     assert_eq!((spans.trace_ids().len(), spans.roots().len()), (1, 1));
     spans.assert_well_formed();
-    assert!(spans.0.iter().all(|span| spans::outcome(span) == "unset"));
+    assert!(spans.iter().all(|span| spans::outcome(span) == "unset"));
     let of_request = |span| {
         let (on_span, sum) = spans::chunk_counts(span);
         assert_eq!(on_span, sum, "the span's attribute and the sum over its events");
@@ -119,7 +119,7 @@ fn the_trace_is_written_as_otlp_json_too() {
     let written = spans_of([request]);
     assert_eq!(check_trace(&written), scripted_chunks());
     let by_id =
-        |spans: Spans| -> BTreeMap<_, _> { spans.0.into_iter().map(|span| (span.span_id.clone(), span)).collect() };
+        |spans: Spans| -> BTreeMap<_, _> { spans.into_iter().map(|span| (span.span_id.clone(), span)).collect() };
     assert_eq!(by_id(written), by_id(sink.spans()), "the file and the collector have the same spans");
 
     // The JSON encoding of OTLP has ids in hex, times as text and kinds as numbers.

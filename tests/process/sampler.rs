@@ -31,7 +31,7 @@ fn kept(sampler: &str, argument: &str, caller: &str) -> f64 {
             ("AGENT_RUNTIME_TEST_CALLER", caller),
         ],
     );
-    let spans = sink.spans().0;
+    let spans = sink.spans();
     let roots = spans.iter().filter(|span| span.name == "invoke_workflow flow").count();
     assert_eq!(spans.len(), roots * SPANS, "{sampler} keeps parts of a trace");
     roots as f64 / WORKFLOWS as f64

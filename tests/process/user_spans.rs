@@ -65,7 +65,7 @@ impl Recorded {
     #[track_caller]
     fn spans(&self) -> Spans {
         assert_eq!(self.global.mapper.open_spans(), 0);
-        let spans = Spans::of(self.global.exporter.get_finished_spans().expect("the exporter is not poisoned"));
+        let spans = spans::of(self.global.exporter.get_finished_spans().expect("the exporter is not poisoned"));
         spans.assert_well_formed();
         spans
     }

@@ -1,76 +1,45 @@
-//! The bridge with spans kept in memory, in place of a collector.
+//! The test kit's recording, with its spans in the form in which they are exported.
 
-use std::sync::Arc;
+use std::ops::Deref;
 
-use agent_runtime::{
-    otel::{EventIdGenerator, OtelLayer, SpanMapper},
-    prelude::*,
-};
-use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_sdk::trace::{
-    IdGenerator, InMemorySpanExporter, SdkTracer, SdkTracerProvider, SimpleSpanProcessor, SpanLimits,
-};
-use tracing::Dispatch;
-use tracing_subscriber::layer::SubscriberExt as _;
+use agent_runtime::{otel::SpanMapper, prelude::*, testing};
+use opentelemetry_sdk::trace::{IdGenerator, SdkTracer};
 
-use super::{Spans, dispatch_of};
+use super::{Spans, spans};
 
 /// A provider, a mapper and where their spans end up.
-#[derive(Clone, Debug)]
-pub(crate) struct Recording {
-    pub(crate) provider: SdkTracerProvider,
-    pub(crate) mapper: Arc<SpanMapper<SdkTracer>>,
-    exporter: InMemorySpanExporter,
-}
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Recording(testing::Recording);
 
 impl Recording {
     pub(crate) fn new() -> Self {
-        Self::with(EventIdGenerator::default(), |mapper| mapper)
+        Self::default()
     }
 
-    /// With another id generator.
-    pub(crate) fn with_ids(ids: impl IdGenerator + 'static) -> Self {
-        Self::with(ids, |mapper| mapper)
+    pub(crate) fn with_id_generator(ids: impl IdGenerator + 'static) -> Self {
+        Self(testing::Recording::with_id_generator(ids))
     }
 
-    /// With other limits.
-    pub(crate) fn limited(set_up: impl FnOnce(SpanMapper<SdkTracer>) -> SpanMapper<SdkTracer>) -> Self {
-        Self::with(EventIdGenerator::default(), set_up)
-    }
-
-    fn with(
-        ids: impl IdGenerator + 'static,
-        set_up: impl FnOnce(SpanMapper<SdkTracer>) -> SpanMapper<SdkTracer>,
-    ) -> Self {
-        let exporter = InMemorySpanExporter::default();
-        let provider = SdkTracerProvider::builder()
-            .with_span_processor(SimpleSpanProcessor::new(exporter.clone()))
-            .with_id_generator(ids)
-            .with_span_limits(SpanLimits::default())
-            .build();
-        let mapper = Arc::new(set_up(SpanMapper::new(provider.tracer("test"))));
-        Self { provider, mapper, exporter }
-    }
-
-    pub(crate) fn layer(&self) -> OtelLayer {
-        OtelLayer::new(Arc::clone(&self.mapper))
-    }
-
-    /// A subscriber of the layer alone.
-    pub(crate) fn dispatch(&self) -> Dispatch {
-        dispatch_of(tracing_subscriber::registry().with(self.layer()))
+    pub(crate) fn with_mapper(set_up: impl FnOnce(SpanMapper<SdkTracer>) -> SpanMapper<SdkTracer>) -> Self {
+        Self(testing::Recording::with_mapper(set_up))
     }
 
     /// The finished spans so far.
     pub(crate) fn spans(&self) -> Spans {
-        Spans::of(self.exporter.get_finished_spans().expect("the exporter is not poisoned"))
+        spans::of(self.0.spans().into_vec())
     }
 
-    /// Gives stored events to the mapper.
+    /// Maps stored events.
     pub(crate) fn replay(&self, events: &[Event]) -> Spans {
-        for event in events {
-            self.mapper.observe(event);
-        }
+        self.0.replay(events);
         self.spans()
+    }
+}
+
+impl Deref for Recording {
+    type Target = testing::Recording;
+
+    fn deref(&self) -> &testing::Recording {
+        &self.0
     }
 }

@@ -34,12 +34,12 @@ pub(crate) async fn run(workflow: &Workflow, input: impl Into<JsonValue>) -> Ran
 #[track_caller]
 pub(crate) fn check_over(recording: &Recording, events: &[Event]) -> Spans {
     assert_balanced(events);
-    assert_eq!(recording.mapper.open_spans(), 0, "spans are open after\n{}", event_list(events));
+    assert_eq!(recording.mapper().open_spans(), 0, "spans are open after\n{}", event_list(events));
     let spans = recording.spans();
     spans.assert_well_formed();
     let is_start = |event: &&Event| event.event_type == EventType::Started && event.scope != EventScope::System;
     let started = events.iter().filter(is_start).count();
-    assert_eq!(spans.0.len(), started, "{}\nfrom\n{}", spans.tree(), event_list(events));
+    assert_eq!(spans.len(), started, "{}\nfrom\n{}", spans.tree(), event_list(events));
     spans
 }
 

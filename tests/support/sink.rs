@@ -45,7 +45,7 @@ use tonic::{
     transport::{Certificate, Identity, ServerTlsConfig, server::TcpIncoming},
 };
 
-use crate::support::Spans;
+use crate::support::{Spans, spans};
 
 /// How requests come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,7 +231,7 @@ impl Drop for Sink {
 /// The spans of requests, whatever resource and scope they are grouped under.
 pub(crate) fn spans_of(requests: impl IntoIterator<Item = ExportTraceServiceRequest>) -> Spans {
     let resources = requests.into_iter().flat_map(|request| request.resource_spans);
-    Spans(resources.flat_map(|resource| resource.scope_spans).flat_map(|scope| scope.spans).collect())
+    spans::placed(resources.flat_map(|resource| resource.scope_spans).flat_map(|scope| scope.spans).collect())
 }
 
 impl State {

@@ -1,11 +1,14 @@
 //! Spans in the form in which they are exported, with the questions that tests ask of them.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     time::{Duration, UNIX_EPOCH},
 };
 
-use agent_runtime::view::{Drawing, DrawingNode};
+use agent_runtime::{
+    event::{SpanId, TraceId},
+    testing::{self, SpanPlace},
+};
 use opentelemetry_proto::tonic::{
     common::v1::{AnyValue, KeyValue, any_value::Value},
     trace::v1::{Span, span::Event, status::StatusCode},
@@ -13,90 +16,37 @@ use opentelemetry_proto::tonic::{
 use opentelemetry_sdk::trace::SpanData;
 use serde_json::{Value as JsonValue, json};
 
-/// Finished spans.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Spans(pub(crate) Vec<Span>);
+/// Finished spans, as a collector gets them.
+pub(crate) type Spans = testing::Spans<Span>;
 
-impl Spans {
-    pub(crate) fn of(spans: Vec<SpanData>) -> Self {
-        Self(spans.into_iter().map(Span::from).collect())
-    }
+/// Spans of the SDK, as a collector gets them.
+pub(crate) fn of(spans: Vec<SpanData>) -> Spans {
+    placed(spans.into_iter().map(Span::from).collect())
+}
 
-    /// The one span of a name.
-    #[track_caller]
-    pub(crate) fn one(&self, name: &str) -> &Span {
-        let found = self.all(name);
-        assert_eq!(found.len(), 1, "spans named {name:?} in\n{}", self.tree());
-        found[0]
-    }
+/// Spans that a collector got.
+pub(crate) fn placed(spans: Vec<Span>) -> Spans {
+    Spans::placed(spans, place_of)
+}
 
-    pub(crate) fn all(&self, name: &str) -> Vec<&Span> {
-        self.0.iter().filter(|span| span.name == name).collect()
+fn place_of(span: &Span) -> SpanPlace {
+    let trace_id = TraceId::from_bytes(span.trace_id.as_slice().try_into().expect("a trace id has 16 bytes"));
+    let span_id = |id: &[u8]| SpanId::from_bytes(id.try_into().expect("a span id has 8 bytes"));
+    let time = |nanos| (UNIX_EPOCH + Duration::from_nanos(nanos)).into();
+    let mut place = SpanPlace::new(span.name.as_str(), trace_id, span_id(&span.span_id))
+        .with_times(time(span.start_time_unix_nano), time(span.end_time_unix_nano));
+    if !span.parent_span_id.is_empty() {
+        place = place.with_parent(span_id(&span.parent_span_id));
     }
+    match attribute(span, "agent_runtime.event.offset").as_u64() {
+        Some(offset) => place.with_offset(offset),
+        None => place,
+    }
+}
 
-    pub(crate) fn parent_of(&self, span: &Span) -> Option<&Span> {
-        self.0.iter().find(|other| other.span_id == span.parent_span_id && other.trace_id == span.trace_id)
-    }
-
-    pub(crate) fn roots(&self) -> Vec<&Span> {
-        self.0.iter().filter(|span| span.parent_span_id.is_empty()).collect()
-    }
-
-    pub(crate) fn trace_ids(&self) -> BTreeSet<Vec<u8>> {
-        self.0.iter().map(|span| span.trace_id.clone()).collect()
-    }
-
-    pub(crate) fn trace(&self, id: &[u8]) -> Self {
-        Self(self.0.iter().filter(|span| span.trace_id == id).cloned().collect())
-    }
-
-    /// The names, indented by depth; siblings by their start, those that start at once by their offset.
-    pub(crate) fn tree(&self) -> String {
-        self.tree_with(|_| String::new())
-    }
-
-    /// The tree with something behind each name.
-    pub(crate) fn tree_with(&self, note: impl Fn(&Span) -> String) -> String {
-        let id = |span_id: &[u8], trace_id: &[u8]| (trace_id.to_vec(), span_id.to_vec());
-        let time = |nanos| (UNIX_EPOCH + Duration::from_nanos(nanos)).into();
-        Drawing::of(self.0.iter().map(|span| {
-            let has_lost_its_parent = !span.parent_span_id.is_empty() && self.parent_of(span).is_none();
-            let missing = if has_lost_its_parent { " (its parent is missing)" } else { "" };
-            DrawingNode::new(id(&span.span_id, &span.trace_id), span.name.as_str())
-                .with_times(time(span.start_time_unix_nano), time(span.end_time_unix_nano))
-                .with_rank(attribute(span, "agent_runtime.event.offset").as_u64().unwrap_or(u64::MAX))
-                .with_parent(id(&span.parent_span_id, &span.trace_id))
-                .with_note(format!("{}{missing}", note(span)).trim_start())
-        }))
-        .outline()
-    }
-
-    /// Panics unless every span has ended, has a place under a span of its trace or is a root, and fits into its parent.
-    #[track_caller]
-    pub(crate) fn assert_well_formed(&self) {
-        let mut ids = BTreeSet::new();
-        for span in &self.0 {
-            assert!(ids.insert((&span.trace_id, &span.span_id)), "two spans of one id: {}", span.name);
-            assert_eq!((span.trace_id.len(), span.span_id.len()), (16, 8), "{}", span.name);
-            assert!(span.end_time_unix_nano >= span.start_time_unix_nano, "{} ends before it starts", span.name);
-            if span.parent_span_id.is_empty() {
-                continue;
-            }
-            let Some(parent) = self.parent_of(span) else {
-                panic!("{} lies under a span that was not exported:\n{}", span.name, self.tree())
-            };
-            // The user's spans go by the wall clock, ours by one that never goes back.
-            let is_ours = |span| !attribute(span, "agent_runtime.component.id").is_null();
-            if is_ours(span) && is_ours(parent) {
-                assert!(span.start_time_unix_nano >= parent.start_time_unix_nano, "{} in {}", span.name, parent.name);
-            }
-        }
-    }
-
-    /// All that is said anywhere in the spans, as one text.
-    pub(crate) fn text(&self) -> String {
-        format!("{:?}", self.0)
-    }
+/// All that is said anywhere in the spans, as one text.
+pub(crate) fn text(spans: &Spans) -> String {
+    format!("{spans:?}")
 }
 
 /// The value of an attribute, null if there is none.

@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::HashMap, fmt, sync::Arc};
 
 use thiserror::Error;
 
-use crate::event::EventData;
+use crate::event::{EventData, Usage};
 
 const PER_MILLION: f64 = 1_000_000.0;
 
@@ -86,18 +86,26 @@ impl Price {
     pub(super) fn of(&self, data: &EventData) -> Option<f64> {
         let (input, output) = (data.input_tokens(), data.output_tokens());
         input.or(output)?;
-        let input = input.unwrap_or_default();
-        let cache_read = data.cached_tokens().unwrap_or_default().min(input);
-        let cache_write = data.cache_write_tokens().unwrap_or_default().min(input - cache_read);
+        Some(self.of_tokens(
+            input.unwrap_or_default(),
+            output.unwrap_or_default(),
+            data.cached_tokens().unwrap_or_default(),
+            data.cache_write_tokens().unwrap_or_default(),
+        ))
+    }
+
+    fn of_tokens(&self, input: u64, output: u64, cache_read: u64, cache_write: u64) -> f64 {
+        let cache_read = cache_read.min(input);
+        let cache_write = cache_write.min(input - cache_read);
         let parts = [
             (input - cache_read - cache_write, self.input),
             (cache_read, self.cache_read.unwrap_or(self.input)),
             (cache_write, self.cache_write.unwrap_or(self.input)),
-            (output.unwrap_or_default(), self.output),
+            (output, self.output),
         ];
         #[expect(clippy::cast_precision_loss, reason = "no request has 2^53 tokens")]
         let cost = parts.into_iter().map(|(tokens, price)| tokens as f64 * price).sum::<f64>();
-        Some(cost / PER_MILLION)
+        cost / PER_MILLION
     }
 }
 
@@ -135,6 +143,16 @@ impl PriceTable {
     #[must_use]
     pub fn currency(&self) -> &str {
         &self.currency
+    }
+
+    /// What a request to a model cost; `None` if the model has no price. A
+    /// [`UsageReport`](crate::view::UsageReport::with_prices) takes it as its prices.
+    #[must_use]
+    pub fn cost(&self, model: &str, usage: &Usage) -> Option<f64> {
+        let Usage { prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens, .. } = *usage;
+        let price = self.price([Some(model), None])?;
+        let (cached, written) = (cached_tokens.unwrap_or_default(), cache_write_tokens.unwrap_or_default());
+        Some(price.of_tokens(prompt_tokens, completion_tokens, cached, written))
     }
 
     /// The price of the first of the models that has one.

@@ -38,7 +38,7 @@ fn without_a_scheme_grpc_goes_unencrypted_only_where_that_is_asked_for() {
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
         ("OTEL_EXPORTER_OTLP_INSECURE", "true"),
     ]);
-    assert_eq!(sink.spans().0.len(), 2, "{program:?}");
+    assert_eq!(sink.spans().len(), 2, "{program:?}");
 }
 
 /// The variable, what follows the address in it, and the path that is asked for spans.

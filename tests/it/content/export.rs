@@ -11,6 +11,7 @@ use super::content_events;
 use crate::support::{
     process::{self, Finished},
     sink::{Sink, Transport},
+    spans,
 };
 
 /// What the process that a test started is to capture.
@@ -55,7 +56,7 @@ fn check(sink: &Sink) {
     let spans = sink.spans();
     // The one that ended before the shutdown.
     let chat = spans.all("chat m")[0];
-    assert!(!spans.text().contains("ANSWER"), "content is in events only");
+    assert!(!spans::text(&spans).contains("ANSWER"), "content is in events only");
 
     let logs = sink.logs();
     let resource = logs[0].resource_logs[0].resource.clone().unwrap_or_default();

@@ -44,7 +44,7 @@ const CHILD: &str = "metrics::export::run_as_the_environment_says";
 async fn metrics_go_out_beside_the_spans_under_the_same_resource() {
     let sink = Sink::http();
     let report = run_and_shut_down(over_http(&sink)).await.unwrap();
-    assert_eq!(report.spans.delivery.exported, sink.spans().0.len() as u64);
+    assert_eq!(report.spans.delivery.exported, sink.spans().len() as u64);
 
     let metrics = sink.metrics();
     for export in metrics {
@@ -226,10 +226,10 @@ fn the_environment_decides_what_goes_out_and_how() {
         ),
     ];
     for (sink, variables, expected) in cases {
-        let before = (sink.spans().0.len(), sink.metrics().len());
+        let before = (sink.spans().len(), sink.metrics().len());
         let said = in_a_process_with(&variables);
         assert!(said.contains("outcome: Ok"), "{variables:?}: {said}");
-        let come = (sink.spans().0.len() > before.0, sink.metrics().len() > before.1);
+        let come = (sink.spans().len() > before.0, sink.metrics().len() > before.1);
         assert_eq!(come, expected, "{variables:?}: {said}");
     }
 }

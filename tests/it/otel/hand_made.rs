@@ -33,7 +33,7 @@ fn appended(events: Vec<Event>) -> (Spans, usize) {
     for event in events {
         stream.append(event).expect("the ids are well-formed");
     }
-    (recording.spans(), recording.mapper.open_spans())
+    (recording.spans(), recording.mapper().open_spans())
 }
 
 /// A whole life by hand: every scope, a nested workflow, and two tools of one agent that end in the order they began.
@@ -92,7 +92,7 @@ fn a_life_by_hand_nests_by_its_ids() {
 #[test]
 fn a_life_by_hand_inside_one_span_of_the_users_nests_by_its_ids_under_it() {
     let recording = Recording::new();
-    let tracer = recording.provider.tracer("the user's");
+    let tracer = recording.tracer_provider().tracer("the user's");
     let _subscriber = tracing::dispatcher::set_default(&recording.dispatch());
     let context = Context::current_with_span(tracer.start("request"));
     {
@@ -155,8 +155,8 @@ fn an_end_without_a_start_is_a_marked_span_without_length() {
             [(Workflow, "f"), (WorkflowStep, "f:step:0"), (Agent, "a"), (LlmRequest, "a:llm:0"), (Tool, "t")]
         {
             let (spans, open) = appended(vec![event(event_type, scope, id)]);
-            assert_eq!((spans.0.len(), open), (1, 0), "{scope} {event_type}");
-            let span = &spans.0[0];
+            assert_eq!((spans.len(), open), (1, 0), "{scope} {event_type}");
+            let span = &spans[0];
             assert_eq!(spans::attribute(span, "agent_runtime.unmatched"), true);
             assert_eq!(span.start_time_unix_nano, span.end_time_unix_nano);
             assert_eq!(spans::outcome(span) == "unset", event_type == EventType::Completed);
@@ -185,7 +185,7 @@ fn progress_of_something_unknown_is_nothing() {
     use EventScope::{System, Tool};
     let (spans, open) =
         appended(vec![event(EventType::Progress, Tool, "t"), event(EventType::Progress, System, "system:something")]);
-    assert_eq!((spans.0.len(), open), (0, 0));
+    assert_eq!((spans.len(), open), (0, 0));
 }
 
 #[test]
@@ -266,28 +266,28 @@ fn endless(count: i32) -> Vec<Event> {
 }
 
 fn interrupted_in(set_up: impl FnOnce(SpanMapper<SdkTracer>) -> SpanMapper<SdkTracer>) -> (Recording, Vec<i64>) {
-    let recording = Recording::limited(set_up);
+    let recording = Recording::with_mapper(set_up);
     let spans = recording.replay(&endless(10));
     let mut seconds = Vec::new();
-    for span in &spans.0 {
+    for span in &spans {
         assert_eq!(spans::attribute(span, "agent_runtime.interrupted"), true);
         assert_eq!(spans::outcome(span), "error(interrupted): the end of the component was never told");
         seconds.push((span.end_time_unix_nano / 1_000_000_000).cast_signed());
     }
-    assert_eq!(recording.mapper.interrupted_spans() as usize, spans.0.len());
+    assert_eq!(recording.mapper().interrupted_spans() as usize, spans.len());
     (recording, seconds)
 }
 
 #[test]
 fn spans_beyond_the_number_are_ended_oldest_first() {
     let (recording, ended_at) = interrupted_in(|mapper| mapper.with_max_open_spans(3));
-    assert_eq!((recording.mapper.open_spans(), ended_at), (3, vec![3, 4, 5, 6, 7, 8, 9]));
+    assert_eq!((recording.mapper().open_spans(), ended_at), (3, vec![3, 4, 5, 6, 7, 8, 9]));
 }
 
 #[test]
 fn spans_beyond_the_age_are_ended_when_the_next_one_starts() {
     let (recording, ended_at) = interrupted_in(|mapper| mapper.with_max_span_age(Duration::from_secs(4)));
-    assert_eq!((recording.mapper.open_spans(), ended_at), (5, vec![5, 6, 7, 8, 9]));
+    assert_eq!((recording.mapper().open_spans(), ended_at), (5, vec![5, 6, 7, 8, 9]));
 }
 
 #[test]
@@ -302,27 +302,27 @@ fn what_is_open_at_the_close_is_ended_children_first_and_keeps_its_progress() {
         chunk.clone(),
         chunk,
     ]);
-    recording.mapper.close();
-    recording.mapper.close();
+    recording.mapper().close();
+    recording.mapper().close();
     let spans = recording.spans();
-    let names: Vec<_> = spans.0.iter().map(|span| span.name.as_str()).collect();
+    let names: Vec<_> = spans.iter().map(|span| span.name.as_str()).collect();
     assert_eq!(names, ["chat", "invoke_agent a", "invoke_workflow f"]);
     assert_eq!(spans::chunk_counts(spans.one("chat")).1, 2);
-    assert_eq!((recording.mapper.open_spans(), recording.mapper.interrupted_spans()), (0, 3));
+    assert_eq!((recording.mapper().open_spans(), recording.mapper().interrupted_spans()), (0, 3));
     spans.assert_well_formed();
 }
 
 #[test]
 fn a_span_closed_by_age_takes_its_end_as_one_without_a_start() {
-    let recording = Recording::limited(|mapper| mapper.with_max_open_spans(1));
+    let recording = Recording::with_mapper(|mapper| mapper.with_max_open_spans(1));
     let spans = recording.replay(&[
         started(EventScope::Tool, "t:0"),
         started(EventScope::Tool, "t:1"),
         completed(EventScope::Tool, "t:0"),
         completed(EventScope::Tool, "t:1"),
     ]);
-    let marks = |key: &str| spans.0.iter().filter(|span| spans::attribute(span, key) == true).count();
-    assert_eq!((spans.0.len(), marks("agent_runtime.interrupted"), marks("agent_runtime.unmatched")), (3, 1, 1));
+    let marks = |key: &str| spans.iter().filter(|span| spans::attribute(span, key) == true).count();
+    assert_eq!((spans.len(), marks("agent_runtime.interrupted"), marks("agent_runtime.unmatched")), (3, 1, 1));
 }
 
 #[test]
@@ -349,7 +349,7 @@ fn a_workflow_named_by_an_id_does_not_put_it_into_the_name_of_its_span() {
 fn a_span_of_the_users_provider_stays_the_current_one_around_an_append() {
     let recording = Recording::new();
     let _subscriber = tracing::dispatcher::set_default(&dispatch_of(tracing_subscriber::registry()));
-    let mut span = recording.provider.tracer("the user's").start("mine");
+    let mut span = recording.tracer_provider().tracer("the user's").start("mine");
     span.set_attribute(opentelemetry::KeyValue::new("kept", true));
     let context = Context::current_with_span(span);
     let _active = context.clone().attach();

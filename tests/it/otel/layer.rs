@@ -31,8 +31,8 @@ use tracing_subscriber::{
 };
 
 use crate::support::{
-    FULL_TREE, Recording, Spans, agent_flow, assert_balanced, check_over, dispatch_of, full_flow, history, replies,
-    spans, tool,
+    FULL_TREE, Recording, agent_flow, assert_balanced, check_over, dispatch_of, full_flow, history, replies, spans,
+    tool,
 };
 
 /// Runs the full flow under a subscriber and gives its events.
@@ -51,7 +51,7 @@ async fn with_a_filter_that_lets_only_info_through_spans_are_complete_and_chunks
     let events = run_under(dispatch).await;
     let spans = check_over(&recording, &events);
     assert_eq!(spans.tree(), FULL_TREE);
-    assert!(spans.0.iter().all(|span| span.events.is_empty()));
+    assert!(spans.iter().all(|span| span.events.is_empty()));
     let mut counts: Vec<_> = spans.all("chat scripted").into_iter().map(spans::chunk_counts).collect();
     counts.sort_unstable();
     assert_eq!(counts, [(0, 0), (3, 0), (4, 0), (5, 0)]);
@@ -79,7 +79,7 @@ async fn a_filter_that_keeps_our_target_out_gives_no_spans_and_costs_no_event() 
     let recording = Recording::new();
     let filter = EnvFilter::new(format!("trace,{TRACING_TARGET}=off"));
     let events = run_under(dispatch_of(registry().with(filter).with(recording.layer()))).await;
-    assert!(recording.spans().0.is_empty());
+    assert!(recording.spans().is_empty());
     assert!(events.iter().all(|event| event.trace.is_none()));
 }
 
@@ -99,7 +99,7 @@ async fn filters_on_this_layer_and_on_a_neighbour_are_each_their_own() {
         run_under(dispatch).await;
         let spans = recording.spans();
         assert_eq!(spans.tree() == FULL_TREE, has_spans, "{ours}, {theirs}");
-        assert_eq!(spans.0.iter().any(|span| !span.events.is_empty()), has_progress, "{ours}, {theirs}");
+        assert_eq!(spans.iter().any(|span| !span.events.is_empty()), has_progress, "{ours}, {theirs}");
     }
 }
 
@@ -162,7 +162,7 @@ async fn a_neighbour_that_panics_costs_no_event_and_no_span() {
 async fn a_neighbour_that_panics_before_us_costs_the_run_nothing() {
     let recording = Recording::new();
     run_under(dispatch_of(registry().with(Panics).with(recording.layer()))).await;
-    assert_eq!(recording.mapper.open_spans(), 0);
+    assert_eq!(recording.mapper().open_spans(), 0);
 }
 
 /// Takes its time over every event.
@@ -271,7 +271,7 @@ fn events_of_our_target_that_are_not_ours_are_nothing() {
     tracing::dispatcher::with_default(&recording.dispatch(), || {
         tracing::event!(target: "agent_runtime::event", Level::INFO, scope = "tool", event_type = "started", "fake");
     });
-    assert_eq!((recording.mapper.open_spans(), recording.spans().0.len()), (0, 0));
+    assert_eq!((recording.mapper().open_spans(), recording.spans().len()), (0, 0));
 }
 
 #[tokio::test]
@@ -293,22 +293,22 @@ async fn a_provider_of_the_users_is_used_flushed_and_left_running() {
     let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
     let telemetry = Telemetry::builder("test").with_tracer_provider(provider.clone()).build().unwrap();
     let events = run_under(dispatch_of(registry().with(telemetry.layer()))).await;
-    let spans = Spans::of(exporter.get_finished_spans().unwrap());
+    let spans = spans::of(exporter.get_finished_spans().unwrap());
     assert_eq!(spans.tree(), FULL_TREE);
     for event in &events {
         let trace = event.trace.expect("the bridge is on");
-        let span = spans.0.iter().find(|span| span.span_id == trace.span_id.to_bytes()).expect("it was exported");
+        let span = spans.iter().find(|span| span.span_id == trace.span_id.to_bytes()).expect("it was exported");
         assert_eq!(span.trace_id, trace.trace_id.to_bytes());
     }
     telemetry.shutdown().expect("it flushes");
     drop(provider.tracer("the user's").start("afterwards"));
-    assert_eq!(exporter.get_finished_spans().unwrap().len(), spans.0.len() + 1);
+    assert_eq!(exporter.get_finished_spans().unwrap().len(), spans.len() + 1);
 }
 
 #[tokio::test]
 async fn a_run_inside_an_opentelemetry_span_of_the_users_is_its_child() {
     let recording = Recording::new();
-    let tracer = recording.provider.tracer("the user's");
+    let tracer = recording.tracer_provider().tracer("the user's");
     let context = OtelContext::current_with_span(tracer.start("request"));
     let runtime = Runtime::new();
     let workflow = full_flow();
@@ -330,6 +330,6 @@ async fn a_run_with_a_remote_parent_joins_its_trace() {
     let run = opentelemetry::context::FutureExt::with_context(runtime.execute(&workflow, "go"), context);
     run.with_subscriber(recording.dispatch()).await.expect("the run succeeds");
     let spans = recording.spans();
-    assert!(spans.0.iter().all(|span| span.trace_id == trace_id.to_bytes()));
+    assert!(spans.iter().all(|span| span.trace_id == trace_id.to_bytes()));
     assert_eq!(spans.one("invoke_workflow full").parent_span_id, span_id.to_bytes());
 }

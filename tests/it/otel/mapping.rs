@@ -17,7 +17,7 @@ async fn a_full_run_is_one_trace_with_every_span_in_its_place() {
     let ran = run(&full_flow(), "go").await;
     assert_eq!(ran.spans.tree(), FULL_TREE);
     assert_eq!((ran.spans.trace_ids().len(), ran.spans.roots().len()), (1, 1));
-    for span in &ran.spans.0 {
+    for span in &ran.spans {
         assert_eq!(spans::outcome(span), "unset", "{}", span.name);
     }
 }
@@ -165,7 +165,7 @@ async fn names_kinds_and_attributes_are_those_of_the_table() {
     let started = ran.events.iter().filter(|event| event.event_type == EventType::Started);
     for (event, (name, kind, attributes)) in started.zip(expected) {
         let id = event.trace.expect("the bridge is on").span_id;
-        let span = ran.spans.0.iter().find(|span| span.span_id == id.to_bytes()).expect("it was exported");
+        let span = ran.spans.iter().find(|span| span.span_id == id.to_bytes()).expect("it was exported");
         let mut said = spans::attributes(span);
         let common: Vec<_> = COMMON.iter().map(|key| said.remove(*key)).collect();
         assert_eq!(
@@ -218,9 +218,9 @@ async fn nothing_that_was_asked_or_answered_is_exported_by_default() {
     let told = serde_json::to_string(&ran.events).expect("events have a JSON form");
     for canary in CANARIES {
         assert!(told.contains(canary), "{canary} is in no event, so the test shows nothing");
-        assert!(!ran.spans.text().contains(canary), "{canary} is exported:\n{}", ran.spans.text());
+        assert!(!spans::text(&ran.spans).contains(canary), "{canary} is exported:\n{}", spans::text(&ran.spans));
     }
-    assert!(ran.spans.text().contains("a message"), "progress is for people to see");
+    assert!(spans::text(&ran.spans).contains("a message"), "progress is for people to see");
 }
 
 #[tokio::test]
@@ -228,7 +228,7 @@ async fn a_system_event_lands_on_the_span_of_the_agent_that_it_is_about() {
     let look = || tool("look", |_, _| async { Ok(json!("seen")) });
     let call = || ScriptedReply::tool_calls([("look", json!({}))]);
     let ran = run(&agent_flow(replies([call(), call(), ScriptedReply::text("Done.")]), [look()]), "go").await;
-    for span in &ran.spans.0 {
+    for span in &ran.spans {
         let reports = spans::events(span, "agent_runtime.system.tool_loop_detection");
         assert_eq!(reports.len(), usize::from(span.name == "invoke_agent agent"), "{}", span.name);
         for report in reports {
@@ -268,7 +268,6 @@ async fn a_system_event_said_in_a_tool_lands_on_that_tool() {
         tracing::instrument::WithSubscriber::with_subscriber(runtime.execute(&workflow, "go"), dispatch).await.unwrap();
         let spans = recording.spans();
         let with_report: BTreeSet<_> = spans
-            .0
             .iter()
             .filter(|span| !spans::events(span, "agent_runtime.system.rate_limit").is_empty())
             .map(|span| spans::attribute(span, "agent_runtime.component.id").to_string())
@@ -300,13 +299,13 @@ async fn the_context_in_every_event_is_that_of_its_exported_span() {
     let mut by_span: BTreeMap<[u8; 8], usize> = BTreeMap::new();
     for event in &ran.events {
         let trace = event.trace.expect("the bridge is on");
-        let span = ran.spans.0.iter().find(|span| span.span_id == trace.span_id.to_bytes()).expect("it was exported");
+        let span = ran.spans.iter().find(|span| span.span_id == trace.span_id.to_bytes()).expect("it was exported");
         assert_eq!(span.trace_id, trace.trace_id.to_bytes());
         assert_eq!(span.parent_span_id, trace.parent_span_id.map(|id| id.to_bytes().to_vec()).unwrap_or_default());
         assert_eq!(spans::attribute(span, "agent_runtime.component.id"), event.component_id.as_str());
         assert!(trace.sampled);
         *by_span.entry(trace.span_id.to_bytes()).or_default() += 1;
     }
-    assert_eq!(by_span.len(), ran.spans.0.len());
+    assert_eq!(by_span.len(), ran.spans.len());
     assert_eq!(ran.result.expect("the run succeeds").trace, ran.events[0].trace);
 }

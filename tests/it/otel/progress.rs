@@ -75,7 +75,7 @@ fn chunks_that_come_slowly_keep_an_event_each() {
 #[test]
 fn other_limits_hold_too() {
     for limit in [0, 1, 2, 5, 12, 13] {
-        let recording = Recording::limited(|mapper| mapper.with_max_progress_events(limit));
+        let recording = Recording::with_mapper(|mapper| mapper.with_max_progress_events(limit));
         let spans = recording.replay(&request(1_000, TimeDelta::milliseconds(70)));
         let span = spans.one("chat m");
         assert!(spans::events(span, "agent_runtime.llm.chunk").len() <= limit.max(1) as usize);

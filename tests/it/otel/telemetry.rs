@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use tracing::instrument::WithSubscriber as _;
 use tracing_subscriber::{layer::SubscriberExt as _, registry};
 
-use crate::support::{FULL_TREE, Spans, agent_flow, assert_balanced, dispatch_of, full_flow, history, replies, spans};
+use crate::support::{FULL_TREE, agent_flow, assert_balanced, dispatch_of, full_flow, history, replies, spans};
 
 /// How many spans a full run gives.
 fn spans_of_a_run() -> u64 {
@@ -185,10 +185,10 @@ async fn shutdown_ends_what_is_open_and_sends_it() {
     assert!(futures_util::poll!(run.as_mut()).is_pending());
     assert_eq!(telemetry.mapper().open_spans(), 4);
     assert_eq!(complete(telemetry.shutdown()), [4, 4, 0, 0]);
-    let spans = Spans::of(received.lock().clone());
+    let spans = spans::of(received.lock().clone());
     spans.assert_well_formed();
     assert_eq!(spans.roots().len(), 1);
-    for span in &spans.0 {
+    for span in &spans {
         assert_eq!(spans::attribute(span, "agent_runtime.interrupted"), true, "{}", span.name);
     }
     assert_eq!(spans::chunk_counts(spans.one("chat scripted")).1, 2);

@@ -189,7 +189,7 @@ async fn drop_after(polls: usize, workflow: &Workflow) -> (bool, Vec<Event>) {
     }
     drop(future);
     let events = history(&runtime).await;
-    for span in &check_over(&recording, &events).0 {
+    for span in &check_over(&recording, &events) {
         let outcome = spans::outcome(span);
         assert!(outcome == "unset" || outcome == CANCELED, "{}: {outcome}", span.name);
         assert_eq!(spans::attribute(span, "agent_runtime.canceled"), json!((outcome == CANCELED).then_some(true)));
@@ -280,7 +280,7 @@ async fn an_abort_of_the_task_cancels_what_hangs() {
             let runtime = runtime.clone();
             async move { runtime.execute(&workflow, "go").await }
         });
-        eventually("the hang", || recording.mapper.open_spans() == open.len()).await;
+        eventually("the hang", || recording.mapper().open_spans() == open.len()).await;
         task.abort();
         assert!(task.await.is_err_and(|error| error.is_cancelled()), "{name}");
         check_canceled(name, &recording, &runtime, &open).await;
@@ -298,7 +298,7 @@ fn the_end_of_the_tokio_runtime_cancels_what_hangs() {
             let runtime = runtime.clone();
             async move { runtime.execute(&workflow, "go").await }
         });
-        tokio.block_on(eventually("the hang", || recording.mapper.open_spans() == open.len()));
+        tokio.block_on(eventually("the hang", || recording.mapper().open_spans() == open.len()));
         drop(tokio);
         futures_util::FutureExt::now_or_never(check_canceled(name, &recording, &runtime, &open))
             .expect("it waits for nothing");
@@ -329,7 +329,7 @@ async fn a_panic_in_a_transform_unwinds_the_run_and_is_a_failure_and_no_cancella
         ends(&events),
         ["failed inner:step:0 panic", "failed inner panic", "failed flow:step:0 panic", "failed flow panic"]
     );
-    for span in &check_over(&recording, &events).0 {
+    for span in &check_over(&recording, &events) {
         assert_eq!(spans::outcome(span), "error(panic): panicked", "{}", span.name);
         assert_eq!(spans::attribute(span, "agent_runtime.canceled"), JsonValue::Null);
     }

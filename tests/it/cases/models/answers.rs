@@ -4,7 +4,7 @@ use agent_runtime::{llm::ChatModel, prelude::*};
 
 use super::notation::{DONE, call, calling, calls, delta, event, last, refusal, reply, said, text, whole};
 use super::{Case, check};
-use crate::support::{agent_flow, replies, run, tool};
+use crate::support::{agent_flow, replies, run, spans, tool};
 
 #[tokio::test]
 async fn a_finish_reason_that_is_no_good_end_is_never_taken_for_an_answer() {
@@ -116,7 +116,7 @@ async fn what_stands_beside_the_text_reaches_the_application_and_goes_back_with_
             let pieces: Vec<_> =
                 progress.iter().map(|event| (event.data.reasoning_text(), event.data.chunk_text())).collect();
             assert_eq!(pieces, [(Some("Hmm, "), None), (Some("well."), None), (None, Some("Yes."))]);
-            assert!(!done.spans.text().contains("Hmm"), "{}", done.spans.text());
+            assert!(!spans::text(&done.spans).contains("Hmm"), "{}", spans::text(&done.spans));
         }),
         Case::new("M28", look()).also(|done| {
             let names: Vec<_> = done.messages(1)[1].as_object().expect("an object").keys().cloned().collect();

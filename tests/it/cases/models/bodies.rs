@@ -82,7 +82,7 @@ async fn no_number_breaks_a_run_and_the_last_count_wins() {
     let calling = counted(call, Some("tool_calls"), &absurd) + DONE;
     let answering = counted(json!({"content": "Yes."}), Some("stop"), &absurd) + DONE;
     let no_negative: fn(&super::Done) = |done| {
-        for span in &done.spans.0 {
+        for span in &done.spans {
             for (name, value) in crate::support::spans::attributes(span) {
                 assert!(value.as_i64().is_none_or(|number| number >= 0), "{}: {name} = {value}", done.id);
             }

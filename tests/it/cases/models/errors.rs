@@ -47,7 +47,7 @@ async fn an_error_is_an_error_in_whatever_wrapping() {
         Case::new("M42, a detail alone", so() + &event(r#"{"detail":"Too long"}"#)).fails("server_error", "Too long"),
         once(Case::replying("M43", vec![overloaded()])).fails("server_error", "answered 529").asks(1).also(|done| {
             assert!(done.error.as_ref().is_some_and(RunError::is_retryable));
-            assert!(done.spans.0.iter().all(|span| crate::support::spans::outcome(span).starts_with("error")));
+            assert!(done.spans.iter().all(|span| crate::support::spans::outcome(span).starts_with("error")));
         }),
     ])
     .await;

@@ -25,7 +25,7 @@ use agent_runtime::{
 use tokio::time::timeout;
 use tracing::instrument::WithSubscriber as _;
 
-use crate::support::{HttpReply, RecordedRequest, Recording, ScriptedServer, Spans, check_over, history, tool};
+use crate::support::{HttpReply, RecordedRequest, Recording, ScriptedServer, Spans, check_over, history, spans, tool};
 
 use notation::text;
 
@@ -232,7 +232,7 @@ fn check_outcome(id: &str, right: &Right, run: Option<Result<RunOutput, RunError
 fn check_secrecy(done: &Done) {
     let error = done.error.as_ref().map(|error| format!("{} {error:?}", told(error))).unwrap_or_default();
     let events = done.events.iter().map(|event| serde_json::to_string(event).expect("an event is JSON"));
-    for shown in events.chain([error, done.spans.text()]) {
+    for shown in events.chain([error, spans::text(&done.spans)]) {
         assert!(!shown.contains(SECRET), "{}: {shown}", done.id);
     }
 }
