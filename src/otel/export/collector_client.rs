@@ -5,7 +5,10 @@ use std::{error::Error, iter};
 use async_trait::async_trait;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::ExporterBuildError;
-use reqwest::{StatusCode, header::CONTENT_TYPE};
+use reqwest::{
+    StatusCode,
+    header::{CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT},
+};
 use serde_json::Value as JsonValue;
 
 use super::{
@@ -14,6 +17,9 @@ use super::{
     tls::Tls,
 };
 use crate::{environment::telemetry::OtlpSettings, http};
+
+/// How much of a refusal's text is reported.
+const MAX_REASON_CHARS: usize = 200;
 
 /// A client that reports why a request did not get through, which the exporter leaves out, and that takes nothing but a
 /// collector's answer for one.
@@ -47,8 +53,9 @@ impl CollectorClient {
 #[async_trait]
 impl HttpClient for CollectorClient {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let secrets = secrets(&request);
         match self.0.send_bytes(request).await {
-            Ok(response) => Ok(checked(response)),
+            Ok(response) => Ok(checked(response, &secrets)),
             Err(error) => {
                 remarks::explain(causes(error.as_ref()));
                 Err(error)
@@ -57,13 +64,24 @@ impl HttpClient for CollectorClient {
     }
 }
 
+/// The values of the headers that a request carries besides those of every exporter.
+fn secrets(request: &Request<Bytes>) -> Vec<String> {
+    let headers =
+        request.headers().iter().filter(|(name, _)| ![CONTENT_TYPE, CONTENT_ENCODING, USER_AGENT].contains(name));
+    headers.map(|(_, value)| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
+}
+
 /// An answer as the exporter may take it: an error where it is not a collector's.
-fn checked(mut response: Response<Bytes>) -> Response<Bytes> {
+fn checked(mut response: Response<Bytes>, secrets: &[String]) -> Response<Bytes> {
     let status = response.status();
     if status.is_redirection() {
         remarks::explain("redirects are not followed, since they would take the telemetry elsewhere".to_owned());
     } else if status == StatusCode::NOT_FOUND {
         remarks::explain("is the path right? OTEL_EXPORTER_OTLP_ENDPOINT goes without v1/traces".to_owned());
+    } else if !status.is_success()
+        && let Some(reason) = reason(&response, secrets)
+    {
+        remarks::explain(reason);
     }
     if !status.is_success() || response.body().is_empty() {
         return response;
@@ -91,6 +109,21 @@ fn checked(mut response: Response<Bytes>) -> Response<Bytes> {
     // Not one of those after which the exporter tries again.
     *response.status_mut() = StatusCode::NOT_ACCEPTABLE;
     response
+}
+
+/// What a server says to a request that it refuses, on one line and not the whole; nothing if it repeats a secret.
+fn reason(response: &Response<Bytes>, secrets: &[String]) -> Option<String> {
+    let media_type = media_type(response)?;
+    if media_type != "application/json" && media_type != "text/plain" {
+        return None;
+    }
+    let body = std::str::from_utf8(response.body()).ok()?;
+    if secrets.iter().any(|secret| body.contains(secret.as_str())) {
+        return None;
+    }
+    let line = body.split_whitespace().collect::<Vec<_>>().join(" ");
+    let end = line.char_indices().nth(MAX_REASON_CHARS).map_or(line.len(), |(end, _)| end);
+    Some(line[..end].to_owned()).filter(|reason| !reason.is_empty())
 }
 
 /// The answer's content type without parameters, in lower case.

@@ -121,6 +121,16 @@ impl Telemetry {
     /// Installs a `tracing` subscriber for the process that consists of the layer alone. OpenTelemetry's globals are left
     /// as they are, unless [the builder](TelemetryBuilder::with_opentelemetry_globals) was told otherwise.
     ///
+    /// It returns the handle, which cannot be forgotten without a warning:
+    ///
+    /// ```compile_fail
+    /// #![deny(unused_must_use)]
+    /// # fn main() -> Result<(), agent_runtime::otel::TelemetrySetupError> {
+    /// agent_runtime::otel::Telemetry::from_env("my-agents")?.install()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`TelemetrySetupError::SubscriberInstalled`] if there is one already. The export ends then, unless there is another

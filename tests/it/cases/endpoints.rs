@@ -82,6 +82,20 @@ async fn a_loss_names_the_address_that_was_asked() {
         assert!(outcome.starts_with("2 of 2 spans did not arrive (2 refused or unreachable, 0 not sent)"), "{outcome}");
         assert!(outcome.contains(&address) && outcome.contains(reason), "{outcome}");
     }
+    for (body, is_shown) in [("the header x-team is missing", true), ("hush is no key", false)] {
+        let refusing = ScriptedServer::answering(move |_, _| {
+            HttpReply::status(422).with_header("content-type", "text/plain").then(body)
+        });
+        let refusing = refusing.await;
+        let program = Program::run(&[
+            (GENERAL, &format!("http://127.0.0.1:{}", refusing.port())),
+            ("OTEL_METRICS_EXPORTER", "none"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=hush"),
+        ]);
+        let outcome = program.outcome();
+        assert_eq!(outcome.contains(&format!("422: {body} (")), is_shown, "{outcome}");
+        assert!(outcome.contains("422") && !outcome.contains("hush"), "{outcome}");
+    }
     let program = Program::run(&[
         (GENERAL, &format!("http://me:hush@{}", Sink::closed())),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "300"),
