@@ -1,5 +1,5 @@
 //! Run `cargo run --example failures`: a tool fails and the agent goes on without it, a model is too slow and its request
-//! is canceled, another breaks off in mid-answer and the workflow fails; each is printed, then what became of its spans.
+//! is canceled, the answer of another is interrupted and the workflow fails; each is printed, then what became of its spans.
 //!
 //! With `OTEL_EXPORTER_OTLP_ENDPOINT` set the trace is exported there: in Jaeger the three are red, each with its reason.
 //! The models are scripts, so the failures come every time.
@@ -27,7 +27,7 @@ async fn main() -> anyhow::Result<()> {
     drop(runtime);
     print_ends(events).await?;
     match result {
-        Ok(output) => println!("\nThe workflow gave: {}", output.output),
+        Ok(output) => println!("\nThe workflow returned: {}", output.output),
         Err(error) => println!("\nThe workflow failed, as it should here: {error}"),
     }
     match telemetry.shutdown() {
@@ -80,7 +80,7 @@ fn workflow(runtime: &Runtime) -> Workflow {
         .build()
 }
 
-/// A step that gives up on its nested workflow when time is up: dropping a run cancels all that is open in it.
+/// A step that abandons its nested workflow when time is up: dropping a run cancels all that is open in it.
 fn translate_in_time(runtime: Runtime) -> TransformStep {
     let slow = ScriptedModel::new("slow-model")
         .with_reply(ScriptedReply::text("Your order").with_delay(CHUNK_DELAY).then_pending(2));

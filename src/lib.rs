@@ -74,6 +74,11 @@ pub mod view;
 #[cfg(any(feature = "openai", feature = "otel"))]
 pub use environment::EnvironmentError;
 
+/// The README's programs, compiled as documentation tests.
+#[cfg(all(doctest, feature = "openai", feature = "otlp-http"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// The guide's programs, compiled and run as documentation tests.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/guide.md")]

@@ -21,7 +21,7 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// Runs it and gives how its workflow ended.
+    /// Runs it and returns how its workflow ended.
     pub(crate) async fn run(&self, runtime: &Runtime) -> EventType {
         let run = runtime.execute(&self.workflow, "What is new?");
         let result = match self.patience {

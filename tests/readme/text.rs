@@ -8,10 +8,10 @@ const MANIFEST: &str = include_str!("../../Cargo.toml");
 /// The repository's files are found from here.
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The blocks of code in a language.
+/// The blocks of code in a language, whether they are to be run or not.
 fn blocks(language: &str) -> Vec<&'static str> {
-    let opening = format!("```{language}\n");
-    README.split(opening.as_str()).skip(1).filter_map(|block| block.split("```").next()).collect()
+    let fenced = README.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
+    fenced.filter(|(tag, _)| tag.split(',').next() == Some(language)).map(|(_, code)| code).collect()
 }
 
 /// Checks that README has a program as it stands in an example, but for the head of the file.
