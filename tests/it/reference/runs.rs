@@ -60,7 +60,10 @@ pub(super) async fn events() -> Vec<Event> {
     for error in ERRORS {
         events.extend(ended(agent_flow(replies([ScriptedReply::error(error)]), [])).await);
     }
-    for workflow in [tools(), endless(), repeating(), failing_transform()] {
+    let chosen = ConditionalStep::new("choose", |_| true).then(failing_transform());
+    let failing = [Workflow::new("flow").add_step(failing_transform()), Workflow::new("flow").add_step(chosen)];
+    let failing = failing.map(|workflow| workflow.build());
+    for workflow in [tools(), endless(), repeating()].into_iter().chain(failing) {
         events.extend(ended(workflow).await);
     }
     for workflow in [panicking_transform(), panicking_model()] {
@@ -215,9 +218,8 @@ fn repeating() -> Workflow {
     Workflow::new("flow").add_step(AgentStep::new(agent)).build()
 }
 
-fn failing_transform() -> Workflow {
-    let fail = |_| async { Err::<JsonValue, _>("the disk is full") };
-    Workflow::new("flow").add_step(TransformStep::new("save", fail)).build()
+fn failing_transform() -> TransformStep {
+    TransformStep::new("save", |_| async { Err::<JsonValue, _>("the disk is full") })
 }
 
 fn panicking_transform() -> Workflow {
