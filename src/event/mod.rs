@@ -30,9 +30,9 @@ pub use dimensions::{ComponentStatus, EventScope, EventType};
 pub use error::EventError;
 pub use merged::Merged;
 pub use model::Event;
+pub(crate) use open_components::{Number, OpenComponents};
 #[cfg(feature = "otel")]
-pub(crate) use open_components::Open;
-pub(crate) use open_components::OpenComponents;
+pub(crate) use open_components::{Open, SharedIds};
 pub use payload::{
     AgentCompleted, AgentProgress, AgentStarted, Failure, FailureDetails, LlmCompleted, LlmStarted, MissedEvents,
     RepeatedCall, StepCompleted, StepStarted, StepType, ToolCall, ToolCompleted, ToolProgress, ToolStarted, Usage,

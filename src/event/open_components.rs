@@ -4,219 +4,351 @@
 //! where a component belongs by the ids, is the same for all.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    hash::{BuildHasher as _, Hasher as _, RandomState},
+    collections::HashMap,
+    hash::{BuildHasher as _, Hasher as _},
+    iter,
     sync::Arc,
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+use foldhash::fast::RandomState;
 
 use super::{Event, EventScope};
+
+/// How many places are kept once nothing is open any more.
+const MAX_IDLE_PLACES: usize = 1_024;
 
 /// A component between its start and its end, with what its reader keeps of it.
 #[derive(Debug)]
 pub(crate) struct Open<K> {
     pub(crate) scope: EventScope,
-    component_id: String,
+    component_id: Arc<str>,
     pub(crate) workflow_id: Option<Arc<str>>,
     pub(crate) started: DateTime<Utc>,
     pub(crate) kept: K,
-    /// The hash of workflow and id.
-    identity: u64,
-    /// The hash of the workflow.
-    workflow: u64,
+    number: u64,
+    identity: Hash,
+    siblings: Hash,
+    neighbors: [Neighbors; 3],
 }
 
-/// All open components, by the numbers in which they came.
+/// The ids of a component and of its workflow, shared by those who keep them.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedIds {
+    pub(crate) component: Arc<str>,
+    pub(crate) workflow: Option<Arc<str>>,
+}
+
+/// The number of an open component, in the order in which they came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Number {
+    number: u64,
+    place: usize,
+}
+
+/// All open components.
 ///
-/// They are found by hashes, so that a look-up copies no id and hardly takes longer the more are open. Ids whose hashes
-/// collide are distinguished by the ids themselves.
+/// Each stands in three rows, oldest first: that of all, that of its identity and that of its workflow and scope. The rows
+/// are found by hashes, so that a look-up copies no id and takes no longer the more are open. Ids whose hashes collide
+/// are distinguished by the ids themselves.
 #[derive(Debug)]
 pub(crate) struct OpenComponents<K> {
     next: u64,
-    // Boxed, as the tree moves its values about.
-    components: BTreeMap<u64, Box<Open<K>>>,
-    /// By the hash of workflow and id.
-    by_identity: BTreeSet<(u64, u64)>,
-    /// By the hash of the workflow, and the scope.
-    by_scope: BTreeSet<(u64, EventScope, u64)>,
-    hashes: RandomState,
+    places: Vec<Option<Open<K>>>,
+    free: Vec<usize>,
+    all: Ends,
+    by_identity: HashMap<Hash, Ends, RandomState>,
+    by_siblings: HashMap<Hash, Ends, RandomState>,
+}
+
+type Hash = u64;
+
+/// The rows that a component stands in.
+#[derive(Clone, Copy)]
+enum Row {
+    All,
+    Identity,
+    Siblings,
+}
+
+/// The places of those before and behind a component in a row.
+#[derive(Clone, Copy, Debug, Default)]
+struct Neighbors {
+    older: Option<usize>,
+    newer: Option<usize>,
+}
+
+/// The places of the first and the last of a row.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ends {
+    oldest: Option<usize>,
+    newest: Option<usize>,
 }
 
 impl<K> OpenComponents<K> {
     pub(crate) fn len(&self) -> usize {
-        self.components.len()
+        self.places.len() - self.free.len()
     }
 
-    /// Adds the component of a Started event and returns its number. Its workflow's id is shared, since one more string for
-    /// each costs a good part of all that is done here.
-    pub(crate) fn insert(&mut self, started: &Event, workflow_id: Option<Arc<str>>, kept: K) -> u64 {
+    /// Adds the component of a Started event. Its workflow's id is shared, since one more string for each costs a good part
+    /// of all that is done here.
+    pub(crate) fn insert(&mut self, started: &Event, workflow_id: Option<Arc<str>>, kept: K) -> Number {
+        self.insert_with_ids(
+            started,
+            SharedIds { component: started.component_id.as_str().into(), workflow: workflow_id },
+            kept,
+        )
+    }
+
+    /// The same, where somebody has the component's id as well.
+    pub(crate) fn insert_with_ids(&mut self, started: &Event, ids: SharedIds, kept: K) -> Number {
+        let SharedIds { component: component_id, workflow: workflow_id } = ids;
+        let workflow = self.hash_of_workflow(workflow_id.as_deref());
         let component = Open {
             scope: started.scope,
-            component_id: started.component_id.clone(),
-            identity: self.hash(workflow_id.as_deref(), &started.component_id),
-            workflow: self.hash(workflow_id.as_deref(), ""),
+            identity: self.hash_of_identity(workflow, &component_id),
+            siblings: hash_of_siblings(workflow, started.scope),
+            component_id,
             workflow_id,
             started: started.timestamp,
             kept,
+            number: self.next,
+            neighbors: [Neighbors::default(); 3],
         };
-        self.by_identity.insert((component.identity, self.next));
-        self.by_scope.insert((component.workflow, component.scope, self.next));
-        let number = self.next;
-        self.components.insert(number, Box::new(component));
         self.next += 1;
-        number
+        let number = component.number;
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            self.places.len() - 1
+        });
+        self.places[place] = Some(component);
+        for row in [Row::All, Row::Identity, Row::Siblings] {
+            self.stand_last(row, place);
+        }
+        Number { number, place }
     }
 
     /// The event's component. Components that collide in their ids are taken oldest first.
     pub(crate) fn of(&mut self, event: &Event) -> Option<&mut Open<K>> {
-        let number = self.number_of(event)?;
-        self.get_mut(number)
+        let place = self.place_of(event)?;
+        self.places[place].as_mut()
     }
 
     /// Takes out the event's component, oldest first.
-    pub(crate) fn take(&mut self, event: &Event) -> Option<Box<Open<K>>> {
-        let number = self.number_of(event)?;
-        self.remove(number)
+    pub(crate) fn take(&mut self, event: &Event) -> Option<Open<K>> {
+        let place = self.place_of(event)?;
+        self.remove_at(place)
     }
 
     /// Takes out those that are too many or too old, now that another one starts.
     pub(crate) fn take_overdue(&mut self, max_open: usize, max_age: TimeDelta, now: DateTime<Utc>) -> Vec<Open<K>> {
         let mut overdue = Vec::new();
-        while self.len() >= max_open || self.oldest_start().is_some_and(|started| now - started > max_age) {
-            overdue.extend(self.take_oldest().map(|component| *component));
+        while let Some(oldest) = self.all.oldest
+            && (self.len() >= max_open || self.at(oldest).is_some_and(|open| now - open.started > max_age))
+        {
+            overdue.extend(self.remove_at(oldest));
         }
         overdue
     }
 
     /// Takes out the one that was opened last.
     #[cfg(feature = "otel")]
-    pub(crate) fn take_newest(&mut self) -> Option<Box<Open<K>>> {
-        let number = *self.components.keys().next_back()?;
-        self.remove(number)
+    pub(crate) fn take_newest(&mut self) -> Option<Open<K>> {
+        self.remove_at(self.all.newest?)
+    }
+
+    /// Takes out the component with a number.
+    pub(crate) fn remove(&mut self, number: Number) -> Option<Open<K>> {
+        self.get(number)?;
+        self.remove_at(number.place)
     }
 
     /// The one that a new component belongs under, by the ids alone.
     pub(crate) fn parent_of(&self, event: &Event) -> Option<&Open<K>> {
-        self.get(self.parent_number_of(event)?)
+        self.at(self.place_of_parent(event)?)
     }
 
     /// The one that a new component belongs under, by the ids alone, to be changed.
     #[cfg(feature = "otel")]
     pub(crate) fn parent_of_mut(&mut self, event: &Event) -> Option<&mut Open<K>> {
-        let number = self.parent_number_of(event)?;
-        self.get_mut(number)
+        let place = self.place_of_parent(event)?;
+        self.places[place].as_mut()
     }
 
     /// The components of a workflow, with their numbers.
-    pub(crate) fn in_workflow(&self, workflow_id: Option<&str>) -> impl Iterator<Item = (u64, &Open<K>)> {
-        EventScope::ALL
-            .iter()
-            .copied()
-            .flat_map(move |scope| self.numbers_in(workflow_id, scope))
-            .filter_map(|number| Some((number, self.get(number)?)))
+    pub(crate) fn in_workflow(&self, workflow_id: Option<&str>) -> impl Iterator<Item = (Number, &Open<K>)> {
+        let workflow = Workflow { id: workflow_id, hash: self.hash_of_workflow(workflow_id) };
+        let newest_first = EventScope::ALL.iter().flat_map(move |scope| self.of_scope(workflow, *scope));
+        newest_first.filter_map(|place| self.at(place).map(|open| (Number { number: open.number, place }, open)))
     }
 
     /// The number of the component of a workflow that was opened last.
-    pub(crate) fn newest_in(&self, workflow_id: Option<&str>) -> Option<u64> {
-        EventScope::ALL.iter().copied().filter_map(|scope| self.numbers_in(workflow_id, scope).next_back()).max()
+    pub(crate) fn newest_in(&self, workflow_id: Option<&str>) -> Option<Number> {
+        self.in_workflow(workflow_id).map(|(number, _)| number).max()
     }
 
     /// The component of a workflow and a scope that was opened last.
     #[cfg(feature = "otel")]
     pub(crate) fn newest_of(&self, workflow_id: &str, scope: EventScope) -> Option<&Open<K>> {
-        self.get(self.numbers_in(Some(workflow_id), scope).next_back()?)
+        let workflow = Workflow { id: Some(workflow_id), hash: self.hash_of_workflow(Some(workflow_id)) };
+        self.at(self.of_scope(workflow, scope).next()?)
     }
 
     /// The component with a number, to be changed.
-    pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut Open<K>> {
-        self.components.get_mut(&number).map(Box::as_mut)
+    #[cfg(feature = "otel")]
+    pub(crate) fn get_mut(&mut self, Number { number, place }: Number) -> Option<&mut Open<K>> {
+        self.places.get_mut(place)?.as_mut().filter(|open| open.number == number)
     }
 
-    fn get(&self, number: u64) -> Option<&Open<K>> {
-        self.components.get(&number).map(Box::as_ref)
+    fn get(&self, Number { number, place }: Number) -> Option<&Open<K>> {
+        self.at(place).filter(|open| open.number == number)
     }
 
-    fn parent_number_of(&self, event: &Event) -> Option<u64> {
-        use EventScope::{Agent, LlmRequest, System, Tool, Workflow, WorkflowStep};
-        let workflow = event.workflow_id.as_deref();
-        let named = |scope: EventScope, name: &str| self.numbers_of(workflow, scope, name).next_back();
-        let newest = |scope: EventScope| self.numbers_in(workflow, scope).next_back();
-        let name = event.component_name();
+    fn at(&self, place: usize) -> Option<&Open<K>> {
+        self.places.get(place)?.as_ref()
+    }
+
+    fn place_of(&self, event: &Event) -> Option<usize> {
+        let workflow_id = event.workflow_id.as_deref();
+        let workflow = Workflow { id: workflow_id, hash: self.hash_of_workflow(workflow_id) };
+        let row = self.by_identity.get(&self.hash_of_identity(workflow.hash, &event.component_id))?;
+        let oldest_first =
+            iter::successors(row.oldest, |place| self.at(*place)?.neighbors[Row::Identity as usize].newer);
+        let is_it =
+            |place: &usize| self.at(*place).is_some_and(|open| open.is(workflow, event.scope, &event.component_id));
+        oldest_first.into_iter().find(is_it)
+    }
+
+    fn place_of_parent(&self, event: &Event) -> Option<usize> {
+        use EventScope::{Agent, LlmRequest, System, Tool, Workflow as Flow, WorkflowStep};
+        let workflow_id = event.workflow_id.as_deref();
+        let workflow = Workflow { id: workflow_id, hash: self.hash_of_workflow(workflow_id) };
+        let named = |scope: EventScope, name: &str| self.newest_named(workflow, scope, name);
+        let newest = |scopes: &[EventScope]| scopes.iter().find_map(|scope| self.of_scope(workflow, *scope).next());
         match event.scope {
-            Workflow => event.parent_workflow_id.as_deref().and_then(|parent| self.newest_in(Some(parent))),
-            WorkflowStep => named(Workflow, name).or_else(|| newest(Workflow)),
-            Agent => newest(WorkflowStep).or_else(|| newest(Workflow)),
-            LlmRequest => named(Agent, name)
-                .or_else(|| newest(Agent))
-                .or_else(|| newest(WorkflowStep))
-                .or_else(|| newest(Workflow)),
-            Tool => event
-                .data
-                .agent()
-                .and_then(|agent| named(Agent, agent))
-                .or_else(|| newest(Agent))
-                .or_else(|| newest(LlmRequest))
-                .or_else(|| newest(WorkflowStep))
-                .or_else(|| newest(Workflow)),
+            Flow => {
+                event.parent_workflow_id.as_deref().and_then(|parent| self.newest_in(Some(parent))).map(|n| n.place)
+            }
+            WorkflowStep => named(Flow, event.component_name()).or_else(|| newest(&[Flow])),
+            Agent => newest(&[WorkflowStep, Flow]),
+            LlmRequest => named(Agent, event.component_name()).or_else(|| newest(&[Agent, WorkflowStep, Flow])),
+            Tool => {
+                let by_name = event.data.agent().and_then(|agent| named(Agent, agent));
+                by_name.or_else(|| newest(&[Agent, LlmRequest, WorkflowStep, Flow]))
+            }
             System => None,
         }
     }
 
-    fn number_of(&self, event: &Event) -> Option<u64> {
-        self.numbers_of(event.workflow_id.as_deref(), event.scope, &event.component_id).next()
+    fn newest_named(&self, workflow: Workflow<'_>, scope: EventScope, name: &str) -> Option<usize> {
+        let row = self.by_identity.get(&self.hash_of_identity(workflow.hash, name))?;
+        let newest_first =
+            iter::successors(row.newest, |place| self.at(*place)?.neighbors[Row::Identity as usize].older);
+        newest_first.into_iter().find(|place| self.at(*place).is_some_and(|open| open.is(workflow, scope, name)))
     }
 
-    /// The components of one identity, oldest first.
-    fn numbers_of(
-        &self,
-        workflow_id: Option<&str>,
-        scope: EventScope,
-        component_id: &str,
-    ) -> impl DoubleEndedIterator<Item = u64> {
-        let identity = self.hash(workflow_id, component_id);
-        let is_it = move |component: &Open<K>| {
-            component.scope == scope
-                && component.component_id == component_id
-                && component.workflow_id.as_deref() == workflow_id
-        };
-        let numbers = self.by_identity.range((identity, 0)..=(identity, u64::MAX)).map(|(_, number)| *number);
-        numbers.filter(move |number| self.get(*number).is_some_and(is_it))
+    /// The components of a workflow and a scope, newest first.
+    fn of_scope(&self, workflow: Workflow<'_>, scope: EventScope) -> impl Iterator<Item = usize> {
+        let row = self.by_siblings.get(&hash_of_siblings(workflow.hash, scope));
+        let newest = row.and_then(|row| row.newest);
+        let newest_first = iter::successors(newest, |place| self.at(*place)?.neighbors[Row::Siblings as usize].older);
+        let is_of = move |open: &Open<K>| open.scope == scope && open.workflow_id.as_deref() == workflow.id;
+        newest_first.filter(move |place| self.at(*place).is_some_and(is_of))
     }
 
-    /// The components of a workflow and a scope, oldest first.
-    fn numbers_in(&self, workflow_id: Option<&str>, scope: EventScope) -> impl DoubleEndedIterator<Item = u64> {
-        let workflow = self.hash(workflow_id, "");
-        let numbers =
-            self.by_scope.range((workflow, scope, 0)..=(workflow, scope, u64::MAX)).map(|(.., number)| *number);
-        numbers.filter(move |number| {
-            self.get(*number).is_some_and(|component| component.workflow_id.as_deref() == workflow_id)
-        })
-    }
-
-    /// Over nothing but the bytes of both ids, since what it finds is compared anyway.
-    fn hash(&self, workflow_id: Option<&str>, component_id: &str) -> u64 {
-        let mut hasher = self.hashes.build_hasher();
+    fn hash_of_workflow(&self, workflow_id: Option<&str>) -> Hash {
+        let mut hasher = self.by_identity.hasher().build_hasher();
         hasher.write(workflow_id.unwrap_or_default().as_bytes());
-        hasher.write(component_id.as_bytes());
         hasher.finish()
     }
 
-    fn oldest_start(&self) -> Option<DateTime<Utc>> {
-        self.components.values().next().map(|component| component.started)
+    fn hash_of_identity(&self, workflow: Hash, component_id: &str) -> Hash {
+        let mut hasher = self.by_identity.hasher().build_hasher();
+        hasher.write(component_id.as_bytes());
+        hasher.finish() ^ workflow.rotate_left(1)
     }
 
-    fn take_oldest(&mut self) -> Option<Box<Open<K>>> {
-        let number = *self.components.keys().next()?;
-        self.remove(number)
+    fn stand_last(&mut self, row: Row, place: usize) {
+        let Some(open) = &self.places[place] else { return };
+        let ends = match row {
+            Row::All => &mut self.all,
+            Row::Identity => self.by_identity.entry(open.identity).or_default(),
+            Row::Siblings => self.by_siblings.entry(open.siblings).or_default(),
+        };
+        let older = ends.newest.replace(place);
+        ends.oldest.get_or_insert(place);
+        self.set_neighbors(row, place, |own| own.older = older);
+        self.set_neighbors(row, older, |before| before.newer = Some(place));
     }
 
-    /// Takes out the component with a number.
-    pub(crate) fn remove(&mut self, number: u64) -> Option<Box<Open<K>>> {
-        let component = self.components.remove(&number)?;
-        self.by_identity.remove(&(component.identity, number));
-        self.by_scope.remove(&(component.workflow, component.scope, number));
-        Some(component)
+    fn step_out(&mut self, row: Row, open: &Open<K>) {
+        let Neighbors { older, newer } = open.neighbors[row as usize];
+        self.set_neighbors(row, older, |before| before.newer = newer);
+        self.set_neighbors(row, newer, |behind| behind.older = older);
+        let rows = match row {
+            Row::All => None,
+            Row::Identity => Some((&mut self.by_identity, open.identity)),
+            Row::Siblings => Some((&mut self.by_siblings, open.siblings)),
+        };
+        match rows {
+            Some((rows, hash)) if older.is_none() && newer.is_none() => drop(rows.remove(&hash)),
+            Some((rows, hash)) => rows.entry(hash).or_default().lose(older, newer),
+            None => self.all.lose(older, newer),
+        }
+    }
+
+    fn set_neighbors(&mut self, row: Row, place: impl Into<Option<usize>>, set: impl FnOnce(&mut Neighbors)) {
+        if let Some(open) = place.into().and_then(|place| self.places[place].as_mut()) {
+            set(&mut open.neighbors[row as usize]);
+        }
+    }
+
+    fn remove_at(&mut self, place: usize) -> Option<Open<K>> {
+        let open = self.places.get_mut(place)?.take()?;
+        for row in [Row::All, Row::Identity, Row::Siblings] {
+            self.step_out(row, &open);
+        }
+        self.free.push(place);
+        if self.len() == 0 && self.places.len() > MAX_IDLE_PLACES {
+            (self.places, self.free) = (Vec::new(), Vec::new());
+        }
+        Some(open)
+    }
+}
+
+/// A workflow by its id and the hash of that.
+#[derive(Clone, Copy)]
+struct Workflow<'a> {
+    id: Option<&'a str>,
+    hash: Hash,
+}
+
+fn hash_of_siblings(workflow: Hash, scope: EventScope) -> Hash {
+    workflow.wrapping_add(scope as u64)
+}
+
+#[cfg(feature = "otel")]
+impl SharedIds {
+    pub(crate) fn of(event: &Event) -> Self {
+        Self { component: event.component_id.as_str().into(), workflow: event.workflow_id.as_deref().map(Arc::from) }
+    }
+}
+
+impl<K> Open<K> {
+    fn is(&self, workflow: Workflow<'_>, scope: EventScope, component_id: &str) -> bool {
+        self.scope == scope && *self.component_id == *component_id && self.workflow_id.as_deref() == workflow.id
+    }
+}
+
+impl Ends {
+    /// One between two others has left, or one at an end.
+    fn lose(&mut self, older: Option<usize>, newer: Option<usize>) {
+        if older.is_none() {
+            self.oldest = newer;
+        }
+        if newer.is_none() {
+            self.newest = older;
+        }
     }
 }
 
@@ -224,10 +356,11 @@ impl<K> Default for OpenComponents<K> {
     fn default() -> Self {
         Self {
             next: 0,
-            components: BTreeMap::new(),
-            by_identity: BTreeSet::new(),
-            by_scope: BTreeSet::new(),
-            hashes: RandomState::new(),
+            places: Vec::new(),
+            free: Vec::new(),
+            all: Ends::default(),
+            by_identity: HashMap::default(),
+            by_siblings: HashMap::default(),
         }
     }
 }

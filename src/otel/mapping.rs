@@ -1,6 +1,6 @@
 //! What a span of each scope is called and says: pure functions from events to names and attributes.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use opentelemetry::{
@@ -10,7 +10,7 @@ use opentelemetry::{
 use serde_json::Value as JsonValue;
 
 use super::{ContentPolicy, content, names};
-use crate::event::{ComponentStatus, Event, EventData, EventScope, EventType};
+use crate::event::{ComponentStatus, Event, EventData, EventScope, EventType, SharedIds};
 
 /// The provider of a request whose event does not name one; the conventions require a name and define none for this.
 const UNKNOWN_PROVIDER: &str = "unknown";
@@ -83,7 +83,7 @@ pub(super) fn start(event: &Event, content: &ContentPolicy) -> Option<SpanStart>
 }
 
 /// What a component's start says beyond [`start`], for a span that records.
-pub(super) fn details(event: &Event, content: &ContentPolicy) -> Vec<KeyValue> {
+pub(super) fn details(event: &Event, ids: &SharedIds, content: &ContentPolicy) -> Vec<KeyValue> {
     let mut attributes = Attributes { list: Vec::with_capacity(12), content };
     let data = &event.data;
     match event.scope {
@@ -106,8 +106,8 @@ pub(super) fn details(event: &Event, content: &ContentPolicy) -> Vec<KeyValue> {
         }
         EventScope::Workflow | EventScope::System => {}
     }
-    attributes.text(names::COMPONENT_ID, Some(&event.component_id));
-    attributes.text(names::WORKFLOW_ID, event.workflow_id.as_deref());
+    attributes.shared(names::COMPONENT_ID, Some(&ids.component));
+    attributes.shared(names::WORKFLOW_ID, ids.workflow.as_ref());
     attributes.text(names::WORKFLOW_PARENT_ID, event.parent_workflow_id.as_deref());
     attributes.int(names::EVENT_OFFSET, event.offset);
     attributes.list
@@ -287,6 +287,15 @@ impl Attributes<'_> {
 
     fn text(&mut self, key: &'static str, value: Option<&str>) {
         self.list.extend(value.map(|value| KeyValue::new(key, self.content.text(value).into_owned())));
+    }
+
+    /// Adds a text that others keep too, as it is if the policy leaves it so.
+    fn shared(&mut self, key: &'static str, value: Option<&Arc<str>>) {
+        let text = |value: &Arc<str>| match self.content.text(value) {
+            Cow::Borrowed(same) if same.len() == value.len() => StringValue::from(Arc::clone(value)),
+            changed => StringValue::from(changed.into_owned()),
+        };
+        self.list.extend(value.map(|value| KeyValue::new(key, text(value))));
     }
 
     fn span_name(&self, operation: &str, of: Option<&str>) -> String {

@@ -8,7 +8,7 @@ use std::{
 use chrono::{DateTime, Utc};
 
 use super::{Drawing, DrawingNode, TreeNode};
-use crate::event::{Event, EventScope, EventType, OpenComponents, SpanId};
+use crate::event::{Event, EventScope, EventType, Number, OpenComponents, SpanId};
 
 /// The components of one or many runs as a tree, with status, duration and tokens.
 ///
@@ -52,7 +52,7 @@ struct Entry {
     parent: Option<u64>,
     children: Vec<u64>,
     /// Where it is among the open ones.
-    open: Option<u64>,
+    open: Option<Number>,
 }
 
 impl Tree {

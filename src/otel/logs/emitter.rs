@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use super::open::LoggedRequest;
 use crate::{
-    event::{Event, EventScope, EventType, Open, OpenComponents, TraceContext},
+    event::{Event, EventScope, EventType, Open, OpenComponents, SharedIds, TraceContext},
     otel::{
         ContentPolicy, DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE,
         content::{input, interrupted, of_attribute, output},
@@ -111,7 +111,7 @@ impl LogEmitter {
 
     fn told_at_start(&self, started: &Event) -> impl Iterator<Item = KeyValue> {
         let start = mapping::start(started, &self.content).map(|start| start.attributes).unwrap_or_default();
-        start.into_iter().chain(mapping::details(started, &self.content))
+        start.into_iter().chain(mapping::details(started, &SharedIds::of(started), &self.content))
     }
 
     /// What was asked and answered; the two may both say that they were cut.

@@ -181,8 +181,8 @@ impl MetricsRecorder {
             self.duration(component, event.timestamp, error.as_deref(), Some(event));
         }
         match event.scope {
-            EventScope::Agent => self.calls(taken.as_deref(), event),
-            EventScope::LlmRequest => self.request(taken.as_deref(), event),
+            EventScope::Agent => self.calls(taken.as_ref(), event),
+            EventScope::LlmRequest => self.request(taken.as_ref(), event),
             EventScope::Workflow | EventScope::WorkflowStep | EventScope::Tool | EventScope::System => {}
         }
     }

@@ -8,7 +8,7 @@ use std::sync::{
 use opentelemetry::{Context, KeyValue, SpanId, trace::TraceContextExt as _};
 
 use crate::{
-    event::{Event, EventScope},
+    event::{Event, EventScope, SharedIds},
     otel::propagation,
     stream::ComponentContext,
 };
@@ -76,16 +76,20 @@ impl ComponentContext for OtelContext {
 /// How many of the user's `tracing` events one span takes; the rest is counted.
 const MAX_LOGS: u32 = 16;
 
-/// Marks the context of a component's span, and gives the component's workflow.
-pub(super) fn mark(context: &Context, event: &Event) -> (Context, Option<Arc<str>>) {
-    let span_id = context.span().span_context().span_id();
-    let around = context.get::<Inside>().and_then(|around| around.place.workflow_id.as_ref());
-    let workflow_id = match (around, event.workflow_id.as_deref()) {
+/// The ids of a component, that of its workflow shared with the component around it.
+pub(super) fn ids_of(event: &Event, parent: &Context) -> SharedIds {
+    let around = parent.get::<Inside>().and_then(|around| around.place.workflow_id.as_ref());
+    let workflow = match (around, event.workflow_id.as_deref()) {
         (Some(around), Some(own)) if **around == *own => Some(Arc::clone(around)),
         (_, own) => own.map(Arc::from),
     };
-    let place = Place { workflow_id: workflow_id.clone(), span_id };
-    (context.with_value(Inside { place, logs: AtomicU32::new(0) }), workflow_id)
+    SharedIds { component: event.component_id.as_str().into(), workflow }
+}
+
+/// Marks the context of a component's span.
+pub(super) fn mark(context: &Context, ids: &SharedIds) -> Context {
+    let place = Place { workflow_id: ids.workflow.clone(), span_id: context.span().span_context().span_id() };
+    context.with_value(Inside { place, logs: AtomicU32::new(0) })
 }
 
 /// How many of the user's `tracing` events found no room on the span of a component.

@@ -185,7 +185,7 @@ where
     pub fn close(&self) {
         let now = Utc::now();
         while let Some(component) = { self.open.lock().take_newest() } {
-            self.interrupt(*component, now);
+            self.interrupt(component, now);
         }
     }
 
@@ -199,23 +199,24 @@ where
         };
         let start = mapping::start(event, &self.content)?;
         let mut span = self.start_span(start, links, event, &parent)?;
+        let ids = context::ids_of(event, &parent);
         let is_recording = span.is_recording();
         if is_recording {
-            span.set_attributes(mapping::details(event, &self.content));
+            span.set_attributes(mapping::details(event, &ids, &self.content));
             self.set_content(&mut span, || content::input(event));
         }
         let trace = trace_context(span.span_context(), &parent);
-        let (context, workflow_id) = context::mark(&parent.with_span(span), event);
+        let context = context::mark(&parent.with_span(span), &ids);
         let inside = Arc::new(OtelContext::new(context));
         let open_span = OpenSpan {
             inside: Arc::clone(&inside),
             trace,
             recorded: recorded(event).map(|trace| trace.span_id),
-            notes: is_recording.then(|| Box::new(Notes::new(event.scope, self.max_progress_events))),
+            notes: is_recording.then(|| Notes::new(event.scope, self.max_progress_events)),
         };
         let mut open = self.open.lock();
         let overdue = open.take_overdue(self.max_open_spans, self.max_span_age, event.timestamp);
-        open.insert(event, workflow_id, open_span);
+        open.insert(event, ids, open_span);
         drop(open);
         overdue.into_iter().for_each(|component| self.interrupt(component, event.timestamp));
         Some(Observed { trace, context: Some(inside) })
@@ -297,7 +298,7 @@ where
         let parent = parent_context(&self.open.lock(), event);
         let mut span = self.start_span(start, Vec::new(), event, &parent)?;
         if span.is_recording() {
-            span.set_attributes(mapping::details(event, &self.content));
+            span.set_attributes(mapping::details(event, &context::ids_of(event, &parent), &self.content));
             span.set_attributes(mapping::end(event, &self.content));
             span.set_attribute(KeyValue::new(names::UNMATCHED, true));
             self.set_content(&mut span, || content::output(event, None));

@@ -13,7 +13,7 @@ use super::{
     context::{OtelContext, Place},
 };
 use crate::{
-    event::{Event, EventScope, Open, OpenComponents, SpanId, TraceContext},
+    event::{Event, EventScope, Open, OpenComponents, SharedIds, SpanId, TraceContext},
     otel::content::PartialAnswer,
 };
 
@@ -29,7 +29,7 @@ pub(super) struct OpenSpan {
     /// The span that the component had when its events were recorded, if they come from a store.
     pub(super) recorded: Option<SpanId>,
     /// `None` for a span that does not record, since it is not sampled.
-    pub(super) notes: Option<Box<Notes>>,
+    pub(super) notes: Option<Notes>,
 }
 
 /// What is gathered for a span until its end.
@@ -54,8 +54,8 @@ impl OpenSpans {
         self.open.len()
     }
 
-    pub(super) fn insert(&mut self, started: &Event, workflow_id: Option<Arc<str>>, span: OpenSpan) {
-        self.open.insert(started, workflow_id, span);
+    pub(super) fn insert(&mut self, started: &Event, ids: SharedIds, span: OpenSpan) {
+        self.open.insert_with_ids(started, ids, span);
     }
 
     /// The span of the event's component. Components that collide in their ids are taken oldest first.
@@ -64,7 +64,7 @@ impl OpenSpans {
     }
 
     /// Takes out the span of the event's component, oldest first.
-    pub(super) fn take(&mut self, event: &Event) -> Option<Box<Open<OpenSpan>>> {
+    pub(super) fn take(&mut self, event: &Event) -> Option<Open<OpenSpan>> {
         let span = self.open.take(event)?;
         self.remember(&span);
         Some(span)
@@ -83,7 +83,7 @@ impl OpenSpans {
     }
 
     /// Takes out the span that was opened last.
-    pub(super) fn take_newest(&mut self) -> Option<Box<Open<OpenSpan>>> {
+    pub(super) fn take_newest(&mut self) -> Option<Open<OpenSpan>> {
         self.open.take_newest()
     }
 
