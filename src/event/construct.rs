@@ -1,11 +1,20 @@
 //! One constructor for each scope and type, so that a contradiction cannot be built.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use chrono::DateTime;
-use uuid::{NoContext, Timestamp, Uuid};
+use rand::Rng;
+use uuid::Uuid;
 
 use super::{Event, EventData, EventScope, EventType, date_time};
+
+/// An id of version 7 for a time since the Unix epoch.
+pub(crate) fn version_7(now: Duration, source: &mut impl Rng) -> Uuid {
+    let mut random = [0; 10];
+    source.fill_bytes(&mut random);
+    let millis = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+}
 
 /// Says where the fields of an event's data are described.
 macro_rules! data_of {
@@ -177,7 +186,7 @@ impl Event {
         let (component_id, workflow_id, parent_workflow_id) = ids;
         // One reading of the clock for both. Ids of the same millisecond are in no order: the offset is the order.
         let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-        let event_id = Uuid::new_v7(Timestamp::from_unix(NoContext, now.as_secs(), now.subsec_nanos()));
+        let event_id = version_7(now, &mut rand::rng());
         let timestamp = date_time(now);
         let unstamped = Self::unstamped(scope, event_type, component_id, message, data);
         Self { event_id, timestamp, workflow_id, parent_workflow_id, ..unstamped }

@@ -25,6 +25,7 @@ mod trace_context;
 
 pub(crate) use calendar::date_time;
 pub(crate) use component_id::{check, check_numbered};
+pub(crate) use construct::version_7;
 pub use data::EventData;
 pub use dimensions::{ComponentStatus, EventScope, EventType};
 pub use error::EventError;

@@ -7,11 +7,12 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand::{SeedableRng, rngs::StdRng};
 use uuid::Uuid;
 
 use super::{
@@ -20,7 +21,7 @@ use super::{
     emission::{self, Dispatched},
     log::{Aftermath, Bounds, Kept, Log, READ_BATCH, Read},
 };
-use crate::event::{Event, EventError, EventType};
+use crate::event::{Event, EventError, EventType, version_7};
 
 /// How many events the subscribers of all streams of the process have missed, for a bridge that sees them all.
 static MISSED_IN_PROCESS: AtomicU64 = AtomicU64::new(0);
@@ -335,9 +336,7 @@ impl Writer {
 
     fn draw_id(&mut self, now: DateTime<Utc>) -> Uuid {
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or_default();
-        let mut random = [0; 10];
-        self.ids.fill_bytes(&mut random);
-        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+        version_7(Duration::from_millis(millis), &mut self.ids)
     }
 }
 

@@ -72,6 +72,9 @@ impl ContentPolicy {
 
     /// A text that is no content, as it may leave the process.
     pub(in crate::otel) fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.redactor.is_none() && text.len() <= MAX_TEXT_BYTES {
+            return Cow::Borrowed(text);
+        }
         let start = truncate::before_redaction(text, MAX_TEXT_BYTES);
         let redacted = match &self.redactor {
             Some(redactor) => contained(&**redactor, None, start),

@@ -36,7 +36,8 @@ pub(super) struct Coalescer {
 #[derive(Debug)]
 struct Gathered {
     scope: EventScope,
-    since: DateTime<Utc>,
+    /// When the next report begins another one.
+    until: Option<DateTime<Utc>>,
     last: DateTime<Utc>,
     count: u64,
     first_offset: Option<u64>,
@@ -59,13 +60,11 @@ impl Coalescer {
     pub(super) fn add(&mut self, event: &Event) -> Option<ProgressEvent> {
         self.total += 1;
         self.first_at.get_or_insert(event.timestamp);
-        let window = TimeDelta::from_std(self.current_window()).unwrap_or(TimeDelta::MAX);
-        let has_room = self.emitted + 1 < self.limit;
-        let is_over = |gathered: &mut Gathered| has_room && event.timestamp - gathered.since >= window;
+        let is_over = |gathered: &mut Gathered| gathered.until.is_some_and(|until| event.timestamp >= until);
         let done = self.gathered.take_if(is_over).map(|gathered| self.emit(gathered));
         match &mut self.gathered {
             Some(gathered) => gathered.add(event),
-            None => self.gathered = Some(Gathered::of(event)),
+            None => self.gathered = Some(Gathered::of(event, self.window_from(event.timestamp))),
         }
         done
     }
@@ -90,17 +89,20 @@ impl Coalescer {
         ProgressEvent(gathered)
     }
 
-    fn current_window(&self) -> Duration {
+    /// When the window that begins now is over; never, where the component has no room for one more.
+    fn window_from(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let has_room = self.emitted + 1 < self.limit;
         let doublings = self.emitted / (self.limit / DOUBLINGS).max(1);
-        self.window.saturating_mul(1_u32.checked_shl(doublings).unwrap_or(u32::MAX))
+        let window = self.window.saturating_mul(1_u32.checked_shl(doublings).unwrap_or(u32::MAX));
+        now.checked_add_signed(TimeDelta::from_std(window).ok()?).filter(|_| has_room)
     }
 }
 
 impl Gathered {
-    fn of(event: &Event) -> Self {
+    fn of(event: &Event, until: Option<DateTime<Utc>>) -> Self {
         Self {
             scope: event.scope,
-            since: event.timestamp,
+            until,
             last: event.timestamp,
             count: 1,
             first_offset: event.offset,

@@ -371,10 +371,13 @@ where
 
 /// What the event names as related, and the workflow that it is nested in if that one is over and so cannot be its parent.
 fn links(open: &OpenSpans, event: &Event) -> Vec<Link> {
-    let named = event.data.links().unwrap_or_default().into_iter().map(|trace| span_context(&trace));
+    let named = event.data.links().unwrap_or_default();
     let ended =
         (event.scope == EventScope::Workflow).then(|| open.ended(event.parent_workflow_id.as_deref())).flatten();
-    named.chain(ended.cloned()).map(Link::with_context).collect()
+    if named.is_empty() && ended.is_none() {
+        return Vec::new();
+    }
+    named.iter().map(span_context).chain(ended.cloned()).map(Link::with_context).collect()
 }
 
 /// The other way round of [`trace_context`].
