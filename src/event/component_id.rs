@@ -99,10 +99,12 @@ pub(super) fn split(scope: EventScope, id: &str) -> (&str, Option<u64>) {
 /// Splits `name` + `separator` + number from the right, so that a name may itself hold the separator.
 #[inline]
 fn numbered<'a>(id: &'a str, separator: &str) -> Option<(&'a str, u64)> {
-    let digits = id.bytes().rev().take_while(u8::is_ascii_digit).count();
-    let (before_number, number) = id.split_at(id.len() - digits);
-    let name = before_number.strip_suffix(separator).filter(|name| !name.is_empty())?;
-    Some((name, number.parse().ok()?))
+    let (bytes, separator) = (id.as_bytes(), separator.as_bytes());
+    let start = bytes.iter().rposition(|byte| !byte.is_ascii_digit())? + 1;
+    let name = start.checked_sub(separator.len()).filter(|name| *name > 0 && bytes[*name..start] == *separator)?;
+    let push = |number: u64, digit: &u8| number.checked_mul(10)?.checked_add(u64::from(digit - b'0'));
+    let digits = Some(&bytes[start..]).filter(|digits| !digits.is_empty())?;
+    Some((&id[..name], digits.iter().try_fold(0, push)?))
 }
 
 #[cfg(test)]

@@ -3,16 +3,14 @@
 use std::time::{Duration, SystemTime};
 
 use chrono::DateTime;
-use rand::Rng;
+use rand::Rng as _;
 use uuid::Uuid;
 
 use super::{Event, EventData, EventScope, EventType, date_time};
 
 /// An id of version 7 for a time since the Unix epoch.
-pub(crate) fn version_7(now: Duration, source: &mut impl Rng) -> Uuid {
-    let mut random = [0; 10];
-    source.fill_bytes(&mut random);
-    let millis = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+pub(crate) fn version_7(now: Duration, random: [u8; 10]) -> Uuid {
+    let millis = now.as_secs().saturating_mul(1_000).saturating_add(u64::from(now.subsec_millis()));
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
 
@@ -186,7 +184,9 @@ impl Event {
         let (component_id, workflow_id, parent_workflow_id) = ids;
         // One reading of the clock for both. Ids of the same millisecond are in no order: the offset is the order.
         let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-        let event_id = version_7(now, &mut rand::rng());
+        let mut random = [0; 10];
+        rand::rng().fill_bytes(&mut random);
+        let event_id = version_7(now, random);
         let timestamp = date_time(now);
         let unstamped = Self::unstamped(scope, event_type, component_id, message, data);
         Self { event_id, timestamp, workflow_id, parent_workflow_id, ..unstamped }

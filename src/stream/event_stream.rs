@@ -12,7 +12,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
-use rand::{SeedableRng, rngs::StdRng};
+use rand::{Rng, SeedableRng, rngs::StdRng};
 use uuid::Uuid;
 
 use super::{
@@ -336,7 +336,9 @@ impl Writer {
 
     fn draw_id(&mut self, now: DateTime<Utc>) -> Uuid {
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or_default();
-        version_7(Duration::from_millis(millis), &mut self.ids)
+        let mut random = [0; 10];
+        self.ids.fill_bytes(&mut random);
+        version_7(Duration::from_millis(millis), random)
     }
 }
 

@@ -144,6 +144,8 @@ impl Aftermath {
     }
 
     pub(super) fn settle(self) {
-        self.woken.into_iter().for_each(Waker::wake);
+        if !self.woken.is_empty() {
+            self.woken.into_iter().for_each(Waker::wake);
+        }
     }
 }
