@@ -9,7 +9,7 @@ use futures_util::stream;
 use reqwest::Response;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Deserializer, Value as JsonValue};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::frames::{Frame, Frames, MAX_EVENT_BYTES};
 use super::peer::Peer;
@@ -24,6 +24,12 @@ pub(super) const FINISH_GRACE: Duration = Duration::from_secs(2);
 /// How long the end of a body is waited for behind `[DONE]`: half a second. A connection whose body was read to its end
 /// is used again.
 pub(super) const DONE_GRACE: Duration = Duration::from_millis(500);
+
+/// How long a whole answer waits behind the end of its body: a millisecond.
+///
+/// The HTTP client hands the connection back for the next request in a task of its own, which nothing tells of. A request
+/// that comes before it opens another connection, which costs more.
+const HANDING_BACK: Duration = Duration::from_millis(1);
 
 /// What ends a stream.
 const DONE: &str = "[DONE]";
@@ -114,6 +120,9 @@ impl Answer {
         let Some(bytes) = received else {
             self.response = None;
             self.frames.finish();
+            if self.deadline.is_some() {
+                sleep(HANDING_BACK).await;
+            }
             return Ok(());
         };
         if self.is_done {

@@ -53,7 +53,7 @@ async fn an_error_is_an_error_in_whatever_wrapping() {
     .await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn once_the_answer_is_whole_the_run_goes_on() {
     let usage = r#"{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}"#;
     let yes = last(json!({"content": "Yes."}), "stop");
