@@ -43,6 +43,11 @@ pub trait ChatModel: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Returns whether answers come in pieces, which is the default, or each as one.
+    fn is_streaming(&self) -> bool {
+        true
+    }
+
     /// Returns the rule that a tool's name breaks; `None` if the model can be offered a tool of this name, which is the
     /// default.
     ///
@@ -101,6 +106,10 @@ impl<T: ChatModel + ?Sized> ChatModel for Arc<T> {
 
     fn server(&self) -> Option<ServerAddress> {
         (**self).server()
+    }
+
+    fn is_streaming(&self) -> bool {
+        (**self).is_streaming()
     }
 
     fn broken_tool_name_rule(&self, name: &str) -> Option<&'static str> {

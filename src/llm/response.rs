@@ -208,3 +208,29 @@ impl FromIterator<ChatDelta> for ChatResponse {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn pieces_of_a_field_grow_together() {
+        let check = |pieces: &[JsonValue], expected: JsonValue| {
+            let deltas = pieces.iter().map(|piece| ChatDelta::Extra("field".to_owned(), piece.clone()));
+            let response: ChatResponse = deltas.collect();
+            assert_eq!(response.extra["field"], expected, "{pieces:?}");
+        };
+        check(&[json!("I must "), json!("look.")], json!("I must look."));
+        check(&[json!([1]), json!([2])], json!([1, 2]));
+        check(&[json!({"a": 1}), json!({"b": 2})], json!({"b": 2}));
+        check(&[json!("text"), json!([1])], json!([1]));
+        let detail = |index: u32, text: &str| json!([{"type": "reasoning.text", "index": index, "text": text}]);
+        check(
+            &[detail(0, "I "), detail(0, "must."), json!([{"type": "reasoning.text", "index": 0, "signature": "s"}])],
+            json!([{"type": "reasoning.text", "index": 0, "text": "I must.", "signature": "s"}]),
+        );
+        check(&[detail(0, "a"), detail(1, "b")], json!([detail(0, "a")[0], detail(1, "b")[0]]));
+    }
+}

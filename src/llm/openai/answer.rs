@@ -72,7 +72,7 @@ struct Answer {
     frames: Frames,
     reader: ChunkReader,
     deltas: VecDeque<ChatDelta>,
-    /// The first bytes of the body.
+    /// The first bytes of the body behind empty lines.
     beginning: Vec<u8>,
     label: String,
     is_event_stream: bool,
@@ -128,8 +128,10 @@ impl Answer {
         if self.is_done {
             return Ok(());
         }
+        // Empty lines ahead are signs of life.
+        let shown = if self.beginning.is_empty() { bytes.trim_ascii_start() } else { &bytes };
         let room = BEGINNING_BYTES - self.beginning.len();
-        self.beginning.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.beginning.extend_from_slice(&shown[..shown.len().min(room)]);
         if !self.frames.push(&bytes) {
             return Err(self.unreadable(&format!("an event is longer than {MAX_EVENT_BYTES} bytes")));
         }
@@ -211,7 +213,7 @@ impl Answer {
             self.reader.finish(&mut self.deltas);
             return Ok(());
         }
-        let is_blank = self.beginning.trim_ascii().is_empty();
+        let is_blank = self.beginning.is_empty();
         if self.has_bare && !self.reader.has_choices() {
             Err(self.unreadable("the answer has no choices"))
         } else if self.frames.is_recognized() || (is_blank && self.is_event_stream) {

@@ -175,6 +175,10 @@ impl ChatModel for OpenAiClient {
         Some(self.endpoint.server.clone())
     }
 
+    fn is_streaming(&self) -> bool {
+        self.known.get().has("stream")
+    }
+
     fn broken_tool_name_rule(&self, name: &str) -> Option<&'static str> {
         let is_valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
         let can_be_sent = (1..=MAX_TOOL_NAME_BYTES).contains(&name.len()) && name.chars().all(is_valid);

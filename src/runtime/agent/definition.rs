@@ -28,6 +28,24 @@ use crate::{
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # What counts as an answer
+///
+/// The text of a model that ended well, or that a limit of tokens cut; the agent's Completed event has the finish reason. A
+/// refusal, any other finish reason, an answer without text and calls, and a call that a limit cut fail the request and the
+/// run. Arguments that are no JSON object are not passed to a tool: the model is told in the tool's answer.
+///
+/// # Bounds
+///
+/// | what grows | by default | setter |
+/// | --- | --- | --- |
+/// | rounds with the model | 10 | [`with_max_iterations`](AgentBuilder::with_max_iterations) |
+/// | the same call with the same result, in a row | 5 | [`with_max_repetitions`](AgentBuilder::with_max_repetitions) |
+/// | retries of a request that failed by itself | 2 | [`with_max_retries`](AgentBuilder::with_max_retries) |
+/// | the wait before a retry | 30 s | [`with_max_retry_wait`](AgentBuilder::with_max_retry_wait) |
+/// | calls in one answer | 128 | [`with_max_calls_at_once`](AgentBuilder::with_max_calls_at_once) |
+/// | bytes of one answer | 1 MiB | [`with_max_answer_bytes`](AgentBuilder::with_max_answer_bytes) |
+/// | bytes of one round's results in the chat | 64 KiB | [`with_max_result_bytes`](AgentBuilder::with_max_result_bytes) |
 #[derive(Clone, Debug)]
 pub struct Agent(Arc<Definition>);
 

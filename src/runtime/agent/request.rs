@@ -32,7 +32,7 @@ pub(super) async fn request(
     let started = LlmStarted {
         messages: messages.iter().map(ChatMessage::to_json).collect(),
         model: model.model().to_owned(),
-        stream: true,
+        stream: model.is_streaming(),
         provider: model.provider().to_owned(),
         server_address: server.as_ref().map(|server| server.host.clone()),
         server_port: server.as_ref().map(|server| server.port),

@@ -32,6 +32,7 @@ async fn a_body_is_read_by_what_it_is() {
         one("M47, over several lines", json(&pretty)).answers("OK"),
         one("M47, an object a line", json(&(said("O") + &last(json!({"content": "K"}), "stop")).replace("data: ", "")))
             .answers("OK"),
+        one("M47, behind empty lines", json(&("\n".repeat(5_000) + &ok))).answers("OK"),
         one("M48", labeled("text/html", page)).fails("invalid_response", "text/html): \"<html><title>Sign in"),
         one("M48, large", labeled("text/html", page.repeat(500))).fails("invalid_response", "text/html"),
         one("M48, encoded", gzip()).fails("invalid_response", "content-encoding gzip"),

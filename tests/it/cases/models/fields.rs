@@ -53,7 +53,15 @@ async fn a_field_that_a_server_refuses_is_left_out_once_and_for_all() {
         })
         .client(|client| client.without_streaming())
         .answers("Yes.")
-        .asks(1),
+        .asks(1)
+        .also(|done| {
+            let started = done.events(EventScope::LlmRequest, EventType::Started)[0];
+            assert_eq!(started.data.stream(), Some(false));
+        }),
+        without("M37, any field by a setting", "temperature", "no")
+            .client(|client| client.without_field("temperature"))
+            .agent(|agent| agent.with_generation_options(GenerationOptions::default().with_temperature(0.5)))
+            .asks(2),
         without("M37, temperature", "temperature", "Unsupported parameter: 'temperature'")
             .agent(|agent| agent.with_generation_options(GenerationOptions::default().with_temperature(0.5)))
             .asks(3),
