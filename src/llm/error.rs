@@ -28,7 +28,7 @@ pub enum ModelError {
         source: Source,
     },
     /// The server did not answer in time.
-    #[error("the model's server {server} sent nothing for {after:?}")]
+    #[error("the model's server {server} sent nothing for {after:?} (timeout)")]
     Timeout {
         /// The server, as `host:port`.
         server: String,
@@ -146,15 +146,7 @@ impl ModelError {
             Self::Refused { .. } => "refusal",
             Self::Empty { .. } => "empty_response",
             Self::TooLarge { .. } => "response_too_large",
-            Self::Status(refusal) => match refusal.status {
-                401 => "authentication",
-                403 => "permission_denied",
-                404 => "not_found",
-                408 => "timeout",
-                429 => "rate_limit_exceeded",
-                500..=599 => "server_error",
-                _ => "invalid_request",
-            },
+            Self::Status(refusal) => refusal.kind(),
         }
     }
 }
@@ -171,6 +163,19 @@ impl StatusError {
     pub fn is_retryable(&self) -> bool {
         let is_final = self.code.as_deref().is_some_and(|code| FINAL_CODES.iter().any(|word| code.contains(word)));
         !is_final && matches!(self.status, 408 | 409 | 425 | 429 | 500 | 502..=504 | 506..=599)
+    }
+
+    /// A fixed word for the status, whatever the provider's is.
+    const fn kind(&self) -> &'static str {
+        match self.status {
+            401 => "authentication",
+            403 => "permission_denied",
+            404 => "not_found",
+            408 => "timeout",
+            429 => "rate_limit_exceeded",
+            500..=599 => "server_error",
+            _ => "invalid_request",
+        }
     }
 
     /// Sets the provider's word for the error.
@@ -204,7 +209,7 @@ impl StatusError {
 impl fmt::Display for StatusError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let asked = self.asked.as_deref().unwrap_or("the model's server");
-        write!(f, "{asked} answered {}: {}", self.status, self.message)
+        write!(f, "{asked} answered {} ({}): {}", self.status, self.kind(), self.message)
     }
 }
 

@@ -152,7 +152,7 @@ async fn silence_ends_with_a_timeout_before_and_amid_the_answer() {
         let server = ScriptedServer::start([reply]).await;
         let answer = ask(server.base_url(), after).await;
         assert_eq!(answer.response.text, text);
-        let expected = format!("the model's server 127.0.0.1:{} sent nothing for 200ms", server.port());
+        let expected = format!("the model's server 127.0.0.1:{} sent nothing for 200ms (timeout)", server.port());
         let error = answer.error.unwrap();
         assert!(matches!(error, ModelError::Timeout { after: waited, .. } if waited == after), "{error:?}");
         assert_eq!(error.to_string(), expected);

@@ -87,9 +87,9 @@ async fn a_failure_ends_every_component_around_it_with_its_code_and_message() {
         async { Err(source.into()) }
     });
     let cases = [
-        ("401", refusing(401), failed_agent("authentication", "the model's server answered 401: no")),
-        ("429", refusing(429), failed_agent("rate_limit_exceeded", "the model's server answered 429: no")),
-        ("500", refusing(500), failed_agent("server_error", "the model's server answered 500: no")),
+        ("401", refusing(401), failed_agent("authentication", "the model's server answered 401 (authentication): no")),
+        ("429", refusing(429), failed_agent("rate_limit_exceeded", "the model's server answered 429 (rate_limit_exceeded): no")),
+        ("500", refusing(500), failed_agent("server_error", "the model's server answered 500 (server_error): no")),
         (
             "cut stream",
             agent_flow(broken, []),

@@ -20,6 +20,9 @@ async fn a_client_that_is_told_later_comes_back_a_few_times() {
         .runs(&[("look", json!({}))])
         .asks(3)
         .also(|done| {
+            // The word that the guide's reader looks for.
+            let failed = done.events(EventScope::LlmRequest, EventType::Failed)[0];
+            assert!(failed.message.as_ref().is_some_and(|message| message.contains("rate_limit")));
             let ids: Vec<_> = done.events(EventScope::LlmRequest, EventType::Started);
             let ids: Vec<_> = ids.iter().map(|event| event.component_id.as_str()).collect();
             assert_eq!(ids, ["agent:llm:0", "agent:llm:1", "agent:llm:2"]);
