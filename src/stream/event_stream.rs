@@ -146,6 +146,9 @@ impl EventStream {
     }
 
     /// Subscribes to the events that come from now on.
+    ///
+    /// The subscription ends when the last handle of the stream is gone, and a [`Runtime`](crate::runtime::Runtime) is such a
+    /// handle; one that ends with a run is returned by [`Runtime::start`](crate::runtime::Runtime::start).
     #[must_use]
     pub fn subscribe(&self) -> Subscription {
         let cursor = self.next_offset();

@@ -25,9 +25,13 @@ impl Drop for Project {
 /// Runs cargo in a folder and returns its standard output.
 #[track_caller]
 fn cargo(folder: &Path, arguments: &[&str]) -> String {
-    let target = Path::new(ROOT).join("target").join("stranger");
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| Path::new(ROOT).join("target"), PathBuf::from);
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments).current_dir(folder).env("CARGO_TARGET_DIR", target).env_remove("RUSTFLAGS");
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env("CARGO_TARGET_DIR", target.join("stranger"))
+        .env_remove("RUSTFLAGS");
     // What this checkout was built with is there.
     command.env("CARGO_NET_OFFLINE", "true");
     let output = command.output().expect("cargo can be started");
