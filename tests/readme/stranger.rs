@@ -83,7 +83,7 @@ fn a_stranger_sees_a_trace() {
     fs::copy(Path::new(ROOT).join("Cargo.lock"), project.0.join("Cargo.lock")).expect("there is a lock file");
     let drawn = cargo(&project.0, &["run", "--quiet"]);
     let quoted = text::block("text", "invoke_workflow greeting");
-    assert_eq!(text::names(&drawn), text::names(&quoted));
+    assert_eq!(text::names(&drawn), text::names(quoted));
 }
 
 #[test]

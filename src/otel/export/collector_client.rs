@@ -1,7 +1,5 @@
 //! The HTTP client of the exporters: whom it asks, what counts as a collector's answer, and why a request failed.
 
-use std::{error::Error, iter};
-
 use async_trait::async_trait;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::ExporterBuildError;
@@ -13,6 +11,7 @@ use serde_json::Value as JsonValue;
 
 use super::{
     TelemetrySetupError,
+    error::causes,
     remarks::{self, PartialSuccess},
     tls::Tls,
 };
@@ -140,10 +139,4 @@ fn partial_success(answer: &JsonValue) -> Option<PartialSuccess> {
     })?;
     let message = answer.get("errorMessage").and_then(JsonValue::as_str).unwrap_or_default().to_owned();
     Some(PartialSuccess { rejected, message })
-}
-
-/// What is behind an error; not the error's own text, in which the client puts the URL and who knows what is in that.
-pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
-    let causes = iter::successors(error.source(), |&error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -1,13 +1,13 @@
 //! Why telemetry could not be set up.
 
-use std::{io, path::PathBuf};
+use std::{error::Error, io, iter, path::PathBuf};
 
-use thiserror::Error;
+use thiserror::Error as ThisError;
 
 use crate::environment::EnvironmentError;
 
 /// Telemetry could not be set up.
-#[derive(Debug, Error)]
+#[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum TelemetrySetupError {
     /// The value of a variable cannot be used.
@@ -51,4 +51,10 @@ pub enum TelemetrySetupError {
     /// A `tracing` subscriber is installed already; add [`Telemetry::layer`](super::Telemetry::layer) to that one.
     #[error("a global tracing subscriber is installed already: add `telemetry.layer()` to it")]
     SubscriberInstalled(#[source] tracing::subscriber::SetGlobalDefaultError),
+}
+
+/// What is behind an error; not the error's own text, in which the client puts the URL and who knows what is in that.
+pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
+    let causes = iter::successors(error.source(), |&error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

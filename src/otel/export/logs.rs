@@ -16,22 +16,22 @@ use opentelemetry_sdk::{
 #[cfg(feature = "otlp-grpc")]
 use super::otlp::GrpcConnection;
 use super::{
-    SignalReport, TelemetryBuilder, batch,
-    builder::Plan,
+    SignalReport, batch,
     delivery::{Counts, Queue},
     finishing::flush_within,
     otlp::{Connected, HttpConnection, OtlpExporter, Signal},
+    plan::Plan,
     runtime::ExportRuntime,
     suppressed::poll_suppressed,
 };
 use crate::otel::LogEmitter;
 
-/// What the builder is told about log events.
+/// What the builder knows about log events.
 #[derive(Default)]
 pub(super) struct LogsSetup {
     /// Each adds its processor, in `build`.
     processors: Vec<Box<AddProcessor>>,
-    provider: Option<SdkLoggerProvider>,
+    pub(super) provider: Option<SdkLoggerProvider>,
 }
 
 type AddProcessor = dyn FnOnce(LoggerProviderBuilder, &LogsPlan<'_>) -> LoggerProviderBuilder + Send;
@@ -65,37 +65,22 @@ struct CountingExporter<E> {
     runtime: Option<ExportRuntime>,
 }
 
-/// How log events are exported. There are none unless [content](Self::with_content_capture) is captured in events.
-impl TelemetryBuilder {
-    /// How many log events wait for their export by default; one that finds the queue full is dropped and counted.
-    ///
-    /// The SDK's own default: each of them may hold several times
-    /// [`DEFAULT_MAX_CONTENT_BYTES`](crate::otel::DEFAULT_MAX_CONTENT_BYTES).
-    pub const DEFAULT_LOG_QUEUE_SIZE: usize = 2_048;
+impl LogsSetup {
+    /// How many log events wait for their export by default.
+    pub(super) const DEFAULT_QUEUE_SIZE: usize = 2_048;
 
-    /// Passes every log event to a processor of the user's as well; [`Telemetry::report`](super::Telemetry::report) does not count what it does.
-    pub fn with_log_processor(mut self, processor: impl LogProcessor + 'static) -> Self {
-        self.logs.processors.push(Box::new(|provider, _| provider.with_log_processor(processor)));
-        self
+    /// Adds a processor, which counts for itself.
+    pub(super) fn add_processor(&mut self, processor: impl LogProcessor + 'static) {
+        self.processors.push(Box::new(|provider, _| provider.with_log_processor(processor)));
     }
 
-    /// Sends every log event to an exporter as well, through a queue of its own; each exporter counts for itself in
-    /// [`Telemetry::report`](super::Telemetry::report).
-    pub fn with_log_exporter(mut self, exporter: impl LogExporter + 'static) -> Self {
-        self.logs.processors.push(Box::new(|provider, plan| {
+    /// Adds an exporter behind a queue of its own.
+    pub(super) fn add_exporter(&mut self, exporter: impl LogExporter + 'static) {
+        self.processors.push(Box::new(|provider, plan| {
             provider.with_log_processor(CountingProcessor::new(exporter, None, None, plan))
         }));
-        self
     }
 
-    /// Uses a logger provider of the user's instead of making one; log exporters of this builder are not used then.
-    pub fn with_logger_provider(mut self, provider: SdkLoggerProvider) -> Self {
-        self.logs.provider = Some(provider);
-        self
-    }
-}
-
-impl LogsSetup {
     /// Adds an exporter over OTLP.
     pub(super) fn connect(&mut self, Connected { exporter, runtime, address }: Connected<OtlpLogExporter>) {
         self.processors.push(Box::new(|provider, plan| {
@@ -162,7 +147,7 @@ impl CountingProcessor {
         LogsPlan { plan, counts }: &LogsPlan<'_>,
     ) -> Self {
         let settings = plan.settings.logs;
-        let queue_size = settings.queue_size.unwrap_or(TelemetryBuilder::DEFAULT_LOG_QUEUE_SIZE);
+        let queue_size = settings.queue_size.unwrap_or(LogsSetup::DEFAULT_QUEUE_SIZE);
         let queue = Arc::new(Queue::new(queue_size, Arc::clone(counts), address));
         let exporter = CountingExporter { inner: exporter, queue: Arc::clone(&queue), runtime };
         // All is set, since the SDK reads the variables by rules of its own.

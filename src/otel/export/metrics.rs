@@ -23,11 +23,11 @@ use opentelemetry_sdk::{
 #[cfg(feature = "otlp-grpc")]
 use super::otlp::GrpcConnection;
 use super::{
-    ExportFailure, MetricsReport, TelemetryBuilder,
-    builder::Plan,
+    ExportFailure, MetricsReport,
     delivery::{Counts, LastFailure},
     logs::LogsExport,
     otlp::{Connected, HttpConnection, OtlpExporter, Signal},
+    plan::Plan,
     runtime::ExportRuntime,
     spans::SpansExport,
     suppressed::poll_suppressed,
@@ -40,16 +40,16 @@ use crate::otel::{
 /// How often metrics are exported by default, by the specification.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What the builder is told about metrics.
+/// What the builder knows about metrics.
 #[derive(Default)]
 pub(super) struct MetricsSetup {
     /// Each adds its reader, in `build`.
     readers: Vec<Box<AddReader>>,
-    provider: Option<SdkMeterProvider>,
-    interval: Option<Duration>,
-    legacy: bool,
-    prices: Option<PriceTable>,
-    max_label_values: Option<usize>,
+    pub(super) provider: Option<SdkMeterProvider>,
+    pub(super) interval: Option<Duration>,
+    pub(super) legacy: bool,
+    pub(super) prices: Option<PriceTable>,
+    pub(super) max_label_values: Option<usize>,
 }
 
 type AddReader = dyn FnOnce(MeterProviderBuilder, &MetricsPlan<'_>) -> MeterProviderBuilder + Send;
@@ -84,58 +84,18 @@ struct CountingExporter<E> {
     address: Option<String>,
 }
 
-/// How metrics are exported.
-impl TelemetryBuilder {
-    /// Sends all metrics to an exporter as well, every [`with_metric_interval`](Self::with_metric_interval) and at the
-    /// end.
-    pub fn with_metric_exporter(mut self, exporter: impl PushMetricExporter) -> Self {
-        self.metrics.add(exporter, None, None);
-        self
-    }
-
-    /// Uses a meter provider of the user's instead of making one; metric exporters of this builder are not used then.
-    ///
-    /// Pull-based readers and views are added there.
-    pub fn with_meter_provider(mut self, provider: SdkMeterProvider) -> Self {
-        self.metrics.provider = Some(provider);
-        self
-    }
-
-    /// Sets how often metrics are exported; zero counts as not set. By default, what `OTEL_METRIC_EXPORT_INTERVAL` says
-    /// in milliseconds, else 60 seconds.
-    pub fn with_metric_interval(mut self, interval: Duration) -> Self {
-        self.metrics.interval = Some(interval).filter(|interval| !interval.is_zero());
-        self
-    }
-
-    /// Sets whether the names that the conventions had up to v1.41 are measured as well, for dashboards made for them.
-    /// By default, they are not.
-    pub fn with_legacy_metrics(mut self, enabled: bool) -> Self {
-        self.metrics.legacy = enabled;
-        self
-    }
-
-    /// Counts what requests cost. By default, there are no prices and no cost.
-    pub fn with_prices(mut self, prices: PriceTable) -> Self {
-        self.metrics.prices = Some(prices);
-        self
-    }
-
-    /// Sets how many values each attribute of the metrics takes; those that come after become `_OTHER`. By default,
-    /// [`DEFAULT_MAX_LABEL_VALUES`](crate::otel::DEFAULT_MAX_LABEL_VALUES).
-    pub fn with_max_label_values(mut self, values: usize) -> Self {
-        self.metrics.max_label_values = Some(values);
-        self
-    }
-}
-
 impl MetricsSetup {
     /// Adds an exporter over OTLP.
     pub(super) fn connect(&mut self, Connected { exporter, runtime, address }: Connected<OtlpMetricExporter>) {
         self.add(exporter, Some(runtime), Some(address));
     }
 
-    fn add(&mut self, inner: impl PushMetricExporter, runtime: Option<ExportRuntime>, address: Option<String>) {
+    pub(super) fn add(
+        &mut self,
+        inner: impl PushMetricExporter,
+        runtime: Option<ExportRuntime>,
+        address: Option<String>,
+    ) {
         self.readers.push(Box::new(|provider, plan| {
             let exporter = CountingExporter { inner, counts: Arc::clone(plan.counts), runtime, address };
             provider.with_reader(PeriodicReader::builder(exporter).with_interval(plan.interval).build())

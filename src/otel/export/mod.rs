@@ -12,6 +12,7 @@ mod delivery;
 mod error;
 mod finishing;
 mod globals;
+mod plan;
 mod remarks;
 mod report;
 mod suppressed;

@@ -17,11 +17,11 @@ use opentelemetry_sdk::{
 #[cfg(feature = "otlp-grpc")]
 use super::otlp::GrpcConnection;
 use super::{
-    SignalReport, TelemetryBuilder, batch,
-    builder::Plan,
+    SignalReport, batch,
     delivery::{Counts, Queue},
     finishing::flush_within,
     otlp::{Connected, HttpConnection, OtlpExporter, Signal},
+    plan::Plan,
     runtime::ExportRuntime,
     suppressed::poll_suppressed,
 };
@@ -29,15 +29,15 @@ use crate::otel::{
     DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_PROGRESS_EVENTS, DEFAULT_MAX_SPAN_AGE, EventIdGenerator, SpanMapper,
 };
 
-/// What the builder is told about spans.
+/// What the builder knows about spans.
 pub(super) struct SpansSetup {
     /// Each adds its processor, in `build`.
     processors: Vec<Box<AddProcessor>>,
-    provider: Option<SdkTracerProvider>,
-    queue_size: Option<usize>,
-    max_open: usize,
-    max_age: Duration,
-    max_progress_events: u32,
+    pub(super) provider: Option<SdkTracerProvider>,
+    pub(super) queue_size: Option<usize>,
+    pub(super) max_open: usize,
+    pub(super) max_age: Duration,
+    pub(super) max_progress_events: u32,
 }
 
 type AddProcessor = dyn FnOnce(TracerProviderBuilder, &SpansPlan<'_>) -> TracerProviderBuilder + Send;
@@ -72,68 +72,6 @@ struct CountingExporter<E> {
     runtime: Option<ExportRuntime>,
 }
 
-/// How spans are exported.
-impl TelemetryBuilder {
-    /// How many ended spans wait for an exporter by default; one that finds the queue full is dropped and counted.
-    ///
-    /// Eight times the SDK's own default, which a burst of a few hundred workflows overruns.
-    pub const DEFAULT_QUEUE_SIZE: usize = 16_384;
-
-    /// How many ended spans may wait for an exporter at most: the SDK takes the memory for all of them at once.
-    pub const MAX_QUEUE_SIZE: usize = crate::environment::telemetry::BatchSettings::MAX_SIZE;
-
-    /// Passes every span to a processor of the user's as well; [`Telemetry::report`](super::Telemetry::report) does not count what it does.
-    pub fn with_span_processor(mut self, processor: impl SpanProcessor + 'static) -> Self {
-        self.spans.processors.push(Box::new(|provider, _| provider.with_span_processor(processor)));
-        self
-    }
-
-    /// Sends every span to an exporter as well, through a queue of its own; each exporter counts for itself in
-    /// [`Telemetry::report`](super::Telemetry::report).
-    pub fn with_span_exporter(mut self, exporter: impl SpanExporter + 'static) -> Self {
-        self.spans.processors.push(Box::new(|provider, plan| {
-            provider.with_span_processor(CountingProcessor::new(exporter, None, None, plan))
-        }));
-        self
-    }
-
-    /// Sets how many ended spans may wait for each exporter, from 1 to [`MAX_QUEUE_SIZE`](Self::MAX_QUEUE_SIZE)
-    /// (131,072). By default, what `OTEL_BSP_MAX_QUEUE_SIZE` says, else 16,384.
-    pub fn with_queue_size(mut self, spans: usize) -> Self {
-        self.spans.queue_size = Some(spans.clamp(1, Self::MAX_QUEUE_SIZE));
-        self
-    }
-
-    /// Sets how many spans may be open at once, at least 1; beyond it the oldest is ended as interrupted. By default,
-    /// 65,536.
-    pub fn with_max_open_spans(mut self, spans: usize) -> Self {
-        self.spans.max_open = spans;
-        self
-    }
-
-    /// Sets how long a span may stay open before it is ended as interrupted, which is looked at when the next one
-    /// starts. By default, 24 hours.
-    pub fn with_max_span_age(mut self, age: Duration) -> Self {
-        self.spans.max_age = age;
-        self
-    }
-
-    /// Sets how many span events the progress of one component becomes at most, at least 1. By default, 96, or three
-    /// quarters of what `OTEL_SPAN_EVENT_COUNT_LIMIT` leaves, if that is less.
-    pub fn with_max_progress_events(mut self, events: u32) -> Self {
-        self.spans.max_progress_events = events;
-        self
-    }
-
-    /// Uses a provider of the user's instead of making one; exporters of this builder are not used then.
-    ///
-    /// For ids that are functions of the events, give it an [`EventIdGenerator`].
-    pub fn with_tracer_provider(mut self, provider: SdkTracerProvider) -> Self {
-        self.spans.provider = Some(provider);
-        self
-    }
-}
-
 impl Default for SpansSetup {
     fn default() -> Self {
         Self {
@@ -148,6 +86,21 @@ impl Default for SpansSetup {
 }
 
 impl SpansSetup {
+    /// How many ended spans wait for an exporter by default.
+    pub(super) const DEFAULT_QUEUE_SIZE: usize = 16_384;
+
+    /// Adds a processor, which counts for itself.
+    pub(super) fn add_processor(&mut self, processor: impl SpanProcessor + 'static) {
+        self.processors.push(Box::new(|provider, _| provider.with_span_processor(processor)));
+    }
+
+    /// Adds an exporter behind a queue of its own.
+    pub(super) fn add_exporter(&mut self, exporter: impl SpanExporter + 'static) {
+        self.processors.push(Box::new(|provider, plan| {
+            provider.with_span_processor(CountingProcessor::new(exporter, None, None, plan))
+        }));
+    }
+
     /// Adds an exporter over OTLP.
     pub(super) fn connect(&mut self, Connected { exporter, runtime, address }: Connected<OtlpSpanExporter>) {
         self.processors.push(Box::new(|provider, plan| {
@@ -170,7 +123,7 @@ impl SpansSetup {
                 None => builder,
             };
             let queue_size = self.queue_size.or(settings.spans.queue_size);
-            let queue_size = queue_size.unwrap_or(TelemetryBuilder::DEFAULT_QUEUE_SIZE);
+            let queue_size = queue_size.unwrap_or(Self::DEFAULT_QUEUE_SIZE);
             let plan = SpansPlan { plan, counts: &counts, queue_size };
             self.processors.into_iter().fold(builder, |builder, add| add(builder, &plan)).build()
         });

@@ -16,8 +16,8 @@ use parking_lot::Mutex;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::{
-    ExportError, ExportReport, SignalReport, TelemetryBuilder, TelemetrySetupError, finishing::Finishing, globals,
-    logs::LogsExport, metrics::MetricsExport, spans::SpansExport,
+    ExportError, ExportReport, SignalReport, TelemetrySetupError, finishing::Finishing, globals, logs::LogsExport,
+    metrics::MetricsExport, spans::SpansExport,
 };
 use crate::{
     environment::EnvironmentError,
@@ -75,19 +75,6 @@ struct Running {
 }
 
 impl Telemetry {
-    /// Sets up the export under a service name, before which `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` go.
-    ///
-    /// Each call also makes a random `service.instance.id`, unless `OTEL_RESOURCE_ATTRIBUTES` has one, so that the metrics
-    /// of several processes of one service add up.
-    pub fn builder(service_name: impl Into<String>) -> TelemetryBuilder {
-        TelemetryBuilder::new(service_name.into())
-    }
-
-    #[doc = include_str!("environment.md")]
-    pub fn from_env(service_name: impl Into<String>) -> Result<Self, TelemetrySetupError> {
-        Self::builder(service_name).with_content_capture_from_env().with_otlp_from_env().build()
-    }
-
     pub(super) fn new(
         spans: SpansExport,
         metrics: Option<MetricsExport>,

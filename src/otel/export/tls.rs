@@ -10,7 +10,7 @@ use opentelemetry_otlp::tonic_types::transport::{
 };
 use reqwest::{Certificate, Identity};
 
-use super::{TelemetrySetupError, collector_client::causes};
+use super::{TelemetrySetupError, error::causes};
 use crate::environment::telemetry::{FOR_ALL_CLIENT_CERTIFICATE, FOR_ALL_CLIENT_KEY, OtlpSettings, Value};
 
 /// What the variables say for a signal.

@@ -1,6 +1,8 @@
 //! Which way imports run, that no files import each other in a circle, how files begin and how long they are.
 
-use super::source::sources;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::source::{Source, sources};
 
 /// For each room of `src`, the rooms whose items it may use besides its own.
 const IMPORTS: [(&str, &[&str]); 10] = [
@@ -53,6 +55,60 @@ fn events_and_their_views_are_data_and_nothing_else() {
             assert!(!code.contains(machinery), "src/{} uses {machinery}", source.path);
         }
     }
+}
+
+#[test]
+fn no_files_of_a_folder_import_each_other_in_a_circle() {
+    let sources = sources();
+    let folders: BTreeSet<_> = sources.iter().map(Source::folder).filter(|folder| !folder.is_empty()).collect();
+    for folder in folders {
+        let arrows = arrows_within(folder, &sources);
+        for start in arrows.keys() {
+            let mut seen = BTreeSet::new();
+            let mut next: Vec<_> = arrows[start].iter().collect();
+            while let Some(file) = next.pop() {
+                assert!(file != start, "src/{folder}: {start} imports itself through {seen:?}");
+                if seen.insert(file) {
+                    next.extend(arrows.get(file).into_iter().flatten());
+                }
+            }
+        }
+    }
+}
+
+/// Which entries of a folder import which; a folder in it is one entry, the front page is none.
+fn arrows_within(folder: &str, sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
+    let below = |source: &Source| -> Option<String> {
+        let rest = source.path.strip_prefix(folder)?.strip_prefix('/')?;
+        Some(rest.split('/').next().unwrap_or_default().trim_end_matches(".rs").to_owned())
+    };
+    let entries: BTreeSet<_> = sources.iter().filter_map(below).filter(|entry| entry != "mod").collect();
+    // Which entry the front page has a name from.
+    let front = sources.iter().find(|source| source.path == format!("{folder}/mod.rs"));
+    let origins: BTreeMap<_, _> = front
+        .iter()
+        .flat_map(|front| front.imports())
+        .filter_map(|path| {
+            let (entry, name) = path.trim_start_matches("self::").split_once("::")?;
+            entries.contains(entry).then(|| (name.rsplit("::").next().unwrap_or(name).to_owned(), entry.to_owned()))
+        })
+        .collect();
+    let own_path = format!("crate::{}::", folder.replace('/', "::"));
+    let mut arrows = BTreeMap::new();
+    for source in sources {
+        let Some(entry) = below(source).filter(|entry| entry != "mod") else { continue };
+        let depth = source.folder()[folder.len()..].matches('/').count();
+        let up = "super::".repeat(if source.stem() == "mod" { depth } else { depth + 1 });
+        let targets: &mut BTreeSet<String> = arrows.entry(entry.clone()).or_default();
+        for prefix in [up.as_str(), own_path.as_str()].into_iter().filter(|prefix| !prefix.is_empty()) {
+            for path in source.paths_from(prefix) {
+                let first = path[prefix.len()..].split("::").next().unwrap_or_default();
+                let target = if entries.contains(first) { Some(first) } else { origins.get(first).map(String::as_str) };
+                targets.extend(target.filter(|target| *target != entry).map(str::to_owned));
+            }
+        }
+    }
+    arrows
 }
 
 #[test]

@@ -5,6 +5,9 @@ use super::source::sources;
 /// The files that write names of attributes and metrics.
 const ATTRIBUTE_NAMES: [&str; 2] = ["otel/names.rs", "otel/metrics/instruments.rs"];
 
+/// The room of the files that write names of payload fields.
+const PAYLOAD_NAMES: &str = "event";
+
 /// The room that reads environment variables.
 const ENVIRONMENT: &str = "environment";
 
@@ -15,6 +18,39 @@ fn attributes_are_named_in_one_place() {
         for literal in literals(&source.code()) {
             let is_name = prefixes.iter().any(|prefix| literal.starts_with(prefix)) && !literal.contains(' ');
             assert!(!is_name, "src/{} writes the name {literal:?}", source.path);
+        }
+    }
+}
+
+#[test]
+fn payload_fields_are_named_in_one_place() {
+    let fields = [
+        "agent",
+        "chunk",
+        "chunk_count",
+        "conversation_id",
+        "duration_ms",
+        "error_code",
+        "iterations",
+        "llm_calls",
+        "max_iterations",
+        "merged",
+        "response_id",
+        "response_model",
+        "result",
+        "step_name",
+        "step_type",
+        "time_to_first_chunk_ms",
+        "tool_call_id",
+        "tool_name",
+        "updates",
+    ];
+    for source in sources().iter().filter(|source| ["stream", "component", "runtime", "otel"].contains(&source.room()))
+    {
+        let code = source.code();
+        for field in fields {
+            let is_key = code.contains(&format!("\"{field}\":")) || code.contains(&format!("data[\"{field}\"]"));
+            assert!(!is_key, "src/{} writes the field {field:?}, which belongs into src/{PAYLOAD_NAMES}", source.path);
         }
     }
 }

@@ -11,16 +11,19 @@ use opentelemetry_sdk::{Resource, resource::TelemetryResourceDetector};
 use rand::{RngExt as _, rngs::StdRng};
 use tracing::Level;
 
-use super::{
-    Telemetry, TelemetrySetupError, logs::LogsSetup, metrics::MetricsSetup, otlp::Connector, spans::SpansSetup,
-    telemetry::Options,
-};
 use crate::{
     environment::{
         EnvironmentError,
         telemetry::{self as environment, SdkSettings},
     },
-    otel::{ContentCapture, ContentPolicy, Redactor, names},
+    otel::{
+        ContentCapture, ContentPolicy, Redactor,
+        export::{
+            Telemetry, TelemetrySetupError, logs::LogsSetup, metrics::MetricsSetup, otlp::Connector, plan::Plan,
+            spans::SpansSetup, telemetry::Options,
+        },
+        names,
+    },
 };
 
 /// How [`Telemetry`] is set up.
@@ -64,19 +67,26 @@ enum Otlp {
     Yes,
 }
 
-/// What all signals are made with.
-pub(super) struct Plan {
-    pub(super) settings: SdkSettings,
-    pub(super) content: ContentPolicy,
-    pub(super) resource: Resource,
-    pub(super) scope: InstrumentationScope,
+impl Telemetry {
+    /// Sets up the export under a service name, before which `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` go.
+    ///
+    /// Each call also makes a random `service.instance.id`, unless `OTEL_RESOURCE_ATTRIBUTES` has one, so that the metrics
+    /// of several processes of one service add up.
+    pub fn builder(service_name: impl Into<String>) -> TelemetryBuilder {
+        TelemetryBuilder::new(service_name.into())
+    }
+
+    #[doc = include_str!("../environment.md")]
+    pub fn from_env(service_name: impl Into<String>) -> Result<Self, TelemetrySetupError> {
+        Self::builder(service_name).with_content_capture_from_env().with_otlp_from_env().build()
+    }
 }
 
 impl TelemetryBuilder {
     /// How long a shutdown waits for the backend by default, where OTLP's own limit is not longer.
     pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-    pub(super) fn new(service_name: String) -> Self {
+    fn new(service_name: String) -> Self {
         Self {
             service_name,
             otlp: Otlp::No,
