@@ -33,6 +33,14 @@ pub enum EventError {
         /// The status as given.
         status: ComponentStatus,
     },
+    /// A `tracing` layer has appended as much as it may while it is shown one event.
+    #[error("a layer that is shown one event may append no more than {limit} {unit}")]
+    TooManyFollowers {
+        /// How much it may append.
+        limit: usize,
+        /// Of what.
+        unit: &'static str,
+    },
     /// The text is not the JSON of an event.
     #[error("not the JSON of an event")]
     Json(#[from] serde_json::Error),

@@ -83,7 +83,13 @@ struct Writer {
     clock: Clock,
     ids: StdRng,
     /// While an event is shown to layers: what layers append meanwhile, which is to follow it.
-    followers: Option<Vec<Kept>>,
+    followers: Option<Followers>,
+}
+
+#[derive(Default)]
+struct Followers {
+    events: Vec<Kept>,
+    bytes: usize,
 }
 
 /// An appended event and the context that a layer gave for its component.
@@ -98,6 +104,12 @@ impl EventStream {
 
     /// How much memory the events that a stream keeps may take by default, in bytes: 64 MiB.
     pub const DEFAULT_CAPACITY_BYTES: usize = 64 * 1024 * 1024;
+
+    /// How many events layers may append while they are shown one event; more are refused.
+    pub const MAX_FOLLOWERS: usize = 1_024;
+
+    /// How many bytes those may take in memory: 16 MiB.
+    pub const MAX_FOLLOWERS_BYTES: usize = 16 * 1024 * 1024;
 
     /// Makes an empty stream with the defaults of [`EventStream::builder`].
     #[must_use]
@@ -123,7 +135,11 @@ impl EventStream {
     ///
     /// # Errors
     ///
-    /// What [`Event::validate`] returns; nothing is emitted then.
+    /// Nothing is emitted then.
+    ///
+    /// - What [`Event::validate`] returns.
+    /// - [`EventError::TooManyFollowers`] if a layer appends more than [`MAX_FOLLOWERS`](Self::MAX_FOLLOWERS) events or
+    ///   [`MAX_FOLLOWERS_BYTES`](Self::MAX_FOLLOWERS_BYTES) while it is shown one event.
     pub fn append(&self, event: Event) -> Result<Arc<Event>, EventError> {
         self.emit(event).map(|emitted| emitted.event)
     }
@@ -135,11 +151,11 @@ impl EventStream {
         // In its place from here on, so that it is moved no more.
         let event = Kept::new(event);
         let (emitted, aftermath) = if emission::in_layer() {
-            shared.put(event)
+            shared.put(event)?
         } else {
             let wanted = emission::is_wanted(&event.event);
             let _turn = shared.turn.lock();
-            if wanted { shared.show_and_put(event) } else { shared.put(event) }
+            if wanted { shared.show_and_put(event) } else { shared.put(event)? }
         };
         aftermath.settle();
         Ok(emitted)
@@ -283,32 +299,36 @@ impl Shared {
     }
 
     /// Numbers the event and makes it visible, or has it follow the one that is being shown to layers.
-    fn put(&self, mut kept: Kept) -> (Emitted, Aftermath) {
+    fn put(&self, mut kept: Kept) -> Result<(Emitted, Aftermath), EventError> {
         let mut writer = self.writer.lock();
+        if let Some(followers) = &writer.followers {
+            followers.check_room(&kept)?;
+        }
         writer.stamp(Arc::make_mut(&mut kept.event));
         let event = Arc::clone(&kept.event);
         let aftermath = match &mut writer.followers {
             Some(followers) => {
-                followers.push(kept);
+                followers.bytes += kept.bytes;
+                followers.events.push(kept);
                 Aftermath::default()
             }
             None => self.publish([kept]),
         };
-        (Emitted { event, context: None }, aftermath)
+        Ok((Emitted { event, context: None }, aftermath))
     }
 
     /// Numbers the event, shows it to the layers and then makes it and its followers visible; by the holder of `turn`.
     fn show_and_put(&self, Kept { mut event, bytes }: Kept) -> (Emitted, Aftermath) {
         let mut writer = self.writer.lock();
         writer.stamp(Arc::make_mut(&mut event));
-        writer.followers = Some(Vec::new());
+        writer.followers = Some(Followers::default());
         drop(writer);
         let Dispatched { event, context } = emission::dispatch(event);
         let kept = Kept { event: Arc::clone(&event), bytes };
         let mut writer = self.writer.lock();
         let followers = writer.followers.take().unwrap_or_default();
         // Still with the writer's lock, so that no later number gets in between.
-        let aftermath = self.publish(iter::once(kept).chain(followers));
+        let aftermath = self.publish(iter::once(kept).chain(followers.events));
         (Emitted { event, context }, aftermath)
     }
 
@@ -318,6 +338,19 @@ impl Shared {
         let mut log = self.log.lock();
         events.into_iter().for_each(|kept| log.push(kept, &mut aftermath));
         aftermath
+    }
+}
+
+impl Followers {
+    fn check_room(&self, kept: &Kept) -> Result<(), EventError> {
+        // Ends may take as much again, so that what began while there was room also ends.
+        let share = if kept.event.event_type.is_terminal() { 2 } else { 1 };
+        let bounds = [
+            (self.events.len() + 1, EventStream::MAX_FOLLOWERS, "events"),
+            (self.bytes.saturating_add(kept.bytes), EventStream::MAX_FOLLOWERS_BYTES, "bytes"),
+        ];
+        let over = bounds.into_iter().find(|(wanted, limit, _)| *wanted > share * limit);
+        over.map_or(Ok(()), |(_, limit, unit)| Err(EventError::TooManyFollowers { limit, unit }))
     }
 }
 

@@ -1,13 +1,8 @@
 //! How a tool reports how far it is.
 
-use std::{
-    fmt,
-    ops::Deref,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{fmt, ops::Deref, sync::Arc};
+
+use parking_lot::Mutex;
 
 use crate::{component::Reporter, event::ToolProgress};
 
@@ -36,6 +31,10 @@ impl ProgressCallback {
     /// says.
     pub const MAX_BYTES_PER_CALL: usize = 1024 * 1024;
 
+    /// How many reports one call of a tool may make; what comes after that is dropped, which one last message says. Far fewer
+    /// than a stream keeps, so that a call that never awaits makes no reader miss anything.
+    pub const MAX_REPORTS_PER_CALL: usize = 2_048;
+
     /// Makes a callback of a function, for tests of a tool.
     pub fn new(report: impl Fn(String, Option<u64>) + Send + Sync + 'static) -> Self {
         Self(Arc::new(report))
@@ -43,21 +42,40 @@ impl ProgressCallback {
 
     /// A callback that reports through a component, within the limits of one call.
     pub(super) fn of(reporter: Reporter, tool_name: String) -> Self {
-        let spent = AtomicUsize::new(0);
+        let spent = Mutex::new(Spent::default());
         Self::new(move |message, progress| {
             let message = cut(message);
-            let before = spent.fetch_add(message.len(), Ordering::Relaxed);
-            let message = if before + message.len() <= Self::MAX_BYTES_PER_CALL {
-                message
-            } else if before <= Self::MAX_BYTES_PER_CALL {
-                format!("no more progress is shown: {} bytes a call are the limit", Self::MAX_BYTES_PER_CALL)
-            } else {
-                // Keeps the sum from running over, however long the tool goes on.
-                spent.fetch_sub(message.len(), Ordering::Relaxed);
-                return;
-            };
+            let Some(message) = spent.lock().admit(message) else { return };
             reporter.progress(Some(message), ToolProgress { tool_name: tool_name.clone(), progress });
         })
+    }
+}
+
+/// What one call has reported so far.
+#[derive(Default)]
+struct Spent {
+    reports: usize,
+    bytes: usize,
+    is_over: bool,
+}
+
+impl Spent {
+    /// The message to show for a report: its own, for the first one too many what the limit is, and none after that.
+    fn admit(&mut self, message: String) -> Option<String> {
+        if self.is_over {
+            return None;
+        }
+        let (reports, bytes) = (self.reports + 1, self.bytes + message.len());
+        let limits = [
+            (reports > ProgressCallback::MAX_REPORTS_PER_CALL, ProgressCallback::MAX_REPORTS_PER_CALL, "reports"),
+            (bytes > ProgressCallback::MAX_BYTES_PER_CALL, ProgressCallback::MAX_BYTES_PER_CALL, "bytes"),
+        ];
+        if let Some((_, limit, unit)) = limits.into_iter().find(|(is_over, ..)| *is_over) {
+            self.is_over = true;
+            return Some(format!("no more progress is shown: {limit} {unit} a call are the limit"));
+        }
+        (self.reports, self.bytes) = (reports, bytes);
+        Some(message)
     }
 }
 

@@ -59,3 +59,12 @@ async fn a_call_that_reports_without_end_is_cut_off_once_and_visibly() {
     let bytes: usize = rest.iter().filter_map(|event| event.message.as_deref()).map(str::len).sum();
     assert_eq!(bytes, ProgressCallback::MAX_BYTES_PER_CALL);
 }
+
+#[tokio::test]
+async fn a_call_that_reports_without_a_pause_makes_no_reader_miss_anything() {
+    let limit = ProgressCallback::MAX_REPORTS_PER_CALL;
+    let events = reported(|| vec!["row".to_owned(); 50_000]).await;
+    assert_eq!(events.len(), limit + 1);
+    let told = format!("no more progress is shown: {limit} reports a call are the limit");
+    assert_eq!(events.last().and_then(|event| event.message.clone()), Some(told));
+}

@@ -11,6 +11,7 @@ use agent_runtime::{
     testing::dispatch,
 };
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 use tracing::{Metadata, Subscriber, dispatcher};
 use tracing_subscriber::{
     Layer, Registry,
@@ -260,4 +261,34 @@ fn offset_and_position_agree_though_layers_append_and_readers_read() {
         });
         assert_eq!(offsets(&history(&stream)), (0..2_100).collect::<Vec<_>>());
     });
+}
+
+#[test]
+fn what_layers_append_to_one_event_is_bounded_in_number_and_in_bytes_but_for_the_ends() {
+    let cases = [
+        // How long each message is, how many events fit, and of what there are too many.
+        (0, EventStream::MAX_FOLLOWERS, "events"),
+        (1 << 20, 15, "bytes"),
+    ];
+    for (bytes, fitting, of) in cases {
+        let (stream, refusal) = watched(move || {
+            let stream = EventStream::new();
+            let refusal = Arc::new(Mutex::new(None));
+            let flood = Witness::reacting({
+                let (stream, refusal) = (stream.clone(), Arc::clone(&refusal));
+                move |_| {
+                    let started = || Event::tool_progress("t", Some("x".repeat(bytes)), None, None, json!({}));
+                    *refusal.lock() = std::iter::repeat_with(|| stream.append(started())).find_map(Result::err);
+                    stream.append(Event::tool_completed("t", None, None, json!({}))).expect("an end has room");
+                }
+            });
+            with_layers(Registry::default().with(flood), || append_numbers(&stream, 0..1));
+            (stream, refusal)
+        });
+        let refusal = refusal.lock().take().expect("it ended").to_string();
+        assert!(refusal.ends_with(of), "{refusal}");
+        assert_eq!(stream.next_offset(), 1 + fitting as u64 + 1, "the event, what fits and the end");
+        append_numbers(&stream, 0..1);
+        assert_eq!(stream.next_offset(), 1 + fitting as u64 + 2, "and it goes on");
+    }
 }
