@@ -1,6 +1,7 @@
 //! An event wakes those who wait for it and nobody else, and who was left asleep has missed nothing that it wanted.
 
 use std::{
+    collections::VecDeque,
     pin::pin,
     sync::{
         Arc,
@@ -11,10 +12,11 @@ use std::{
 
 use agent_runtime::{prelude::*, stream::Subscription};
 use futures_util::FutureExt as _;
+use rand::{RngExt as _, SeedableRng, rngs::StdRng};
 
 use super::{
     filters::{CASES, append_all_kinds},
-    support::{event_of, numbered},
+    support::{all_kinds, event_of, numbered},
 };
 
 /// Counts how often it is rung.
@@ -179,5 +181,70 @@ fn all_that_wait_learn_that_the_stream_is_closed_whatever_they_wait_for() {
         // One that something was there for reads that first.
         while reader.poll() != Poll::Ready(Err(RecvError::Closed)) {}
         assert!(reader.rung() > 0, "{name}");
+    }
+}
+
+/// A reader beside what it must have been given: every event that passes, but for those in the gaps that it was told of.
+struct Audited {
+    reader: Reader,
+    passes: fn(&Event) -> bool,
+    /// The events that are to come, by offset.
+    due: VecDeque<u64>,
+}
+
+impl Audited {
+    fn read(&mut self, stream: &EventStream) {
+        while let Poll::Ready(received) = self.reader.poll() {
+            match received {
+                Ok(event) => {
+                    assert!((self.passes)(&event));
+                    assert_eq!(event.offset, self.due.pop_front(), "the next one in order");
+                }
+                Err(RecvError::Lagged(lagged)) => {
+                    assert_eq!(lagged.missing().end, stream.first_offset(), "it goes on at the oldest");
+                    self.due.retain(|offset| !lagged.missing().contains(offset));
+                }
+                Err(other) => panic!("the stream is open: {other}"),
+            }
+        }
+        assert!(self.due.is_empty(), "{:?} were not given", self.due);
+    }
+}
+
+#[test]
+fn whatever_is_appended_read_subscribed_and_let_go_in_whatever_order_each_reader_gets_what_is_its_own() {
+    for seed in 0..60 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let capacity = random.random_range(1..=130);
+        let stream = EventStream::builder().with_capacity(capacity).build();
+        let mut readers: Vec<Audited> = Vec::new();
+        for _ in 0..400 {
+            match random.random_range(0..10) {
+                0 => {
+                    let (_, filter, passes) = CASES[random.random_range(0..CASES.len())];
+                    let from = random.random_range(stream.first_offset()..=stream.next_offset());
+                    let reader = Reader::new(filter(stream.subscribe_from(from)));
+                    let kept = stream.get_events(from).now_or_never().expect("never awaits");
+                    let due = kept.iter().filter(|event| passes(event)).filter_map(|event| event.offset).collect();
+                    readers.push(Audited { reader, passes, due });
+                }
+                1 if !readers.is_empty() => drop(readers.swap_remove(random.random_range(0..readers.len()))),
+                2..=4 => {
+                    let count = readers.len();
+                    readers.iter_mut().take(random.random_range(0..=count)).for_each(|reader| reader.read(&stream));
+                }
+                _ => {
+                    let (scope, event_type) = all_kinds().nth(random.random_range(0..30)).expect("there are 30");
+                    let run = [None, Some("parent"), Some("child"), Some("other")][random.random_range(0..4)];
+                    let around = (run == Some("child")).then(|| "parent".to_owned());
+                    let event = event_of(scope, event_type).in_workflow(run.map(str::to_owned), around);
+                    let event = stream.append(event).expect("valid");
+                    let wanting = readers.iter_mut().filter(|reader| (reader.passes)(&event));
+                    wanting.for_each(|reader| reader.due.extend(event.offset));
+                }
+            }
+            assert!(stream.next_offset() - stream.first_offset() <= capacity as u64);
+        }
+        readers.iter_mut().for_each(|reader| reader.read(&stream));
     }
 }
