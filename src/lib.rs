@@ -70,6 +70,7 @@ pub mod stream;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod view;
+mod wording;
 
 #[cfg(any(feature = "openai", feature = "otel"))]
 pub use environment::EnvironmentError;

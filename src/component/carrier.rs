@@ -6,11 +6,15 @@ use tokio::task::JoinHandle;
 
 use super::current::Current;
 
-/// Returns the headers (`traceparent` and so on) that carry the current context into another process, for a tool that
-/// calls a service itself. Empty outside of a component, and without a bridge.
+/// Returns the headers that carry the current context into another process, for a tool that calls a service itself:
+/// `traceparent`, `tracestate` and, as that service is one the caller chose, `baggage`. Empty outside of a component, and
+/// without a bridge.
+///
+/// Baggage may name customers: leave its header out for a service that is not the user's own.
 #[must_use]
 pub fn trace_headers() -> Vec<(String, String)> {
-    Current::get().and_then(|current| current.context).map(|context| context.headers()).unwrap_or_default()
+    let Some(context) = Current::get().and_then(|current| current.context) else { return Vec::new() };
+    context.headers().into_iter().chain(context.baggage_header()).collect()
 }
 
 /// Spawns a task whose spans and workflows nest under the component that calls this, under the user's span that is

@@ -77,9 +77,12 @@ impl Component {
         self.reporter.clone()
     }
 
-    /// The headers that carry the component's context into another process; none without a bridge.
-    pub(crate) fn headers(&self) -> Vec<(String, String)> {
-        self.context.as_ref().map(|context| context.headers()).unwrap_or_default()
+    /// The headers that carry the component's trace into another process, and the caller's baggage if that is to go
+    /// there, too; none without a bridge.
+    pub(crate) fn headers(&self, with_baggage: bool) -> Vec<(String, String)> {
+        let Some(context) = &self.context else { return Vec::new() };
+        let baggage = with_baggage.then(|| context.baggage_header()).flatten();
+        context.headers().into_iter().chain(baggage).collect()
     }
 
     /// The span that a bridge made of the component.

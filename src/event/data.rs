@@ -14,6 +14,9 @@ use super::{
     field_value::{FieldValue, heap_of, object_bytes},
 };
 
+/// The `error_code` of a call of a tool that the agent does not have.
+pub(crate) const UNKNOWN_TOOL: &str = "unknown_tool";
+
 /// What a component has to say, read as a [`serde_json::Value`].
 ///
 /// It dereferences to the JSON value, so `event.data["usage"]["total_tokens"]` works. A clone shares the value. The
@@ -90,6 +93,13 @@ impl EventData {
     #[must_use]
     pub fn chunk_text(&self) -> Option<&str> {
         self.0.bare_chunk().or_else(|| self.field(field::CHUNK)?.text())
+    }
+
+    /// Whether the tool is one that its agent does not have, so that the model made its name up.
+    #[must_use]
+    pub fn names_unknown_tool(&self) -> bool {
+        let is_marked = self.field(field::UNKNOWN).and_then(FieldValue::flag) == Some(true);
+        is_marked || self.error_code() == Some(UNKNOWN_TOOL)
     }
 
     /// Whether there is the text of a chunk and nothing else.

@@ -27,6 +27,7 @@ pub(crate) use calendar::date_time;
 pub(crate) use component_id::{check, check_numbered};
 pub(crate) use construct::version_7;
 pub use data::EventData;
+pub(crate) use data::UNKNOWN_TOOL;
 pub use dimensions::{ComponentStatus, EventScope, EventType};
 pub use error::EventError;
 pub use merged::Merged;

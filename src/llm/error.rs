@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 use thiserror::Error;
 
 use super::Finish;
+use crate::wording::Summary;
 
 /// Providers' words for what no later try mends, though its status says so.
 const FINAL_CODES: [&str; 3] = ["insufficient_quota", "billing", "quota_exhausted"];
@@ -124,6 +125,25 @@ impl ModelError {
         }
     }
 
+    /// The failure in our own words, with those of the provider and of libraries that may leave the process.
+    pub(crate) fn summary(&self) -> Summary {
+        match self {
+            Self::Configuration(reason) => Summary::new("model client configuration").with_foreign(reason),
+            Self::Connection { source, .. } => Summary::new(self).with_foreign(&sentences(&**source)),
+            Self::Status(refusal) => Summary::new(refusal.own_words()).with_foreign(&refusal.message),
+            Self::Protocol { reason } => Summary::new("the model's answer cannot be read").with_foreign(reason),
+            Self::Unfinished { reason } => {
+                Summary::new("the model stopped before its answer was complete").with_foreign(reason)
+            }
+            Self::Refused { .. } => Summary::new("the model refused to answer"),
+            Self::Empty { reason } => {
+                let summary = Summary::new("the model's answer is empty");
+                reason.iter().fold(summary, |summary, reason| summary.with_foreign(reason))
+            }
+            Self::Timeout { .. } | Self::StreamInterrupted | Self::TooLarge { .. } => Summary::new(self),
+        }
+    }
+
     /// A fixed word for the kind of failure, for `error_code` in events and `error.type` in telemetry.
     ///
     /// One of `configuration`, `connection`, `timeout`, `invalid_response`, `stream_interrupted`, `length`,
@@ -206,10 +226,17 @@ impl StatusError {
     }
 }
 
+impl StatusError {
+    /// The refusal without the provider's sentence.
+    fn own_words(&self) -> String {
+        let asked = self.asked.as_deref().unwrap_or("the model's server");
+        format!("{asked} answered {} ({})", self.status, self.kind())
+    }
+}
+
 impl fmt::Display for StatusError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let asked = self.asked.as_deref().unwrap_or("the model's server");
-        write!(f, "{asked} answered {} ({}): {}", self.status, self.kind(), self.message)
+        write!(f, "{}: {}", self.own_words(), self.message)
     }
 }
 
@@ -217,4 +244,10 @@ impl From<StatusError> for ModelError {
     fn from(refusal: StatusError) -> Self {
         Self::Status(refusal)
     }
+}
+
+/// An error and what is behind it, as one sentence.
+fn sentences(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

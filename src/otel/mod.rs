@@ -5,15 +5,18 @@
 //! instruments of a meter. [`Telemetry`] sets all of it up in one call.
 #![doc = include_str!("../../docs/mapping.md")]
 
+mod attributes;
 mod content;
 #[cfg(feature = "otlp-http")]
 mod export;
+mod failure;
 mod idle;
 mod layer;
 mod logs;
 mod mapping;
 mod metrics;
 mod names;
+mod neighbor_filter;
 mod process_context;
 mod propagation;
 mod spans;
@@ -39,6 +42,7 @@ pub use metrics::{
 };
 #[cfg(feature = "testing")]
 pub(crate) use names::EVENT_OFFSET;
+pub use neighbor_filter::NeighborFilter;
 pub use process_context::{context_from_env, pass_context_to};
 pub use propagation::extract_context;
 pub use spans::{

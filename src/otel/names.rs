@@ -1,8 +1,8 @@
 //! The names of spans, attributes, span events and log events.
 //!
 //! `gen_ai.*` and `error.type` follow the OpenTelemetry GenAI semantic conventions, repository
-//! `open-telemetry/semantic-conventions-genai` at `fe5608e` (2026-08-03), status Development; what they do not cover is
-//! ours, under `agent_runtime.*`. The type is in front of each name.
+//! `open-telemetry/semantic-conventions-genai` at v0.1.0 (2026-11), status Development; what they do not cover is ours,
+//! under `agent_runtime.*`. The type is in front of each name.
 
 /// The instrumentation scope of our spans and metrics.
 #[cfg(feature = "otlp-http")]
@@ -14,9 +14,9 @@ pub(super) const OPERATION_NAME: &str = "gen_ai.operation.name";
 pub(super) const CONVERSATION_ID: &str = "gen_ai.conversation.id";
 /// string
 pub(super) const PROVIDER_NAME: &str = "gen_ai.provider.name";
-/// string, of few values
+/// string, of few values: what the conventions called a workflow before v0.1.0, beside [`AGENT_NAME`] for one release
 pub(super) const WORKFLOW_NAME: &str = "gen_ai.workflow.name";
-/// string
+/// string, of few values: an agent, or a workflow by its operation
 pub(super) const AGENT_NAME: &str = "gen_ai.agent.name";
 /// string
 pub(super) const AGENT_DESCRIPTION: &str = "gen_ai.agent.description";
@@ -121,9 +121,9 @@ pub(super) const LLM_INDEX: &str = "agent_runtime.llm.index";
 pub(super) const LLM_CHUNK_COUNT: &str = "agent_runtime.llm.chunk_count";
 /// boolean, only ever `true`
 pub(super) const CANCELED: &str = "agent_runtime.canceled";
-/// boolean, only ever `true`: the end was never told
+/// boolean, only ever `true`: the end was never reported
 pub(super) const INTERRUPTED: &str = "agent_runtime.interrupted";
-/// boolean, only ever `true`: the start was never told
+/// boolean, only ever `true`: the start was never reported
 pub(super) const UNMATCHED: &str = "agent_runtime.unmatched";
 /// int, the reports that a span event stands for
 pub(super) const PROGRESS_COUNT: &str = "agent_runtime.progress.count";
@@ -149,6 +149,8 @@ pub(super) const LOG_LEVEL: &str = "level";
 /// string, the target of a `tracing` event
 pub(super) const LOG_TARGET: &str = "target";
 
+/// Span event: how the component of a span failed or was canceled; the OpenTelemetry specification's name for it.
+pub(super) const EVENT_EXCEPTION: &str = "exception";
 /// Span event: a `tracing` event of the user's; its message is the attribute of that name.
 pub(super) const EVENT_LOG: &str = "log";
 /// Span event: pieces of a streamed answer.
@@ -157,6 +159,17 @@ pub(super) const EVENT_CHUNK: &str = "agent_runtime.llm.chunk";
 pub(super) const EVENT_PROGRESS: &str = "agent_runtime.progress";
 /// Prefix of a span event: the subsystem follows.
 pub(super) const EVENT_SYSTEM_PREFIX: &str = "agent_runtime.system.";
+
+/// OpenInference: string, `CHAIN`
+pub(super) const OPENINFERENCE_SPAN_KIND: &str = "openinference.span.kind";
+/// OpenInference: string
+pub(super) const INPUT_VALUE: &str = "input.value";
+/// OpenInference: string, `text/plain` or `application/json`
+pub(super) const INPUT_MIME_TYPE: &str = "input.mime_type";
+/// OpenInference: string
+pub(super) const OUTPUT_VALUE: &str = "output.value";
+/// OpenInference: string, `text/plain` or `application/json`
+pub(super) const OUTPUT_MIME_TYPE: &str = "output.mime_type";
 
 /// Metrics only: string, `text`, `image`, `audio` or `unknown`
 pub(super) const TOKEN_MODALITY: &str = "gen_ai.token.modality";

@@ -4,7 +4,7 @@ use std::{collections::HashMap, process::Command};
 
 use opentelemetry::Context;
 
-use super::propagation::{extract_context, headers};
+use super::propagation::{extract_context, trace_headers};
 use crate::environment;
 
 /// The variables by the headers that they stand for.
@@ -44,7 +44,7 @@ pub fn context_from_env() -> Context {
 /// assert!(command.get_envs().all(|(_, value)| value.is_none()), "there is no span here");
 /// ```
 pub fn pass_context_to(command: &mut Command) {
-    let headers: HashMap<_, _> = headers(&Context::current()).into_iter().collect();
+    let headers: HashMap<_, _> = trace_headers(&Context::current()).into_iter().collect();
     for (header, variable) in VARIABLES {
         match headers.get(header) {
             Some(value) => command.env(variable, value),

@@ -5,8 +5,10 @@ use std::{error::Error, time::Duration};
 use thiserror::Error;
 
 use crate::{
-    event::{EventError, StepType},
+    component::with_sources,
+    event::{EventError, StepType, UNKNOWN_TOOL},
     llm::ModelError,
+    wording::Summary,
 };
 
 /// Any error of the user's.
@@ -72,6 +74,21 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// The failure in our own words and the application's, with those of others that may leave the process.
+    pub(crate) fn summary(&self) -> Summary {
+        match self {
+            Self::InvalidName(source) => Summary::new(self).with_source(&Summary::of_application(&source.to_string())),
+            Self::NoTokioRuntime | Self::IterationLimit { .. } => Summary::new(self),
+            // The model may have made the tool's name up.
+            Self::RepeatedCall { agent, count, .. } => Summary::new(format_args!(
+                "agent {agent:?} called one tool {count} times with the same arguments and result, and asks again"
+            )),
+            Self::Model { source, .. } => Summary::new(self).with_source(&source.summary()),
+            Self::Step { source, .. } => Summary::new(self).with_source(&summary_of(&**source)),
+            Self::SubWorkflow { source, .. } => Summary::new(self).with_source(&source.summary()),
+        }
+    }
+
     /// A fixed word for the kind of failure, for `error_code` in events and `error.type` in telemetry.
     ///
     /// What [`ModelError::code`] returns, or one of `invalid_name`, `no_runtime`, `max_iterations`, `repeated_call`, `transform` and `step_failed`.
@@ -152,6 +169,17 @@ pub enum ToolError {
 }
 
 impl ToolError {
+    /// The failure in our own words and the tool's, with those of others that may leave the process.
+    pub(crate) fn summary(&self) -> Summary {
+        match self {
+            Self::Failed { message, .. } => Summary::of_application(message),
+            Self::Source(source) => summary_of(&**source),
+            Self::InvalidArguments { reason } => Summary::new("invalid arguments").with_foreign(reason),
+            Self::Unknown { known, .. } => Summary::new(format_args!("there is no such tool; known tools: {known}")),
+            Self::Panicked { message } => Summary::new("the tool panicked").with_foreign(message),
+        }
+    }
+
     /// Fails with a sentence.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
@@ -177,8 +205,20 @@ impl ToolError {
             Self::Failed { code, .. } => code.as_deref().unwrap_or("tool_failed"),
             Self::Source(_) => "tool_failed",
             Self::InvalidArguments { .. } => "invalid_arguments",
-            Self::Unknown { .. } => "unknown_tool",
+            Self::Unknown { .. } => UNKNOWN_TOOL,
             Self::Panicked { .. } => "panic",
         }
     }
+}
+
+/// The summary of an error of any type; one that is none of ours counts as the application's.
+fn summary_of(error: &(dyn Error + 'static)) -> Summary {
+    if let Some(error) = error.downcast_ref::<RunError>() {
+        return error.summary();
+    }
+    if let Some(error) = error.downcast_ref::<ToolError>() {
+        return error.summary();
+    }
+    let model = error.downcast_ref::<ModelError>();
+    model.map_or_else(|| Summary::of_application(&with_sources(error)), ModelError::summary)
 }

@@ -104,7 +104,9 @@ impl Workflow {
                 Ok(RunOutput { workflow_id: run.workflow_id().to_owned(), output, trace })
             }
             Err(error) => {
-                component.fail(&error, error.code(), FailureDetails::default());
+                let details =
+                    FailureDetails { error_summary: Some(error.summary().into_text()), ..FailureDetails::default() };
+                component.fail(&error, error.code(), details);
                 Err(error)
             }
         }

@@ -1,8 +1,9 @@
 //! How an event reaches `tracing`, and how a layer answers.
 //!
-//! A `tracing` event carries fields, not objects. So [`dispatch`] fires one with a few readable fields and, for the time
-//! of that call, lets a layer on this thread see the native event as the current [`Emission`]. The layer may leave two
-//! things there: the span's ids, which are written into the event before any subscriber sees it, and a [`ComponentContext`].
+//! A `tracing` event carries fields, not objects, and every layer reads them. So [`dispatch`] fires one that says only
+//! which kind of event it is and, during that call, lets a layer on this thread see the native event as the current
+//! [`Emission`]. The layer may leave two things there: the span's ids, which are written into the event before any
+//! subscriber sees it, and a [`ComponentContext`].
 
 use std::{
     cell::{Cell, RefCell},
@@ -20,6 +21,9 @@ use crate::event::{Event, EventScope, EventType, TraceContext};
 
 /// The target of the `tracing` events, for filters: started and ended components and events of the runtime itself at
 /// `INFO`, progress at `DEBUG`.
+///
+/// Every layer sees them, also one that exports, and none of those knows what a bridge redacts. So they carry the event's
+/// scope, type and offset, and no text of anybody's. They have no parent, so that they take no room on the user's span.
 pub const TRACING_TARGET: &str = "agent_runtime::event";
 
 /// A context in which the work of one component is polled, so that what it starts nests under the component's span.
@@ -27,10 +31,16 @@ pub trait ComponentContext: Send + Sync + fmt::Debug {
     /// Calls `work` once, inside the context.
     fn run(&self, work: &mut dyn FnMut());
 
-    /// Gives the headers that carry the context into another process, by name and value.
+    /// Returns the headers that carry the trace into another process, by name and value, without the baggage.
     fn headers(&self) -> Vec<(String, String)>;
 
-    /// Gives the context that is current now if that is one inside this one, such as that of a user's span in the
+    /// Returns the header with the caller's baggage, which may name customers and so goes only to whom the user chose.
+    /// By default, there is none.
+    fn baggage_header(&self) -> Option<(String, String)> {
+        None
+    }
+
+    /// Returns the context that is current now if that is one inside this one, such as that of a user's span in the
     /// component. Work that is handed to another task is polled in it. By default, there is none.
     fn nearer(&self) -> Option<Arc<dyn ComponentContext>> {
         None
@@ -82,13 +92,13 @@ impl Emission {
         self.trace.set(Some(trace));
     }
 
-    /// Gives the context that the component's work is to be polled in.
+    /// Sets the context that the component's work is to be polled in.
     pub fn set_context(&self, context: Arc<dyn ComponentContext>) {
         self.context.replace(Some(context));
     }
 }
 
-/// Whether this thread is in the midst of [`is_wanted`] or [`dispatch`], so that it is a layer that appends.
+/// Whether this thread is inside [`is_wanted`] or [`dispatch`], so that it is a layer that appends.
 pub(super) fn in_layer() -> bool {
     IN_LAYER.get()
 }
@@ -163,20 +173,16 @@ fn call_layers<R>(call: impl FnOnce() -> R) -> Option<R> {
 }
 
 fn fire(event: &Event) {
-    // A chunk is content, which leaves the process only by the user's choice; log exporters see these fields too.
-    let is_chunk = event.scope == EventScope::LlmRequest && event.event_type == EventType::Progress;
-    let message = event.message.as_deref().filter(|_| !is_chunk).unwrap_or_default();
     macro_rules! fire_at {
         ($level:expr) => {
             tracing::event!(
+                name: TRACING_TARGET,
                 target: TRACING_TARGET,
+                parent: None,
                 $level,
                 scope = event.scope.as_str(),
                 event_type = event.event_type.as_str(),
-                component_id = event.component_id,
-                workflow_id = event.workflow_id,
                 offset = event.offset,
-                "{message}"
             )
         };
     }

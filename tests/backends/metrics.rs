@@ -15,7 +15,6 @@ use crate::{
 /// Of the GenAI conventions: one call; an agent or a step; a workflow; tokens; calls of an agent.
 const CALL_SECONDS: &[f64] = &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
 const AGENT_SECONDS: &[f64] = &[0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6];
-const WORKFLOW_SECONDS: &[f64] = &[1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0];
 const TOKENS: &[f64] = &[
     1.0,
     4.0,
@@ -108,14 +107,12 @@ impl Check<'_> {
     /// The durations are those of the spans, by name and by what went wrong.
     fn durations(&self) {
         let of = [
-            (EventScope::Workflow, "gen_ai_invoke_workflow_duration_seconds", "gen_ai_workflow_name", WORKFLOW_SECONDS),
             (
                 EventScope::WorkflowStep,
                 "agent_runtime_workflow_step_duration_seconds",
                 "agent_runtime_step_name",
                 AGENT_SECONDS,
             ),
-            (EventScope::Agent, "gen_ai_invoke_agent_duration_seconds", "gen_ai_agent_name", AGENT_SECONDS),
             (EventScope::LlmRequest, "gen_ai_client_inference_duration_seconds", "gen_ai_request_model", CALL_SECONDS),
             (EventScope::Tool, "gen_ai_execute_tool_duration_seconds", "gen_ai_tool_name", CALL_SECONDS),
         ];
@@ -126,6 +123,17 @@ impl Check<'_> {
             });
             self.check(metric, &[name, "error_type"], boundaries, &values);
         }
+        // Workflows and agents have one histogram, told apart by the operation.
+        let of = |scope, operation: &str| {
+            self.values(scope, |component| {
+                let error = component.error_type().unwrap_or_default().to_owned();
+                (vec![operation.to_owned(), component.name().to_owned(), error], vec![component.seconds()])
+            })
+        };
+        let mut values = of(EventScope::Workflow, "invoke_workflow");
+        values.extend(of(EventScope::Agent, "invoke_agent"));
+        let labels = ["gen_ai_operation_name", "gen_ai_agent_name", "error_type"];
+        self.check("gen_ai_invoke_agent_duration_seconds", &labels, AGENT_SECONDS, &values);
     }
 
     fn chunks(&self) {

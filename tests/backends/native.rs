@@ -191,6 +191,7 @@ impl Component<'_> {
         match self.start.scope {
             EventScope::Workflow => {
                 tags.insert("gen_ai.operation.name", json!("invoke_workflow"));
+                tags.insert("gen_ai.agent.name", json!(self.start.component_id));
                 tags.insert("gen_ai.workflow.name", json!(self.start.component_id));
             }
             EventScope::WorkflowStep => {

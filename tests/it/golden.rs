@@ -18,7 +18,7 @@ invoke_workflow report 320ms
   workflow_step researcher 210ms
     invoke_agent researcher 210ms [agent_runtime.progress]
       chat script 30ms gen_ai.usage.output_tokens=4
-      execute_tool slow 120ms ERROR \"the archive is closed\"
+      execute_tool slow 120ms [exception] ERROR \"the archive is closed\"
       execute_tool fast 30ms [agent_runtime.progress]
       chat script 60ms gen_ai.usage.output_tokens=6 [agent_runtime.llm.chunk, agent_runtime.llm.chunk]
   workflow_step check 110ms

@@ -159,7 +159,7 @@ fn a_sampler_is_asked_with_what_the_conventions_call_important_for_it() {
     }
     let asked = sampler.0.lock();
     for (name, important) in [
-        ("invoke_workflow flow", &["gen_ai.operation.name", "gen_ai.workflow.name"][..]),
+        ("invoke_workflow flow", &["gen_ai.operation.name", "gen_ai.agent.name", "gen_ai.workflow.name"][..]),
         ("invoke_agent agent", &["gen_ai.operation.name", "gen_ai.agent.name", "gen_ai.request.model"]),
         (
             "chat m",

@@ -46,13 +46,13 @@ payloads! {
         response usage finish_reason tool_calls response_id response_model chunk_count time_to_first_chunk_ms
         duration_ms
     }
-    ToolStarted { tool_name arguments tool_call_id agent description }
+    ToolStarted { tool_name arguments tool_call_id agent description unknown }
     ToolProgress { tool_name progress }
     ToolCompleted { tool_name result duration_ms }
-    RepeatedCall { tool_name arguments previous_result call_count agent }
+    RepeatedCall { tool_name arguments previous_result call_count agent unknown }
     MissedEvents { missed first_offset last_offset }
     FailureDetails {
-        step_name tool_name iterations max_allowed retry_after retry_after_ms response chunk_count
+        error_summary step_name tool_name iterations max_allowed retry_after retry_after_ms response chunk_count
         time_to_first_chunk_ms usage response_id response_model
     }
 }

@@ -40,6 +40,8 @@ readers! {
     duration: Duration = DURATION_MS, |value| value.number().map(Duration::from_millis);
     /// The fixed word for what failed.
     error_code: &str = ERROR_CODE, FieldValue::text;
+    /// The failure without what a model, a provider or a library wrote, but for known words.
+    error_summary: &str = ERROR_SUMMARY, FieldValue::text;
     /// Why the model stopped.
     finish_reason: &str = FINISH_REASON, FieldValue::text;
     /// What a workflow, step or agent was given.
@@ -229,6 +231,7 @@ mod tests {
                 tool_call_id: None,
                 agent: Some(text()),
                 description: None,
+                unknown: Some(true),
             }
             .into(),
             ToolProgress { tool_name: text(), progress: Some(5) }.into(),

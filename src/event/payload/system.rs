@@ -21,6 +21,9 @@ pub struct RepeatedCall {
     pub call_count: u32,
     /// The agent whose model made it.
     pub agent: String,
+    /// `true` if the agent has no such tool, so that the model made its name up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<bool>,
 }
 
 /// Events that a slow receiver missed.
@@ -50,11 +53,13 @@ impl RepeatedCall {
             previous_result: None,
             call_count,
             agent: agent.into(),
+            unknown: None,
         }
     }
 
     setters! {
         set with_previous_result(previous_result: Option<JsonValue>);
+        some with_unknown(unknown: bool);
     }
 }
 

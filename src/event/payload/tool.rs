@@ -24,6 +24,9 @@ pub struct ToolStarted {
     /// What the tool does, as the model reads it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// `true` if the agent has no such tool, so that the model made its name up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<bool>,
 }
 
 /// A tool reports how far it is.
@@ -59,6 +62,7 @@ impl ToolStarted {
             tool_call_id: None,
             agent: None,
             description: None,
+            unknown: None,
         }
     }
 
@@ -66,6 +70,7 @@ impl ToolStarted {
         text with_tool_call_id(tool_call_id);
         text with_agent(agent);
         text with_description(description);
+        some with_unknown(unknown: bool);
     }
 }
 

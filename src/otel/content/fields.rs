@@ -15,6 +15,8 @@ use crate::{
 #[derive(Debug)]
 pub(in crate::otel) struct Fields {
     pub(super) list: Vec<Field>,
+    /// Whether they are a request's, whose messages no reader wants in another form.
+    pub(super) is_request: bool,
     /// Where the whole can be read if some of it is cut off.
     pub(super) offset: Option<u64>,
     pub(super) offset_name: &'static str,
@@ -59,10 +61,11 @@ pub(in crate::otel) fn input(event: &Event) -> Fields {
         }
         EventScope::System => {}
     }
-    Fields { list, offset: event.offset, offset_name: names::CONTENT_INPUT_OFFSET }
+    let is_request = event.scope == EventScope::LlmRequest;
+    Fields { list, is_request, offset: event.offset, offset_name: names::CONTENT_INPUT_OFFSET }
 }
 
-/// What a component gave, by its end; `partial` is what came of a model's answer before it.
+/// What a component returned, by its end; `partial` is what came of a model's answer before it.
 pub(in crate::otel) fn output(event: &Event, partial: Option<&str>) -> Fields {
     let data = &event.data;
     let is_complete = event.event_type == EventType::Completed;
@@ -91,14 +94,15 @@ pub(in crate::otel) fn output(event: &Event, partial: Option<&str>) -> Fields {
         }
         EventScope::System => {}
     }
-    Fields { list, offset: event.offset, offset_name: names::CONTENT_OUTPUT_OFFSET }
+    let is_request = event.scope == EventScope::LlmRequest;
+    Fields { list, is_request, offset: event.offset, offset_name: names::CONTENT_OUTPUT_OFFSET }
 }
 
-/// What came of a model's answer whose end was never told.
+/// What came of a model's answer whose end was never reported.
 pub(in crate::otel) fn interrupted(partial: &str) -> Fields {
     let value = messages::answer(partial, &[], "error");
     let list = vec![Field { name: names::OUTPUT_MESSAGES, shape: Shape::Answer, value }];
-    Fields { list, offset: None, offset_name: names::CONTENT_OUTPUT_OFFSET }
+    Fields { list, is_request: true, offset: None, offset_name: names::CONTENT_OUTPUT_OFFSET }
 }
 
 /// A model's answer. Of a request that did not complete, only what really came.
@@ -108,7 +112,7 @@ fn answer(event: &Event, partial: Option<&str>) -> Option<JsonValue> {
     let text = data.response().or(partial);
     if event.event_type == EventType::Completed {
         text.or((!calls.is_empty()).then_some(""))?;
-        // A backend drops an answer without a reason, so a provider that gave none gets the one that it implied.
+        // A backend drops an answer without a reason, so one whose provider names none gets the one that it implies.
         let implied = if calls.is_empty() { "stop" } else { "tool_call" };
         let reason = data.finish_reason().map_or(implied, finish_reason);
         Some(messages::answer(text.unwrap_or_default(), calls, reason))

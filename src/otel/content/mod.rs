@@ -9,13 +9,17 @@ mod any_value;
 mod capture;
 mod fields;
 mod messages;
+#[cfg(feature = "redaction")]
+mod numbers;
+mod open_inference;
 mod partial;
 #[cfg(feature = "redaction")]
 mod patterns;
 mod policy;
-mod quotes;
 mod redact;
 mod scrub;
+#[cfg(feature = "redaction")]
+mod secrets;
 mod shape;
 mod truncate;
 
@@ -28,4 +32,6 @@ pub use redact::Redactor;
 pub(super) use any_value::of_attribute;
 pub(super) use fields::{Fields, input, interrupted, output};
 pub(super) use messages::finish_reason;
+pub(super) use open_inference::kind as open_inference_kind;
 pub(super) use partial::PartialAnswer;
+pub(super) use policy::OTHER;

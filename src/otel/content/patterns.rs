@@ -1,26 +1,27 @@
 //! The ready redactor: keys, e-mail addresses and other texts that can be told by their form.
 
-use std::{borrow::Cow, fmt, sync::LazyLock};
+use std::{borrow::Cow, fmt, ops::Range, sync::LazyLock};
 
 use regex::{Captures, Regex};
 
-use super::Redactor;
+use super::{Redactor, numbers, secrets};
 
 /// A [`Redactor`] for what can be told by its form; it puts a marker such as `[redacted:email]` in the place of it.
 ///
 /// | marker | stands for |
 /// | --- | --- |
 /// | `private_key` | a private key in PEM, also one without its end |
-/// | `credentials` | user and password in a URL; what follows `Authorization:`, `password=`, `api_key:` and the like |
+/// | `credentials` | user and password in a URL; what follows `Authorization:`, `Cookie:`, `password=`, `api_key:`, `token=` and the like, up to the quote that ends it |
 /// | `token` | a bearer token, a JWT |
 /// | `api_key` | keys of OpenAI, Anthropic, AWS, GitHub, GitLab, Google, Groq, Hugging Face, npm, PyPI, Slack, Stripe |
 /// | `email` | an e-mail address |
-/// | `iban` | an IBAN whose checksum is right |
+/// | `iban` | an IBAN whose checksum is right, in capital letters or not |
 /// | `card` | a payment card's number whose checksum is right |
 /// | `phone` | a phone number with its country code or with its area code in brackets |
 /// | `field` | the value of a JSON field whose name says that it is secret: `password`, `api_key`, `token`, … |
 ///
-/// It cannot know what has no form of its own: names, addresses, or a secret in the middle of a sentence. The patterns
+/// They are found between words and numbers of any kind, in JSON, in JSON inside JSON, and in what an error quotes with
+/// backslashes. It cannot know what has no form of its own: names, addresses, or a secret in the middle of a sentence. The patterns
 /// take time linear in the text.
 ///
 /// ```
@@ -37,67 +38,76 @@ pub struct PatternRedactor {
     own: Vec<(String, Regex)>,
 }
 
-/// A text that is told by a pattern and perhaps a check. The group `keep` of a pattern stays.
+/// What is found, and how.
 struct Rule {
     kind: &'static str,
-    regex: Regex,
-    is_it: fn(&str) -> bool,
-    /// Whether it must not be a part of a longer run of letters and digits, such as an id.
-    stands_alone: bool,
+    find: Find,
 }
 
-/// In this order, so that what is inside of another goes with it.
-static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
-    let rule = |kind, pattern: &str, is_it, stands_alone| Rule {
-        kind,
-        regex: Regex::new(pattern).expect("the patterns are constants, and a test compiles them"),
-        is_it,
-        stands_alone,
+enum Find {
+    /// By a pattern; its groups `keep` and `keep_after` stay.
+    Pattern(Regex),
+    /// By code, which returns the next one from a place on.
+    Code(fn(&str, usize) -> Option<Range<usize>>),
+}
+
+/// Where a key may begin: behind anything but a letter or a digit, or behind an escaped line feed and the like.
+macro_rules! start {
+    () => {
+        r"(?<keep>(?:^|[^A-Za-z0-9]|\\[nrtbf])"
     };
-    let any: fn(&str) -> bool = |_| true;
+}
+
+/// In this order, so that what is inside another goes with it.
+static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
+    let pattern = |kind, pattern: &str| Rule {
+        kind,
+        find: Find::Pattern(Regex::new(pattern).expect("the patterns are constants, and a test compiles them")),
+    };
+    let code = |kind, find| Rule { kind, find: Find::Code(find) };
     vec![
-        rule(
+        pattern(
             "private_key",
             r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?s:.*?)(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\z)",
-            any,
-            false,
         ),
-        rule("credentials", r"(?<keep>[A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#@]*:[^\s/?#@]*(?<keep_after>@)", any, false),
-        rule(
+        pattern("credentials", r"(?<keep>[A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#@]*:[^\s/?#@]*(?<keep_after>@)"),
+        pattern(
             "credentials",
-            r#"(?i)(?<keep>\b(?:proxy-)?authorization["']?\s*[:=]\s*["']?(?:(?:bearer|basic|token|digest)\s+)?)[^\s"',;\[]+"#,
-            any,
-            false,
+            concat!(
+                "(?i)",
+                start!(),
+                r#"(?:proxy-)?authorization\\*["']?\s*[:=]\s*\\*["']?(?:(?:bearer|basic|token|digest)\s+)?)[^\s"',;\[\\]+"#
+            ),
         ),
-        rule("token", r"(?i)(?<keep>\bbearer\s+)[A-Za-z0-9._~+/-]{16,}=*", any, false),
-        rule("token", r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*", any, false),
-        rule("api_key", API_KEYS, any, false),
-        rule(
+        pattern("token", concat!("(?i)", start!(), r"bearer\s+)[A-Za-z0-9._~+/-]{16,}=*")),
+        pattern("token", concat!(start!(), r")eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+)*")),
+        pattern("api_key", API_KEYS),
+        pattern(
             "credentials",
-            r#"(?i)(?<keep>(?:api[_-]?key|access[_-]?key|secret[_-]?key|private[_-]?key|client[_-]?secret|(?:access|refresh|auth|id|api)[_-]?token|passw(?:or)?d|passphrase|pwd|secret)["']?\s*[:=]\s*["']?)[^\s"',;&\[]{4,}"#,
-            any,
-            false,
+            concat!(
+                "(?i)",
+                start!(),
+                r#"(?:set-)?cookie\\*["']?\s*[:=]\s*\\*["']?)[^\s=;,"'\\]+=[^\s;,"'\\]*(?:;\s*[^\s=;,"'\\]+(?:=[^\s;,"'\\]*)?)*"#
+            ),
         ),
-        rule(
+        code("credentials", secrets::next),
+        pattern(
             "email",
             r#"[^\s@<>()\[\]{}"',;:/?=&|\\]+@(?:[\w-]+\.)+[\w-]{2,}|[^\s@<>()\[\]{}"',;:/?=&|\\]+%40(?:[\w-]+\.)+[\w-]{2,}"#,
-            any,
-            false,
         ),
-        rule("iban", r"[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?", is_iban, true),
-        rule(
-            "card",
-            r"[2-6][0-9]{12,18}|[2-6][0-9]{3}(?:[ -][0-9]{4}){3}|3[47][0-9]{2}[ -][0-9]{6}[ -][0-9]{5}",
-            is_card,
-            true,
-        ),
-        rule("phone", r"\+[0-9](?:[ ./-]?\(?[0-9]\)?){6,14}|\([0-9]{3}\) ?[0-9]{3}[ .-]?[0-9]{4}", any, true),
+        code("iban", numbers::next_iban),
+        code("card", numbers::next_card),
+        code("phone", numbers::next_phone),
     ]
 });
 
+/// The schemes of the `Authorization` header.
+const SCHEMES: [&str; 4] = ["basic", "bearer", "digest", "token"];
+
 /// Keys that begin with their provider's sign.
 const API_KEYS: &str = concat!(
-    r"\b(?:",
+    start!(),
+    r")(?:",
     r"sk-[A-Za-z0-9_-]{16,}",
     r"|[spr]k_(?:live|test)_[A-Za-z0-9]{10,}",
     r"|(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}",
@@ -108,26 +118,6 @@ const API_KEYS: &str = concat!(
     r"|xox[abeoprs]-[A-Za-z0-9-]{10,}",
     r")",
 );
-
-/// Names of fields, in lower case and without separators, whose value is secret: as a whole name, or at its end.
-const SECRET_FIELDS: [&str; 16] = [
-    "accesskey",
-    "apikey",
-    "authorization",
-    "cookie",
-    "credential",
-    "credentials",
-    "cvc",
-    "cvv",
-    "passphrase",
-    "passwd",
-    "password",
-    "privatekey",
-    "pwd",
-    "secret",
-    "secretkey",
-    "token",
-];
 
 impl PatternRedactor {
     /// Makes a redactor with the patterns of the table above.
@@ -152,72 +142,58 @@ impl Redactor for PatternRedactor {
     fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut redacted = Cow::Borrowed(text);
         for (kind, regex) in &self.own {
-            apply(&mut redacted, regex, |found, _| Some(marked(found, kind)));
+            apply(&mut redacted, regex, kind);
         }
         for rule in RULES.iter() {
-            apply(&mut redacted, &rule.regex, |found, text| rule.replacement(found, text));
+            match &rule.find {
+                Find::Pattern(regex) => apply(&mut redacted, regex, rule.kind),
+                Find::Code(next) => replace(&mut redacted, *next, rule.kind),
+            }
         }
         redacted
     }
 
     fn redact_field<'a>(&self, field: &str, text: &'a str) -> Cow<'a, str> {
-        if is_secret(field) && !text.is_empty() { "[redacted:field]".into() } else { self.redact(text) }
+        if secrets::is_secret(field) && !text.is_empty() { "[redacted:field]".into() } else { self.redact(text) }
     }
 }
 
-impl Rule {
-    fn replacement(&self, found: &Captures<'_>, text: &str) -> Option<String> {
+/// Replaces what a pattern matches, but for the scheme of a header whose credentials are redacted already.
+fn apply(text: &mut Cow<'_, str>, regex: &Regex, kind: &str) {
+    let replacement = |found: &Captures<'_>| {
         let whole = found.get_match();
-        let stands_alone = || {
-            let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '+');
-            let before = text[..whole.start()].chars().next_back();
-            let mut after = text[whole.end()..].chars();
-            // A point before a number makes it the end of a fraction.
-            !before.is_some_and(|c| is_part(c) || c == '.') && !after.next().is_some_and(is_part)
-        };
-        ((self.is_it)(whole.as_str()) && (!self.stands_alone || stands_alone())).then(|| marked(found, self.kind))
+        let is_scheme = || SCHEMES.iter().any(|scheme| whole.as_str().to_ascii_lowercase().ends_with(scheme));
+        if text[whole.end()..].starts_with(" [redacted:") && is_scheme() {
+            whole.as_str().to_owned()
+        } else {
+            marked(found, kind)
+        }
+    };
+    if let Cow::Owned(replaced) = regex.replace_all(text, replacement) {
+        *text = Cow::Owned(replaced);
     }
 }
 
-/// Replaces what is found, unless nothing is to be.
-fn apply(text: &mut Cow<'_, str>, regex: &Regex, replacement: impl Fn(&Captures<'_>, &str) -> Option<String>) {
-    let replaced = match regex.replace_all(text, |found: &Captures<'_>| {
-        replacement(found, text).unwrap_or_else(|| found.get_match().as_str().to_owned())
-    }) {
-        Cow::Borrowed(_) => return,
-        Cow::Owned(replaced) => replaced,
-    };
-    *text = Cow::Owned(replaced);
+/// Replaces what code finds.
+fn replace(text: &mut Cow<'_, str>, next: fn(&str, usize) -> Option<Range<usize>>, kind: &str) {
+    let mut replaced = String::new();
+    let mut copied = 0;
+    while let Some(found) = next(text, copied) {
+        replaced.push_str(&text[copied..found.start]);
+        replaced.push_str("[redacted:");
+        replaced.push_str(kind);
+        replaced.push(']');
+        copied = found.end;
+    }
+    if copied > 0 {
+        replaced.push_str(&text[copied..]);
+        *text = Cow::Owned(replaced);
+    }
 }
 
 fn marked(found: &Captures<'_>, kind: &str) -> String {
     let group = |name| found.name(name).map_or("", |group| group.as_str());
     format!("{}[redacted:{kind}]{}", group("keep"), group("keep_after"))
-}
-
-fn is_secret(field: &str) -> bool {
-    let name: String = field.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    SECRET_FIELDS.iter().any(|secret| name.ends_with(secret))
-}
-
-/// The Luhn checksum (ISO/IEC 7812-1), from the last digit on.
-fn is_card(text: &str) -> bool {
-    let digits: Vec<_> = text.bytes().filter(u8::is_ascii_digit).map(|digit| u32::from(digit - b'0')).collect();
-    let doubled = |digit: u32| if digit > 4 { digit * 2 - 9 } else { digit * 2 };
-    let sum: u32 =
-        digits.iter().rev().enumerate().map(|(i, digit)| if i % 2 == 1 { doubled(*digit) } else { *digit }).sum();
-    (13..=19).contains(&digits.len()) && sum.is_multiple_of(10)
-}
-
-/// The checksum of ISO 13616: the number with its first four signs moved to its end is 1 modulo 97.
-fn is_iban(text: &str) -> bool {
-    let signs: Vec<u8> = text.bytes().filter(u8::is_ascii_alphanumeric).collect();
-    let (Some(start), Some(rest)) = (signs.get(..4), signs.get(4..)) else { return false };
-    let remainder = rest.iter().chain(start).fold(0, |remainder: u32, sign| match sign {
-        b'0'..=b'9' => (remainder * 10 + u32::from(sign - b'0')) % 97,
-        _ => (remainder * 100 + u32::from(sign - b'A') + 10) % 97,
-    });
-    (15..=34).contains(&signs.len()) && remainder == 1
 }
 
 impl fmt::Debug for PatternRedactor {

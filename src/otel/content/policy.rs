@@ -9,12 +9,15 @@ use super::{
     ContentCapture, Redactor,
     any_value::{of_attribute, structured},
     fields::{Field, Fields},
-    quotes,
+    open_inference,
     redact::contained,
     scrub::Scrub,
     truncate,
 };
-use crate::otel::names;
+use crate::{otel::names, wording};
+
+/// What stands for a value outside a list of few; the conventions' word for it.
+pub(in crate::otel) const OTHER: &str = "_OTHER";
 
 /// How long the JSON of one attribute with content may be by default, in bytes.
 pub const DEFAULT_MAX_CONTENT_BYTES: usize = 16 * 1024;
@@ -34,6 +37,7 @@ pub struct ContentPolicy {
     capture: ContentCapture,
     max_bytes: usize,
     redactor: Option<Arc<dyn Redactor>>,
+    open_inference: bool,
 }
 
 impl ContentPolicy {
@@ -58,6 +62,21 @@ impl ContentPolicy {
         self
     }
 
+    /// Sets whether spans also carry OpenInference's `openinference.span.kind`, of workflows and steps, and, where content
+    /// is captured on spans, `input.value` and `output.value`, of all but requests.
+    ///
+    /// By default, they do not: the names are one vendor's, and they double the content of these spans. Arize Phoenix and
+    /// MLflow show kinds, inputs and outputs by them.
+    pub const fn with_open_inference(mut self, enabled: bool) -> Self {
+        self.open_inference = enabled;
+        self
+    }
+
+    /// Whether spans carry OpenInference's attributes.
+    pub(in crate::otel) const fn is_open_inference(&self) -> bool {
+        self.open_inference
+    }
+
     /// Where content goes.
     #[must_use]
     pub const fn capture(&self) -> ContentCapture {
@@ -70,27 +89,49 @@ impl ContentPolicy {
         self.max_bytes
     }
 
-    /// A text that is no content, as it may leave the process.
+    /// A name, an id or a description that the application gave, as it may leave the process.
     pub(in crate::otel) fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if self.redactor.is_none() && text.len() <= MAX_TEXT_BYTES {
             return Cow::Borrowed(text);
         }
-        let start = truncate::before_redaction(text, MAX_TEXT_BYTES);
-        let redacted = match &self.redactor {
-            Some(redactor) => contained(&**redactor, None, start),
-            None => Cow::Borrowed(start),
-        };
-        if start.len() == text.len() && redacted.len() <= MAX_TEXT_BYTES {
-            redacted
-        } else {
-            truncate::cut_text(&redacted, MAX_TEXT_BYTES).into()
-        }
+        self.pass(text, Cow::Borrowed)
     }
 
-    /// An error's message, as a span may carry it: one without content also goes without what the error quotes.
-    pub(in crate::otel) fn error_on_span(&self, message: &str) -> String {
-        let message = if self.capture.is_on_spans() { Cow::Borrowed(message) } else { quotes::elide(message) };
-        self.text(&message).into_owned()
+    /// A sentence of the application's, on a span: without content it goes without what it quotes, which may be anybody's.
+    pub(in crate::otel) fn sentence<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.capture.is_on_spans() { self.text(text) } else { self.pass(text, wording::without_quotations) }
+    }
+
+    /// A sentence of a model, a provider or a library, on a span: without content only the words of a list stay of it.
+    pub(in crate::otel) fn foreign_sentence<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let known = |text: &'a str| Cow::Owned(wording::known_words(text));
+        if self.capture.is_on_spans() { self.text(text) } else { self.pass(text, known) }
+    }
+
+    /// A provider's name for a model, an answer or a call, if it has the form of one.
+    pub(in crate::otel) fn identifier<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {
+        (self.capture.is_on_spans() || wording::is_identifier(text)).then(|| self.text(text))
+    }
+
+    /// A provider's word for why a model stopped, if it is a known one.
+    pub(in crate::otel) fn finish_reason<'a>(&self, reason: &'a str) -> Cow<'a, str> {
+        let stays = self.capture.is_on_spans() || wording::is_finish_reason(reason);
+        if stays { self.text(reason) } else { Cow::Borrowed(OTHER) }
+    }
+
+    fn pass<'a>(&self, text: &'a str, select: impl FnOnce(&'a str) -> Cow<'a, str>) -> Cow<'a, str> {
+        let start = truncate::before_redaction(text, MAX_TEXT_BYTES);
+        let is_whole = start.len() == text.len();
+        let passed = match (&self.redactor, select(start)) {
+            (None, selected) => selected,
+            (Some(redactor), Cow::Borrowed(selected)) => contained(&**redactor, None, selected),
+            (Some(redactor), Cow::Owned(selected)) => contained(&**redactor, None, &selected).into_owned().into(),
+        };
+        if is_whole && passed.len() <= MAX_TEXT_BYTES {
+            passed
+        } else {
+            truncate::cut_text(&passed, MAX_TEXT_BYTES).into()
+        }
     }
 
     /// A number of an event's data under its name, as it may leave the process: the text in place of it, if the number
@@ -107,9 +148,18 @@ impl ContentPolicy {
     }
 
     /// Content as attributes of a span.
-    pub(in crate::otel) fn span_attributes(&self, fields: Fields) -> impl Iterator<Item = KeyValue> {
+    pub(in crate::otel) fn span_attributes(&self, fields: Fields) -> Vec<KeyValue> {
+        let copies = self.open_inference && !fields.is_request;
         let Prepared { content, cut } = self.prepare(fields);
-        content.into_iter().map(|(name, value)| KeyValue::new(name, value.to_string())).chain(cut)
+        let mut attributes = Vec::with_capacity(content.len() + cut.len());
+        for (name, value) in content {
+            if copies {
+                attributes.extend(open_inference::copy(name, &value));
+            }
+            attributes.push(KeyValue::new(name, value.to_string()));
+        }
+        attributes.extend(cut);
+        attributes
     }
 
     /// Content as attributes of a log event.
@@ -122,7 +172,9 @@ impl ContentPolicy {
     fn prepare(&self, fields: Fields) -> Prepared {
         let mut is_cut = false;
         let prepare = |Field { name, shape, mut value }| {
-            let mut scrub = Scrub::new(self.redactor.as_deref(), self.max_bytes);
+            // Redaction takes time, so it gets no more than what may be left after the cut.
+            is_cut |= truncate::to_redact(&mut value, shape, self.max_bytes);
+            let mut scrub = Scrub::new(self.redactor.as_deref());
             scrub.value(&mut value, shape);
             is_cut |= truncate::to_fit(&mut value, shape, self.max_bytes) || scrub.has_cut();
             (name, value)
@@ -146,7 +198,12 @@ struct Prepared {
 
 impl Default for ContentPolicy {
     fn default() -> Self {
-        Self { capture: ContentCapture::default(), max_bytes: DEFAULT_MAX_CONTENT_BYTES, redactor: None }
+        Self {
+            capture: ContentCapture::default(),
+            max_bytes: DEFAULT_MAX_CONTENT_BYTES,
+            redactor: None,
+            open_inference: false,
+        }
     }
 }
 
@@ -156,6 +213,7 @@ impl fmt::Debug for ContentPolicy {
             .field("capture", &self.capture)
             .field("max_bytes", &self.max_bytes)
             .field("has_redactor", &self.redactor.is_some())
+            .field("open_inference", &self.open_inference)
             .finish()
     }
 }

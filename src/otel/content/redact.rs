@@ -10,12 +10,14 @@ const REDACTION_FAILED: &str = "[redaction failed]";
 
 /// Takes out of texts what must not leave the process.
 ///
-/// It sees every text of an event before a span, a log event or a metric gets it: content (messages, arguments, results, tool
-/// definitions), whole and before anything is cut off, and also names, ids, descriptions, progress and error messages,
-/// which are exported without content capture, too. It does not see the words that the bridge itself writes, such as
-/// the role of a message. Subscribers in the process and the fields of `tracing` events are not redacted.
+/// It sees every text of an event before a span, a log event or a metric gets it: content (messages, arguments, results,
+/// tool definitions), names of fields included, and also names, ids, descriptions, progress and error messages, which are
+/// exported without content capture, too. Of content that is longer than four times its limit it sees what is left of
+/// that, cut between two words. It does not see the words that the bridge itself writes, such as the role `user` of a
+/// message. Subscribers in the process get everything as it is.
 ///
-/// It runs on the thread that emits the event, and must emit none itself. A panic in it is contained: the text is replaced as a whole then.
+/// It runs on the thread that emits the event, and must emit none itself. A panic in it is contained: the text is replaced
+/// as a whole then.
 ///
 /// ```
 /// use std::borrow::Cow;
@@ -32,12 +34,12 @@ const REDACTION_FAILED: &str = "[redaction failed]";
 /// assert_eq!(ProjectName.redact("Bluebird is late"), "[project] is late");
 /// ```
 pub trait Redactor: Send + Sync {
-    /// Gives the text as it may leave the process.
+    /// Returns the text as it may leave the process.
     fn redact<'a>(&self, text: &'a str) -> Cow<'a, str>;
 
-    /// Gives the value of a JSON field as it may leave the process; a number comes as its digits.
+    /// Returns the value of a JSON field as it may leave the process; a number comes as its digits.
     ///
-    /// The field is the nearest one around the value. By default, what [`redact`](Self::redact) gives.
+    /// The field is the nearest one around the value. By default, what [`redact`](Self::redact) returns.
     fn redact_field<'a>(&self, field: &str, text: &'a str) -> Cow<'a, str> {
         let _ = field;
         self.redact(text)

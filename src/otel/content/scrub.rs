@@ -1,15 +1,13 @@
 //! Content made fit to leave, before it is cut to size: redacted, and without what no reader could take.
 
-use std::borrow::Cow;
-
 use serde_json::{Map, Value as JsonValue};
 
 use super::{
     Redactor,
     redact::contained,
     shape::{MARKER, Shape},
-    truncate::{before_redaction, drop_fields, shorten_list},
 };
+use crate::wording;
 
 /// How deep content may be nested; parsers of JSON give up at 128.
 const MAX_DEPTH: usize = 64;
@@ -17,13 +15,12 @@ const MAX_DEPTH: usize = 64;
 /// Goes through a value and leaves in it what may leave the process.
 pub(super) struct Scrub<'a> {
     redactor: Option<&'a dyn Redactor>,
-    max_bytes: usize,
     has_cut: bool,
 }
 
 impl<'a> Scrub<'a> {
-    pub(super) const fn new(redactor: Option<&'a dyn Redactor>, max_bytes: usize) -> Self {
-        Self { redactor, max_bytes, has_cut: false }
+    pub(super) const fn new(redactor: Option<&'a dyn Redactor>) -> Self {
+        Self { redactor, has_cut: false }
     }
 
     /// Whether something was cut off.
@@ -46,7 +43,8 @@ impl<'a> Scrub<'a> {
                 }
             }
             JsonValue::String(text) => {
-                if shape != Shape::Word {
+                // The schema's own words are the bridge's; any other in their place is the producer's.
+                if shape != Shape::Word || !wording::is_of_schema(text) {
                     self.text(text, field);
                 }
             }
@@ -55,8 +53,6 @@ impl<'a> Scrub<'a> {
                 *value = JsonValue::String(MARKER.to_owned());
             }
             JsonValue::Array(elements) => {
-                // With two bytes for each element it cannot fit; what goes anyway need not be redacted.
-                self.has_cut |= shorten_list(elements, shape, self.max_bytes / 2);
                 for element in elements {
                     self.visit(element, shape.of_elements(), field, depth + 1);
                 }
@@ -66,9 +62,6 @@ impl<'a> Scrub<'a> {
     }
 
     fn object(&mut self, fields: &mut Map<String, JsonValue>, shape: Shape, depth: usize) {
-        if !shape.has_fixed_fields() {
-            self.has_cut |= drop_fields(fields, self.max_bytes / 5);
-        }
         for (field, value) in fields.iter_mut() {
             self.visit(value, shape.of_field(field), Some(field), depth + 1);
         }
@@ -78,9 +71,9 @@ impl<'a> Scrub<'a> {
                 *content = JsonValue::String(content.to_string());
             }
         }
-        if self.redactor.is_some() && !shape.has_fixed_fields() {
-            let renamed: Vec<_> =
-                fields.keys().filter_map(|field| Some((field.clone(), self.changed(None, field)?))).collect();
+        if self.redactor.is_some() {
+            let names = fields.keys().filter(|field| !(shape.has_fixed_fields() && wording::is_schema_field(field)));
+            let renamed: Vec<_> = names.filter_map(|field| Some((field.clone(), self.changed(None, field)?))).collect();
             for (field, redacted) in renamed {
                 let value = fields.remove(&field).unwrap_or_default();
                 fields.insert(redacted, value);
@@ -88,15 +81,9 @@ impl<'a> Scrub<'a> {
         }
     }
 
-    fn text(&mut self, text: &mut String, field: Option<&str>) {
-        let start = before_redaction(text, self.max_bytes);
-        let is_cut = start.len() < text.len();
-        let redacted = self.redactor.map_or(Cow::Borrowed(start), |redactor| contained(redactor, field, start));
-        if is_cut {
-            self.has_cut = true;
-            *text = redacted.into_owned() + MARKER;
-        } else if redacted != *text {
-            *text = redacted.into_owned();
+    fn text(&self, text: &mut String, field: Option<&str>) {
+        if let Some(redacted) = self.changed(field, text) {
+            *text = redacted;
         }
     }
 

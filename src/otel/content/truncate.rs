@@ -16,7 +16,7 @@ const MAX_FIELD_NAME_BYTES: usize = 64;
 /// How much longer than the limit a text may be when it is redacted, since redaction may make it shorter.
 const REDACTION_ALLOWANCE: usize = 4;
 
-/// How far back from a cut a space is looked for, so that no word is cut in two before it is redacted.
+/// How far back from a cut the end of a word is looked for.
 const MAX_WORD_BYTES: usize = 4 * 1024;
 
 /// What content is pruned to, step by step until it fits: the elements of a list, and the depth of nesting.
@@ -33,13 +33,22 @@ pub(super) const fn kept_before_redaction(max_bytes: usize) -> usize {
 /// It ends between two words, so that no half of a key slips through that the redactor would know as a whole.
 pub(super) fn before_redaction(text: &str, max_bytes: usize) -> &str {
     let kept = kept_before_redaction(max_bytes);
-    if text.len() <= kept {
-        return text;
-    }
-    let start = &text[..text.floor_char_boundary(kept)];
-    let last_word = start.floor_char_boundary(start.len().saturating_sub(MAX_WORD_BYTES.min(max_bytes)));
-    let end = start[last_word..].rfind(|c: char| c.is_ascii_whitespace());
-    &start[..last_word + end.unwrap_or(0)]
+    if text.len() <= kept { text } else { whole_words(&text[..text.floor_char_boundary(kept)]) }
+}
+
+/// A beginning of a text without its last word, which may be half of one; of a word that is longer than any key, without
+/// its end.
+fn whole_words(start: &str) -> &str {
+    let window = start.floor_char_boundary(start.len().saturating_sub(MAX_WORD_BYTES.min(start.len() / 4)));
+    &start[..window + start[window..].rfind(is_between_words).unwrap_or(0)]
+}
+
+/// Whether a sign cannot be inside a key, an address or a number: space, quotes, brackets, and all of the scripts that
+/// write no space between words.
+fn is_between_words(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(c, '"' | '\'' | '`' | '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}' | ',' | ';')
+        || c >= '\u{2e80}'
 }
 
 /// The beginning of a text and a marker, together no longer than the limit.
@@ -51,17 +60,33 @@ pub(super) fn cut_text(text: &str, max_bytes: usize) -> String {
 
 /// Cuts a value so that its JSON is no longer than the limit; says whether it had to.
 pub(super) fn to_fit(value: &mut JsonValue, shape: Shape, max_bytes: usize) -> bool {
+    shorten(value, shape, max_bytes, escaped_boundary)
+}
+
+/// Cuts a value to what is worth redacting if it is to fit the limit afterwards, its texts between two words.
+pub(super) fn to_redact(value: &mut JsonValue, shape: Shape, max_bytes: usize) -> bool {
+    let boundary = |text: &str, max_escaped| whole_words(&text[..escaped_boundary(text, max_escaped)]).len();
+    shorten(value, shape, kept_before_redaction(max_bytes), boundary)
+}
+
+/// Cuts a value; `boundary` is where a text ends whose escaped form may have so many bytes.
+fn shorten(
+    value: &mut JsonValue,
+    shape: Shape,
+    max_bytes: usize,
+    boundary: impl Fn(&str, usize) -> usize + Copy,
+) -> bool {
     let excess = json_len(value).saturating_sub(max_bytes);
     if excess == 0 {
         return false;
     }
-    if shorten_texts(value, excess) {
+    if shorten_texts(value, excess, boundary) {
         return true;
     }
     for (max_elements, max_depth) in PRUNING {
         prune(value, shape, max_elements, max_depth);
         let excess = json_len(value).saturating_sub(max_bytes);
-        if excess == 0 || shorten_texts(value, excess) {
+        if excess == 0 || shorten_texts(value, excess, boundary) {
             return true;
         }
     }
@@ -100,7 +125,7 @@ const fn escaped_byte_len(byte: u8) -> usize {
 }
 
 /// Takes `excess` bytes off the longest texts, all of them to one length; does nothing if they would get too short.
-fn shorten_texts(value: &mut JsonValue, excess: usize) -> bool {
+fn shorten_texts(value: &mut JsonValue, excess: usize, boundary: impl Fn(&str, usize) -> usize + Copy) -> bool {
     let mut lengths = Vec::new();
     text_lengths(value, &mut lengths);
     lengths.sort_unstable_by_key(|length| Reverse(*length));
@@ -112,7 +137,7 @@ fn shorten_texts(value: &mut JsonValue, excess: usize) -> bool {
         let Some(cap) = sum.checked_sub(excess).map(|left| left / (index + 1)) else { continue };
         if cap >= next {
             if cap >= MIN_TEXT_BYTES {
-                cut_texts(value, cap);
+                cut_texts(value, cap, boundary);
             }
             return cap >= MIN_TEXT_BYTES;
         }
@@ -129,17 +154,18 @@ fn text_lengths(value: &JsonValue, lengths: &mut Vec<usize>) {
     }
 }
 
-fn cut_texts(value: &mut JsonValue, cap: usize) {
+fn cut_texts(value: &mut JsonValue, cap: usize, boundary: impl Fn(&str, usize) -> usize + Copy) {
     match value {
         JsonValue::Null | JsonValue::Bool(_) | JsonValue::Number(_) => {}
         JsonValue::String(text) => {
             if escaped_len(text) > cap {
-                text.truncate(escaped_boundary(text, cap - MARKER.len()));
+                let whole = text.strip_suffix(MARKER).unwrap_or(text);
+                text.truncate(boundary(whole, cap - MARKER.len()));
                 text.push_str(MARKER);
             }
         }
-        JsonValue::Array(elements) => elements.iter_mut().for_each(|element| cut_texts(element, cap)),
-        JsonValue::Object(fields) => fields.values_mut().for_each(|value| cut_texts(value, cap)),
+        JsonValue::Array(elements) => elements.iter_mut().for_each(|element| cut_texts(element, cap, boundary)),
+        JsonValue::Object(fields) => fields.values_mut().for_each(|value| cut_texts(value, cap, boundary)),
     }
 }
 
@@ -191,7 +217,7 @@ fn prune(value: &mut JsonValue, shape: Shape, max_elements: usize, max_depth: us
 /// Drops the middle of a list that is too long; says whether it was.
 ///
 /// The first message has the instructions, and the last ones have what it is about now.
-pub(super) fn shorten_list(elements: &mut Vec<JsonValue>, shape: Shape, max_elements: usize) -> bool {
+fn shorten_list(elements: &mut Vec<JsonValue>, shape: Shape, max_elements: usize) -> bool {
     let is_long = elements.len() > max_elements && shape != Shape::Answer;
     if is_long {
         let (head, tail) = (max_elements / 2, max_elements.div_ceil(2));
@@ -201,7 +227,7 @@ pub(super) fn shorten_list(elements: &mut Vec<JsonValue>, shape: Shape, max_elem
 }
 
 /// Drops the last of an object's fields if they are too many; says whether they were.
-pub(super) fn drop_fields(fields: &mut Map<String, JsonValue>, max_fields: usize) -> bool {
+fn drop_fields(fields: &mut Map<String, JsonValue>, max_fields: usize) -> bool {
     let are_many = fields.len() > max_fields;
     if are_many {
         *fields = std::mem::take(fields).into_iter().take(max_fields).collect();

@@ -16,7 +16,7 @@ use crate::{
     otel::{
         ContentPolicy, DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE,
         content::{input, interrupted, of_attribute, output},
-        mapping, names,
+        failure, mapping, names,
     },
 };
 
@@ -124,7 +124,7 @@ impl LogEmitter {
 
     fn exception(&self, event: &Event, trace: TraceContext) {
         let mut record = self.record(names::LOG_OPERATION_EXCEPTION, Severity::Warn, event.timestamp, trace);
-        record.add_attribute(names::EXCEPTION_TYPE, self.content.text(&mapping::error_type(event)).into_owned());
+        record.add_attribute(names::EXCEPTION_TYPE, self.content.text(&failure::error_type(event)).into_owned());
         if let Some(message) = &event.message {
             record.add_attribute(names::EXCEPTION_MESSAGE, self.content.text(message).into_owned());
         }

@@ -1,7 +1,7 @@
 //! Every instrument: name, unit, description and boundaries.
 //!
 //! `gen_ai.*` follows the OpenTelemetry GenAI semantic conventions, repository
-//! `open-telemetry/semantic-conventions-genai` at `fe5608e` (2026-08-03), status Development; the legacy names are those
+//! `open-telemetry/semantic-conventions-genai` at v0.1.0 (2026-11), status Development; the legacy names are those
 //! of `open-telemetry/semantic-conventions` v1.41.0. What they do not cover is ours, under `agent_runtime.*`.
 
 use std::borrow::Cow;
@@ -103,8 +103,11 @@ const OPERATION_OUTPUT_TOKENS: Description = Description {
     unit: "{token}",
     text: "Output tokens of one request.",
 };
-const INVOKE_AGENT_DURATION: Description =
-    Description { name: "gen_ai.invoke_agent.duration", unit: "s", text: "Duration of one invocation of an agent." };
+const INVOKE_AGENT_DURATION: Description = Description {
+    name: "gen_ai.invoke_agent.duration",
+    unit: "s",
+    text: "Duration of one invocation of an agent or one run of a workflow.",
+};
 const INVOKE_AGENT_INFERENCE_CALLS: Description = Description {
     name: "gen_ai.invoke_agent.inference_calls",
     unit: "{inference_call}",
@@ -117,8 +120,11 @@ const INVOKE_AGENT_TOOL_CALLS: Description = Description {
 };
 const EXECUTE_TOOL_DURATION: Description =
     Description { name: "gen_ai.execute_tool.duration", unit: "s", text: "Duration of one execution of a tool." };
-const INVOKE_WORKFLOW_DURATION: Description =
-    Description { name: "gen_ai.invoke_workflow.duration", unit: "s", text: "Duration of one run of a workflow." };
+const LEGACY_WORKFLOW_DURATION: Description = Description {
+    name: "gen_ai.invoke_workflow.duration",
+    unit: "s",
+    text: "Duration of one run of a workflow (legacy name).",
+};
 
 const LEGACY_TOKEN_USAGE: Description = Description {
     name: "gen_ai.client.token.usage",
@@ -263,7 +269,6 @@ pub(super) struct Instruments {
     pub(super) agent_inference_calls: Histogram<u64>,
     pub(super) agent_tool_calls: Histogram<u64>,
     pub(super) tool_duration: Histogram<f64>,
-    pub(super) workflow_duration: Histogram<f64>,
     pub(super) step_duration: Histogram<f64>,
     pub(super) system_events: Counter<u64>,
 }
@@ -276,11 +281,12 @@ pub(super) struct InferenceTimes {
     pub(super) time_per_output_chunk: Histogram<f64>,
 }
 
-/// The instruments under the names that the conventions had up to v1.41.
+/// The instruments under the names that the conventions had before v0.1.0 of their own.
 #[derive(Debug)]
 pub(super) struct LegacyInstruments {
     pub(super) times: InferenceTimes,
     pub(super) token_usage: Histogram<u64>,
+    pub(super) workflow_duration: Histogram<f64>,
 }
 
 /// The instruments that a price table brings.
@@ -309,7 +315,6 @@ impl Instruments {
             agent_inference_calls: INVOKE_AGENT_INFERENCE_CALLS.numbers(meter, &CALLS),
             agent_tool_calls: INVOKE_AGENT_TOOL_CALLS.numbers(meter, &CALLS),
             tool_duration: EXECUTE_TOOL_DURATION.seconds(meter, &CALL_SECONDS),
-            workflow_duration: INVOKE_WORKFLOW_DURATION.seconds(meter, &WORKFLOW_SECONDS),
             step_duration: WORKFLOW_STEP_DURATION.seconds(meter, &AGENT_SECONDS),
             system_events: SYSTEM_EVENTS.counter(meter),
         }
@@ -325,6 +330,7 @@ impl LegacyInstruments {
                 time_per_output_chunk: LEGACY_TIME_PER_OUTPUT_CHUNK.seconds(meter, &CALL_SECONDS),
             },
             token_usage: LEGACY_TOKEN_USAGE.numbers(meter, &TOKENS),
+            workflow_duration: LEGACY_WORKFLOW_DURATION.seconds(meter, &WORKFLOW_SECONDS),
         }
     }
 }

@@ -18,7 +18,7 @@ use opentelemetry::{
 use parking_lot::Mutex;
 
 use super::instruments;
-use crate::otel::{ContentPolicy, mapping, names};
+use crate::otel::{ContentPolicy, content::OTHER, names};
 
 /// How many values each attribute of the metrics takes by default; those that come after become `_OTHER`.
 pub const DEFAULT_MAX_LABEL_VALUES: usize = 100;
@@ -106,11 +106,17 @@ impl Labels<'_> {
     }
 
     /// Adds a name from outside, if it is known.
-    pub(super) fn name(mut self, key: &'static str, name: Option<&str>) -> Self {
+    pub(super) fn name(self, key: &'static str, name: Option<&str>) -> Self {
+        self.name_among(key, key, name)
+    }
+
+    /// Adds a name from outside that shares its attribute with names of other kinds, each of which has a number of values
+    /// of its own, so that many of one kind leave room for the others.
+    pub(super) fn name_among(mut self, kind: &'static str, key: &'static str, name: Option<&str>) -> Self {
         if let Some(name) = name.filter(|name| !name.is_empty()) {
             let name = self.guard.content.text(name);
-            let value = if name == mapping::OTHER { None } else { self.guard.admit(key, &name) };
-            let value = value.map_or(StringValue::from(mapping::OTHER), StringValue::from);
+            let value = if name == OTHER { None } else { self.guard.admit(kind, &name) };
+            let value = value.map_or(StringValue::from(OTHER), StringValue::from);
             self.set.push(KeyValue::new(key, value));
         }
         self

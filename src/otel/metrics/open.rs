@@ -73,7 +73,11 @@ impl Chunks {
 pub(super) fn start_labels(event: &Event, guard: &LabelGuard) -> Vec<KeyValue> {
     let (data, labels) = (&event.data, guard.labels());
     match event.scope {
-        EventScope::Workflow => labels.name(names::WORKFLOW_NAME, mapping::workflow_name(event)),
+        EventScope::Workflow => labels.word(names::OPERATION_NAME, mapping::INVOKE_WORKFLOW).name_among(
+            names::WORKFLOW_NAME,
+            names::AGENT_NAME,
+            mapping::workflow_name(event),
+        ),
         EventScope::WorkflowStep => {
             let labels = labels.name(names::STEP_NAME, data.step_name());
             match data.step_type() {
@@ -82,6 +86,7 @@ pub(super) fn start_labels(event: &Event, guard: &LabelGuard) -> Vec<KeyValue> {
             }
         }
         EventScope::Agent => {
+            let labels = labels.word(names::OPERATION_NAME, mapping::INVOKE_AGENT);
             labels.name(names::AGENT_NAME, Some(event.component_name())).name(names::REQUEST_MODEL, data.model())
         }
         EventScope::LlmRequest => labels

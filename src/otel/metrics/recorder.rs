@@ -18,8 +18,8 @@ use super::{
     process,
 };
 use crate::{
-    event::{Event, EventData, EventScope, EventType, Open, OpenComponents},
-    otel::{ContentPolicy, DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, mapping, names},
+    event::{Event, EventData, EventScope, EventType, Open, OpenComponents, UNKNOWN_TOOL},
+    otel::{ContentPolicy, DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, content::OTHER, failure, mapping, names},
 };
 
 /// How many components may be open at once by default; beyond it the oldest counts as interrupted.
@@ -30,9 +30,6 @@ pub const DEFAULT_MAX_COMPONENT_AGE: Duration = DEFAULT_MAX_SPAN_AGE;
 
 /// The modality of tokens whose provider does not split them.
 const UNKNOWN_MODALITY: &str = "unknown";
-
-/// The code of a failure whose tool's name was made up by the model.
-const UNKNOWN_TOOL: &str = "unknown_tool";
 
 /// Turns events into measurements of the instruments of a [`Meter`], with the events' own times.
 ///
@@ -72,7 +69,7 @@ impl MetricsRecorder {
         }
     }
 
-    /// Sets whether the names that the conventions had up to v1.41 are measured as well. By default, they are not.
+    /// Sets whether the names that the conventions had before v0.1.0 are measured as well. By default, they are not.
     #[must_use]
     pub fn with_legacy_metrics(mut self, enabled: bool) -> Self {
         self.legacy = enabled.then(|| LegacyInstruments::new(&self.meter));
@@ -177,7 +174,7 @@ impl MetricsRecorder {
         // Without its start nobody knows how long a component took; what its end says is counted all the same.
         if let Some(component) = &taken {
             self.counts.closed(component.scope);
-            let error = (event.event_type != EventType::Completed).then(|| mapping::error_type(event));
+            let error = (event.event_type != EventType::Completed).then(|| failure::error_type(event));
             self.duration(component, event.timestamp, error.as_deref(), Some(event));
         }
         match event.scope {
@@ -194,7 +191,7 @@ impl MetricsRecorder {
 
     fn interrupt(&self, component: &Open<Measured>, at: DateTime<Utc>) {
         self.counts.closed(component.scope);
-        self.duration(component, at, Some(mapping::INTERRUPTED), None);
+        self.duration(component, at, Some(failure::INTERRUPTED), None);
     }
 
     /// Records how long a component took, as its span does.
@@ -204,16 +201,21 @@ impl MetricsRecorder {
         if component.scope == EventScope::Tool {
             // A name that the model made up must not take the place of a real one.
             let is_made_up = error == Some(UNKNOWN_TOOL);
-            let name = if is_made_up { Some(mapping::OTHER) } else { component.kept.name.as_deref() };
+            let name = if is_made_up { Some(OTHER) } else { component.kept.name.as_deref() };
             labels = labels.name(names::TOOL_NAME, name);
         }
-        let response_model = end.and_then(|end| end.data.response_model());
+        let response_model = end.and_then(|end| mapping::response_model(&end.data));
         labels = labels.name(names::RESPONSE_MODEL, response_model).name(names::ERROR_TYPE, error);
         let labels = labels.into_set();
         let record = |histogram: &Histogram<f64>| histogram.record(took, &labels);
         match component.scope {
-            EventScope::Workflow => record(&self.instruments.workflow_duration),
             EventScope::WorkflowStep => record(&self.instruments.step_duration),
+            EventScope::Workflow => {
+                record(&self.instruments.agent_duration);
+                if let Some(legacy) = &self.legacy {
+                    legacy.workflow_duration.record(took, &under_legacy_names(&labels));
+                }
+            }
             EventScope::Agent => record(&self.instruments.agent_duration),
             EventScope::LlmRequest => self.for_times(|times| record(&times.duration)),
             EventScope::Tool => record(&self.instruments.tool_duration),
@@ -237,7 +239,8 @@ impl MetricsRecorder {
     fn request(&self, request: Option<&Open<Measured>>, end: &Event) {
         let data = &end.data;
         let start = request.map_or_else(|| start_labels(end, &self.guard).into(), |open| Arc::clone(&open.kept.labels));
-        let labels = self.guard.labels_from(&start).name(names::RESPONSE_MODEL, data.response_model()).into_set();
+        let labels =
+            self.guard.labels_from(&start).name(names::RESPONSE_MODEL, mapping::response_model(data)).into_set();
         if let Some(time) = request.and_then(|request| time_to_first_chunk(request, data)) {
             self.for_times(|times| times.time_to_first_chunk.record(time, &labels));
         }
@@ -305,6 +308,16 @@ fn time_to_first_chunk(request: &Open<Measured>, end: &EventData) -> Option<f64>
     let seen = request.kept.chunks.first.and_then(|first| (first - request.started).to_std().ok());
     let told = || end.time_to_first_chunk().filter(|_| !request.kept.chunks.unwanted);
     seen.or_else(told).map(|time| time.as_secs_f64())
+}
+
+/// A workflow's labels as the conventions had them before v0.1.0.
+fn under_legacy_names(labels: &[KeyValue]) -> Vec<KeyValue> {
+    let labels = labels.iter().filter(|label| label.key.as_str() != names::OPERATION_NAME);
+    let renamed = labels.map(|label| match label.key.as_str() {
+        names::AGENT_NAME => KeyValue::new(names::WORKFLOW_NAME, label.value.clone()),
+        _ => label.clone(),
+    });
+    renamed.collect()
 }
 
 /// A time in seconds; an end before its start took none.

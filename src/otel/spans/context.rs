@@ -64,8 +64,12 @@ impl ComponentContext for OtelContext {
     }
 
     fn headers(&self) -> Vec<(String, String)> {
-        // A span of the user's own inside of the component is nearer than the component's.
-        propagation::headers(self.nearer_context().as_ref().unwrap_or(&self.0))
+        // The user's span inside the component is nearer than the component's.
+        propagation::trace_headers(self.nearer_context().as_ref().unwrap_or(&self.0))
+    }
+
+    fn baggage_header(&self) -> Option<(String, String)> {
+        propagation::baggage_header(self.nearer_context().as_ref().unwrap_or(&self.0))
     }
 
     fn nearer(&self) -> Option<Arc<dyn ComponentContext>> {

@@ -13,8 +13,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use opentelemetry::{
     Context, KeyValue,
     trace::{
-        Link, Span, SpanBuilder, SpanContext, SpanId, SpanRef, Status, TraceContextExt as _, TraceFlags, TraceId,
-        TraceState, Tracer,
+        Link, Span, SpanBuilder, SpanContext, SpanId, SpanRef, TraceContextExt as _, TraceFlags, TraceId, TraceState,
+        Tracer,
     },
 };
 use parking_lot::Mutex;
@@ -29,6 +29,7 @@ use crate::{
     event::{self, Event, EventScope, EventType, Open, TraceContext},
     otel::{
         ContentPolicy, content,
+        failure::Failure,
         mapping::{self, SpanStart},
         names,
     },
@@ -41,8 +42,8 @@ pub const DEFAULT_MAX_OPEN_SPANS: usize = 65_536;
 /// How long a span may stay open by default before it is ended as interrupted.
 pub const DEFAULT_MAX_SPAN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How many system events one span takes.
-const MAX_SYSTEM_EVENTS: u32 = 16;
+/// How many system events one span takes, so that the SDK's limit leaves room for the event that says how it failed.
+const MAX_SYSTEM_EVENTS: u32 = 15;
 
 /// Turns events into spans of a [`Tracer`], with the events' own times.
 ///
@@ -198,13 +199,14 @@ where
             (parent_context(&open, event), links(&open, event))
         };
         let start = mapping::start(event, &self.content)?;
-        let mut span = self.start_span(start, links, event, &parent)?;
+        let span = self.start_span(start, links, event, &parent)?;
         let ids = context::ids_of(event, &parent);
-        let is_recording = span.is_recording();
-        if is_recording {
-            span.set_attributes(mapping::details(event, &ids, &self.content));
-            self.set_content(&mut span, || content::input(event));
-        }
+        let notes = span.is_recording().then(|| {
+            let mut notes = Notes::new(event.scope, self.max_progress_events);
+            notes.details = mapping::details(event, &ids, &self.content);
+            notes.details.extend(self.content_of(|| content::input(event)));
+            notes
+        });
         let trace = trace_context(span.span_context(), &parent);
         let context = context::mark(&parent.with_span(span), &ids);
         let inside = Arc::new(OtelContext::new(context));
@@ -212,7 +214,7 @@ where
             inside: Arc::clone(&inside),
             trace,
             recorded: recorded(event).map(|trace| trace.span_id),
-            notes: is_recording.then(|| Notes::new(event.scope, self.max_progress_events)),
+            notes,
         };
         let mut open = self.open.lock();
         let overdue = open.take_overdue(self.max_open_spans, self.max_span_age, event.timestamp);
@@ -280,15 +282,14 @@ where
         drop(open);
         let notes = component.kept.notes.take();
         let current = component.kept.context().span();
+        let ended = event.timestamp.max(component.started);
         if let Some(mut notes) = notes {
-            self.tell_notes(&component, &mut notes, Some(event));
+            notes.details.extend(self.content_of(|| content::output(event, notes.answer.text())));
             current.set_attributes(mapping::end(event, &self.content));
-            if self.content.capture().is_on_spans() {
-                current.set_attributes(self.content.span_attributes(content::output(event, notes.answer.text())));
-            }
-            current.set_status(mapping::status(event, &self.content));
+            self.tell_notes(&component, notes, Some(event));
+            self.tell_failure(&current, Failure::of(event, &self.content), ended);
         }
-        current.end_with_timestamp(event.timestamp.max(component.started).into());
+        current.end_with_timestamp(ended.into());
         Some(Observed { trace: component.kept.trace, context: None })
     }
 
@@ -296,13 +297,14 @@ where
     fn end_without_start(&self, event: &Event) -> Option<Observed> {
         let start = mapping::start(event, &self.content)?;
         let parent = parent_context(&self.open.lock(), event);
-        let mut span = self.start_span(start, Vec::new(), event, &parent)?;
+        let context = parent.with_span(self.start_span(start, Vec::new(), event, &parent)?);
+        let span = context.span();
         if span.is_recording() {
-            span.set_attributes(mapping::details(event, &context::ids_of(event, &parent), &self.content));
             span.set_attributes(mapping::end(event, &self.content));
             span.set_attribute(KeyValue::new(names::UNMATCHED, true));
-            self.set_content(&mut span, || content::output(event, None));
-            span.set_status(mapping::status(event, &self.content));
+            span.set_attributes(mapping::details(event, &context::ids_of(event, &parent), &self.content));
+            span.set_attributes(self.content_of(|| content::output(event, None)));
+            self.tell_failure(&span, Failure::of(event, &self.content), event.timestamp);
         }
         span.end_with_timestamp(event.timestamp.into());
         let trace = trace_context(span.span_context(), &parent);
@@ -329,18 +331,19 @@ where
         let notes = component.kept.notes.take();
         let current = component.kept.context().span();
         if let Some(mut notes) = notes {
-            self.tell_notes(&component, &mut notes, None);
             if let Some(partial) = notes.answer.text() {
-                current.set_attributes(self.content.span_attributes(content::interrupted(partial)));
+                notes.details.extend(self.content.span_attributes(content::interrupted(partial)));
             }
             current.set_attributes(mapping::interrupted());
-            current.set_status(Status::error("the end of the component was never told"));
+            self.tell_notes(&component, notes, None);
+            self.tell_failure(&current, Some(Failure::interrupted()), at.max(component.started));
         }
         current.end_with_timestamp(at.max(component.started).into());
     }
 
-    /// Tells what was gathered, however the component ended.
-    fn tell_notes(&self, component: &Open<OpenSpan>, notes: &mut Notes, end: Option<&Event>) {
+    /// Writes what was gathered, however the component ended, the least important last: an SDK's limit drops what comes
+    /// late.
+    fn tell_notes(&self, component: &Open<OpenSpan>, mut notes: Notes, end: Option<&Event>) {
         let current = component.kept.context().span();
         if let Some(progress) = notes.progress.finish() {
             self.add_progress(&current, &progress);
@@ -356,16 +359,29 @@ where
             let (chunks, first) = (notes.progress.total(), notes.progress.first_at());
             current.set_attributes(mapping::stream(end, component.started, chunks, first));
         }
+        // What was asked and what was answered may both say that they were cut.
+        let mut is_cut = false;
+        let is_first = |attribute: &KeyValue| {
+            attribute.key.as_str() != names::CONTENT_TRUNCATED || !std::mem::replace(&mut is_cut, true)
+        };
+        current.set_attributes(notes.details.into_iter().filter(is_first));
+    }
+
+    /// Says on a span how its component failed.
+    fn tell_failure(&self, span: &SpanRef<'_>, failure: Option<Failure<'_>>, at: DateTime<Utc>) {
+        if let Some(failure) = failure {
+            span.add_event_with_timestamp(names::EVENT_EXCEPTION, at.into(), failure.exception(&self.content));
+            span.set_status(failure.status());
+        }
     }
 
     fn add_progress(&self, span: &SpanRef<'_>, progress: &ProgressEvent) {
         span.add_event_with_timestamp(progress.name(), progress.at().into(), progress.attributes(&self.content));
     }
 
-    fn set_content(&self, span: &mut T::Span, fields: impl FnOnce() -> content::Fields) {
-        if self.content.capture().is_on_spans() {
-            span.set_attributes(self.content.span_attributes(fields()));
-        }
+    /// The content that a span carries.
+    fn content_of(&self, fields: impl FnOnce() -> content::Fields) -> Vec<KeyValue> {
+        if self.content.capture().is_on_spans() { self.content.span_attributes(fields()) } else { Vec::new() }
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use opentelemetry::{
-    Context,
+    Context, KeyValue,
     trace::{SpanContext, TraceContextExt as _},
 };
 
@@ -39,6 +39,8 @@ pub(super) struct Notes {
     /// Only gathered for content on the span.
     pub(super) answer: PartialAnswer,
     pub(super) system_events: u32,
+    /// What the start said beyond what the span was started with, which is written last.
+    pub(super) details: Vec<KeyValue>,
 }
 
 /// All open spans, oldest first, and by workflow.
@@ -152,6 +154,6 @@ impl OpenSpan {
 impl Notes {
     pub(super) fn new(scope: EventScope, max_progress_events: u32) -> Self {
         let progress = Coalescer::new(scope, max_progress_events);
-        Self { progress, answer: PartialAnswer::default(), system_events: 0 }
+        Self { progress, answer: PartialAnswer::default(), system_events: 0, details: Vec::new() }
     }
 }

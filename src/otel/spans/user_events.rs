@@ -1,4 +1,7 @@
-//! The user's own `tracing` events inside of a component, as events of its span.
+//! The user's `tracing` events inside a component, as events of its span.
+//!
+//! They may come from any library. So without content a message goes without what it quotes, and of the other fields
+//! only numbers and booleans go.
 
 use std::fmt;
 
@@ -14,14 +17,16 @@ use crate::otel::{ContentPolicy, names};
 /// How many fields of an event are kept.
 const MAX_FIELDS: usize = 32;
 
-/// Targets of the libraries that carry telemetry: their events are about the bridge, not about the work.
-const TELEMETRY_TARGETS: [&str; 4] = ["opentelemetry", "tonic", "h2", "hyper"];
+/// The field with an event's sentence.
+const MESSAGE: &str = "message";
+
+/// The crates that carry telemetry, besides OpenTelemetry's: their events are about the bridge, not about the work.
+const TELEMETRY_CRATES: [&str; 4] = ["tonic", "h2", "hyper", "hyper_util"];
 
 /// Adds an event of level `INFO` or above to the span of the component that it happens in, if there is one.
 pub(in crate::otel) fn observe(event: &Event<'_>, content: &ContentPolicy) {
     let metadata = event.metadata();
-    let is_telemetry = || TELEMETRY_TARGETS.iter().any(|target| metadata.target().starts_with(target));
-    if *metadata.level() > Level::INFO || is_telemetry() {
+    if *metadata.level() > Level::INFO || is_telemetry(metadata.target()) {
         return;
     }
     context::add_log(names::EVENT_LOG, || {
@@ -35,6 +40,11 @@ pub(in crate::otel) fn observe(event: &Event<'_>, content: &ContentPolicy) {
     });
 }
 
+fn is_telemetry(target: &str) -> bool {
+    let name = target.split("::").next().unwrap_or_default();
+    name.starts_with("opentelemetry") || TELEMETRY_CRATES.contains(&name)
+}
+
 /// The fields of an event as attributes of the same names.
 struct Fields<'a> {
     list: Vec<KeyValue>,
@@ -43,8 +53,17 @@ struct Fields<'a> {
 
 impl Fields<'_> {
     fn push(&mut self, field: &Field, value: impl Into<opentelemetry::Value>) {
-        if self.list.len() < MAX_FIELDS {
+        let is_taken = self.list.iter().any(|taken| taken.key.as_str() == field.name());
+        if self.list.len() < MAX_FIELDS && !is_taken {
             self.list.push(KeyValue::new(field.name(), value));
+        }
+    }
+
+    fn push_text(&mut self, field: &Field, text: &str) {
+        if field.name() == MESSAGE {
+            self.push(field, self.content.sentence(text).into_owned());
+        } else if self.content.capture().is_on_spans() {
+            self.push(field, self.content.text(text).into_owned());
         }
     }
 }
@@ -67,10 +86,10 @@ impl Visit for Fields<'_> {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.push(field, self.content.text(value).into_owned());
+        self.push_text(field, value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.push(field, self.content.text(&format!("{value:?}")).into_owned());
+        self.push_text(field, &format!("{value:?}"));
     }
 }

@@ -59,7 +59,12 @@ pub(in crate::runtime) async fn run(agent: &Agent, input: JsonValue, run: &Run) 
                 _ => None,
             };
             let iterations = Some(tally.iterations);
-            let details = FailureDetails { iterations, max_allowed, ..FailureDetails::default() };
+            let details = FailureDetails {
+                error_summary: Some(error.summary().into_text()),
+                iterations,
+                max_allowed,
+                ..FailureDetails::default()
+            };
             component.fail(&error, error.code(), details);
             Err(error)
         }
@@ -127,7 +132,8 @@ async fn call_tools(
     run: &Run,
 ) -> Result<Vec<JsonValue>, RunError> {
     for call in calls {
-        let count = past.begin(call, &agent.name, run);
+        let is_unknown = !agent.tools.iter().any(|tool| tool.name() == call.name);
+        let count = past.begin(call, is_unknown, &agent.name, run);
         if count >= agent.limits.repetitions.max(1) {
             return Err(RunError::RepeatedCall { agent: agent.name.clone(), tool: call.name.clone(), count });
         }

@@ -63,6 +63,7 @@ pub(in crate::runtime) struct Definition {
     pub(in crate::runtime) tools: Vec<Arc<dyn Tool>>,
     pub(super) options: GenerationOptions,
     pub(super) limits: Limits,
+    pub(super) sends_baggage: bool,
 }
 
 impl Agent {
@@ -97,6 +98,7 @@ impl Agent {
             tools: Vec::new(),
             options: GenerationOptions::default(),
             limits: Limits::DEFAULT,
+            sends_baggage: false,
         })
     }
 
@@ -207,6 +209,13 @@ impl AgentBuilder {
     /// events have them whole. By default, [`Agent::DEFAULT_MAX_RESULT_BYTES`], 64 KiB.
     pub fn with_max_result_bytes(mut self, limit: usize) -> Self {
         self.0.limits.result_bytes = limit;
+        self
+    }
+
+    /// Sets whether the model's server gets the caller's baggage along with `traceparent`. By default, it does not:
+    /// baggage may name customers, and the server is often somebody else's.
+    pub fn with_baggage(mut self, enabled: bool) -> Self {
+        self.0.sends_baggage = enabled;
         self
     }
 

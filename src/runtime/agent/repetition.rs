@@ -26,20 +26,22 @@ struct PastCall {
 impl PastCalls {
     /// Counts a call that is about to be made; reports one that was made before with the same arguments, in whatever order
     /// their keys are. Returns how often in a row such a call has had one result.
-    pub(super) fn begin(&mut self, call: &ToolCall, agent: &str, run: &Run) -> u32 {
+    pub(super) fn begin(&mut self, call: &ToolCall, is_unknown: bool, agent: &str, run: &Run) -> u32 {
         let Ok(arguments) = parse_arguments(&call.arguments) else { return 0 };
         let Some(before) = self.0.iter_mut().find(|before| before.is(&call.name, &arguments)) else {
             self.0.push(PastCall { name: call.name.clone(), arguments, count: 1, result: None, same_results: 0 });
             return 0;
         };
         before.count = before.count.saturating_add(1);
+        let mut data = RepeatedCall::new(agent, call.name.as_str(), arguments, before.count)
+            .with_previous_result(before.result.clone());
+        data.unknown = is_unknown.then_some(true);
         let event = Event::system_progress(
             "system:tool_loop_detection",
             Some(format!("agent {agent:?} called tool {:?} with the same arguments before", call.name)),
             None,
             None,
-            RepeatedCall::new(agent, call.name.as_str(), arguments, before.count)
-                .with_previous_result(before.result.clone()),
+            data,
         );
         // The id is a constant of the right form.
         drop(run.emit(event));

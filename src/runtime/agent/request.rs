@@ -46,7 +46,7 @@ pub(super) async fn request(
     let request = ChatRequest::new(messages.to_vec())
         .with_tools(tools)
         .with_options(agent.options.clone())
-        .with_trace_headers(component.headers());
+        .with_trace_headers(component.headers(agent.sends_baggage));
     let mut answer = Answer::default();
     match component.run(answer.read(agent, request, &component)).await {
         Ok(()) => {
@@ -139,6 +139,7 @@ impl Answer {
     fn failure_details(&self, error: &ModelError) -> FailureDetails {
         let has_text = !self.response.text.is_empty();
         FailureDetails {
+            error_summary: Some(error.summary().into_text()),
             retry_after: error.retry_after().map(|after| after.as_secs() + u64::from(after.subsec_nanos() > 0)),
             retry_after_ms: error.retry_after().map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
             response: has_text.then(|| self.response.text.clone()),

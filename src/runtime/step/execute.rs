@@ -27,7 +27,11 @@ pub(in crate::runtime) async fn execute(
         }
         Err(error) => {
             let error = run_error(error, step);
-            let details = FailureDetails { step_name: Some(step_name), ..FailureDetails::default() };
+            let details = FailureDetails {
+                error_summary: Some(error.summary().into_text()),
+                step_name: Some(step_name),
+                ..FailureDetails::default()
+            };
             component.fail(&error, error.code(), details);
             Err(error)
         }

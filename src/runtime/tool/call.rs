@@ -36,6 +36,7 @@ pub(in crate::runtime) async fn call(
             tool_call_id: Some(call.id.clone()).filter(|id| !id.is_empty()),
             agent: Some(agent.name.clone()),
             description: tool.map(|tool| tool.description().to_owned()),
+            unknown: tool.is_none().then_some(true),
         },
     )?;
     let result = match (tool, arguments) {
@@ -52,7 +53,11 @@ pub(in crate::runtime) async fn call(
             component.complete(ToolCompleted { tool_name: call.name.clone(), result: value.clone(), duration_ms });
         }
         Err(error) => {
-            let details = FailureDetails { tool_name: Some(call.name.clone()), ..FailureDetails::default() };
+            let details = FailureDetails {
+                error_summary: Some(error.summary().into_text()),
+                tool_name: Some(call.name.clone()),
+                ..FailureDetails::default()
+            };
             component.fail(error, error.code(), details);
         }
     }

@@ -7,7 +7,6 @@ const B1: &[f64] = &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12,
 /// Seconds of an agent.
 const B2: &[f64] = &[0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6];
 /// Seconds of a workflow.
-const B3: &[f64] = &[1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0];
 /// Tokens.
 const B4: &[f64] = &[
     1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 16777216.0,
@@ -83,7 +82,15 @@ pub(crate) const METRICS: &[MetricRule] = &[
         "gen_ai.invoke_agent.duration",
         Instrument::Durations(B2),
         "s",
-        &[AGENT, &[always("gen_ai.request.model", Is::Word)], ERROR],
+        &[
+            AGENT,
+            &[
+                always("gen_ai.operation.name", Is::OneOf(&["invoke_workflow", "invoke_agent"])),
+                // An agent has one model, a workflow none.
+                sometimes("gen_ai.request.model", Is::Word),
+            ],
+            ERROR,
+        ],
     ),
     metric("gen_ai.invoke_agent.inference_calls", Instrument::Numbers(B5), "{inference_call}", &[AGENT]),
     metric("gen_ai.invoke_agent.tool_calls", Instrument::Numbers(B5), "{tool_call}", &[AGENT]),
@@ -92,12 +99,6 @@ pub(crate) const METRICS: &[MetricRule] = &[
         Instrument::Durations(B1),
         "s",
         &[&[always("gen_ai.tool.name", Is::Word), always("gen_ai.tool.type", Is::Exactly("function"))], AGENT, ERROR],
-    ),
-    metric(
-        "gen_ai.invoke_workflow.duration",
-        Instrument::Durations(B3),
-        "s",
-        &[&[always("gen_ai.workflow.name", Is::Word)], ERROR],
     ),
     metric(
         "agent_runtime.workflow_step.duration",

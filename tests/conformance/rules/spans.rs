@@ -52,6 +52,13 @@ const REQUEST: &[Field] = &[
     field("agent_runtime.llm.chunk_count", Is::Int, When::OkAtLeast),
 ];
 
+/// How the component of a span failed or was canceled.
+const EXCEPTION: EventRule = EventRule {
+    name: "exception",
+    fields: &[always("exception.type", Is::Word), sometimes("exception.message", Is::Text)],
+    is_shown: true,
+};
+
 /// What a `tracing` event of the user's becomes.
 const LOG: EventRule = EventRule {
     name: "log",
@@ -74,7 +81,7 @@ const PROGRESS_NOT_IN_THE_EXAMPLES: EventRule = EventRule { is_shown: false, ..P
 pub(crate) const SPANS: &[SpanRule] = &[
     SpanRule {
         operation: "invoke_workflow",
-        named_by: "gen_ai.workflow.name",
+        named_by: "gen_ai.agent.name",
         is_client: false,
         under: &["", "workflow_step"],
         fields: &[
@@ -82,12 +89,14 @@ pub(crate) const SPANS: &[SpanRule] = &[
             CONVERSATION,
             &[
                 always("gen_ai.operation.name", Is::Exactly("invoke_workflow")),
+                always("gen_ai.agent.name", Is::Word),
+                // The older name beside it, for one release.
                 always("gen_ai.workflow.name", Is::Word),
                 MESSAGES_ASKED,
                 ok("gen_ai.output.messages", Is::JsonList).content(),
             ],
         ],
-        events: &[PROGRESS_NOT_IN_THE_EXAMPLES, LOG],
+        events: &[PROGRESS_NOT_IN_THE_EXAMPLES, EXCEPTION, LOG],
     },
     SpanRule {
         operation: "workflow_step",
@@ -104,7 +113,7 @@ pub(crate) const SPANS: &[SpanRule] = &[
                 ok("agent_runtime.step.output", Is::Json).content(),
             ],
         ],
-        events: &[PROGRESS_NOT_IN_THE_EXAMPLES, LOG],
+        events: &[PROGRESS_NOT_IN_THE_EXAMPLES, EXCEPTION, LOG],
     },
     SpanRule {
         operation: "invoke_agent",
@@ -141,6 +150,7 @@ pub(crate) const SPANS: &[SpanRule] = &[
                 is_shown: true,
             },
             PROGRESS_SHOWN,
+            EXCEPTION,
             LOG,
         ],
     },
@@ -160,6 +170,7 @@ pub(crate) const SPANS: &[SpanRule] = &[
                 ],
                 is_shown: true,
             },
+            EXCEPTION,
             LOG,
         ],
     },
@@ -182,7 +193,7 @@ pub(crate) const SPANS: &[SpanRule] = &[
                 ok("gen_ai.tool.call.result", Is::JsonObject).content(),
             ],
         ],
-        events: &[PROGRESS_SHOWN, LOG],
+        events: &[PROGRESS_SHOWN, EXCEPTION, LOG],
     },
 ];
 

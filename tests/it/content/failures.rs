@@ -127,8 +127,8 @@ fn a_tool_that_failed_has_arguments_and_no_result() {
 fn without_content_on_the_span_its_error_goes_without_what_it_quotes() {
     let message = r#"cannot read the answer of "m": "dear diary""#;
     for (capture, expected) in [
-        (ContentCapture::NoContent, r#"cannot read the answer of "m": "…""#),
-        (ContentCapture::EventOnly, r#"cannot read the answer of "m": "…""#),
+        (ContentCapture::NoContent, r#"cannot read the answer of "…""#),
+        (ContentCapture::EventOnly, r#"cannot read the answer of "…""#),
         (ContentCapture::SpanOnly, message),
         (ContentCapture::SpanAndEvent, message),
     ] {

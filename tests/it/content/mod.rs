@@ -31,8 +31,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use crate::support;
 
 /// A stream whose events become spans and log events, under a policy.
-struct Export {
-    stream: EventStream,
+pub(crate) struct Export {
+    pub(crate) stream: EventStream,
     spans: InMemorySpanExporter,
     logs: InMemoryLogExporter,
     emitter: Arc<LogEmitter>,
@@ -41,11 +41,11 @@ struct Export {
 }
 
 impl Export {
-    fn capturing(capture: ContentCapture) -> Self {
+    pub(crate) fn capturing(capture: ContentCapture) -> Self {
         Self::with(ContentPolicy::default().with_capture(capture))
     }
 
-    fn with(policy: ContentPolicy) -> Self {
+    pub(crate) fn with(policy: ContentPolicy) -> Self {
         Self::sampled(policy, Sampler::AlwaysOn)
     }
 
@@ -60,20 +60,20 @@ impl Export {
         Self { stream: EventStream::new(), spans, logs, emitter, mapper, _subscriber: subscriber }
     }
 
-    fn runtime(&self) -> Runtime {
+    pub(crate) fn runtime(&self) -> Runtime {
         Runtime::with_event_stream(self.stream.clone())
     }
 
-    fn append(&self, event: Event) -> Arc<Event> {
+    pub(crate) fn append(&self, event: Event) -> Arc<Event> {
         self.stream.append(event).expect("the event is valid")
     }
 
-    fn spans(&self) -> Vec<SpanData> {
+    pub(crate) fn spans(&self) -> Vec<SpanData> {
         self.spans.get_finished_spans().expect("the exporter is not shut down")
     }
 
     /// The only span whose name begins like this.
-    fn span(&self, name: &str) -> SpanData {
+    pub(crate) fn span(&self, name: &str) -> SpanData {
         let mut spans: Vec<_> = self.spans().into_iter().filter(|span| span.name.starts_with(name)).collect();
         assert_eq!(spans.len(), 1, "{name}: {spans:?}");
         spans.remove(0)
@@ -85,7 +85,7 @@ impl Export {
     }
 
     /// All that was exported, as text.
-    fn exported(&self) -> String {
+    pub(crate) fn exported(&self) -> String {
         let mut text = to_otlp_json(self.spans(), &Resource::builder_empty().build()).expect("spans have a JSON form");
         for log in self.logs() {
             write!(text, "\n{log:?}").expect("writing to a string does not fail");
@@ -95,7 +95,7 @@ impl Export {
 }
 
 /// An attribute of a span as text.
-fn text(span: &SpanData, name: &str) -> Option<String> {
+pub(crate) fn text(span: &SpanData, name: &str) -> Option<String> {
     let attribute = span.attributes.iter().find(|attribute| attribute.key.as_str() == name)?;
     Some(attribute.value.as_str().into_owned())
 }

@@ -7,6 +7,7 @@ use super::{
 };
 
 const SECONDS: &[f64] = &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+const RUN_SECONDS: &[f64] = &[1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0];
 const TOKENS: &[f64] = &[
     1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 16777216.0,
     67108864.0,
@@ -22,22 +23,33 @@ const ERROR: &str = "error.type";
 const MODALITY: &str = "gen_ai.token.modality";
 const AGENT: &str = "gen_ai.agent.name";
 
-/// What a histogram of the conventions up to v1.41 must be like.
+/// What a histogram of the conventions before v0.1.0 must be like.
 struct Legacy {
     name: &'static str,
     unit: &'static str,
     boundaries: &'static [f64],
+    /// Whether every point has the labels of a request.
+    of_request: bool,
     /// On every point, besides those of a request.
     required: &'static [&'static str],
     /// On some points, besides the server.
     optional: &'static [&'static str],
 }
 
-const LEGACY: [Legacy; 4] = [
+const LEGACY: [Legacy; 5] = [
+    Legacy {
+        name: "gen_ai.invoke_workflow.duration",
+        unit: "s",
+        boundaries: RUN_SECONDS,
+        of_request: false,
+        required: &["gen_ai.workflow.name"],
+        optional: &[ERROR],
+    },
     Legacy {
         name: "gen_ai.client.token.usage",
         unit: "{token}",
         boundaries: TOKENS,
+        of_request: true,
         required: &[RESPONSE_MODEL, "gen_ai.token.type"],
         optional: &[],
     },
@@ -45,6 +57,7 @@ const LEGACY: [Legacy; 4] = [
         name: "gen_ai.client.operation.duration",
         unit: "s",
         boundaries: SECONDS,
+        of_request: true,
         required: &[],
         optional: &[RESPONSE_MODEL, ERROR],
     },
@@ -52,6 +65,7 @@ const LEGACY: [Legacy; 4] = [
         name: "gen_ai.client.operation.time_to_first_chunk",
         unit: "s",
         boundaries: SECONDS,
+        of_request: true,
         required: &[],
         optional: &[RESPONSE_MODEL],
     },
@@ -59,6 +73,7 @@ const LEGACY: [Legacy; 4] = [
         name: "gen_ai.client.operation.time_per_output_chunk",
         unit: "s",
         boundaries: SECONDS,
+        of_request: true,
         required: &[],
         optional: &[],
     },
@@ -78,13 +93,14 @@ async fn the_legacy_names_come_beside_the_new_ones_when_they_are_wanted() {
     let mut names: Vec<_> = without.0.keys().map(String::as_str).chain(LEGACY.map(|rule| rule.name)).collect();
     names.sort_unstable();
     assert_eq!(snapshot.0.keys().collect::<Vec<_>>(), names);
-    for Legacy { name, unit, boundaries, required, optional } in LEGACY {
+    for Legacy { name, unit, boundaries, of_request, required, optional } in LEGACY {
         let series = snapshot.series(name);
         assert_eq!((series.kind, series.unit.as_str()), (Kind::Histogram, unit), "{name}");
         assert!(series.description.ends_with('.'), "{name} says {:?}", series.description);
         for point in &series.points {
             assert_eq!(point.boundaries, boundaries, "{name}");
-            let required = || [OPERATION, PROVIDER, MODEL].iter().chain(required);
+            let of_request: &[&str] = if of_request { &[OPERATION, PROVIDER, MODEL] } else { &[] };
+            let required = || of_request.iter().chain(required);
             for label in required() {
                 assert!(point.labels.contains_key(*label), "{name} lacks {label}");
             }
@@ -105,7 +121,7 @@ async fn labels_say_what_happened() {
     let metered = Setup::default().build(|recorder| recorder);
     scenario::run_all(&metered).await;
     let snapshot = metered.collect();
-    let rows: [Row; 15] = [
+    let rows: [Row; 16] = [
         ("gen_ai.client.inference.duration", &[(ERROR, "stream_interrupted")], MODEL, Some("model-2")),
         ("gen_ai.client.inference.duration", &[(ERROR, "stream_interrupted")], OPERATION, Some("chat")),
         ("gen_ai.client.inference.duration", &[(ERROR, "canceled")], RESPONSE_MODEL, None),
@@ -116,6 +132,7 @@ async fn labels_say_what_happened() {
         ("gen_ai.client.inference.usage.input_tokens", &[(MODEL, "model-3")], MODALITY, Some("unknown")),
         ("gen_ai.invoke_agent.duration", &[(AGENT, "unlucky")], ERROR, Some("stream_interrupted")),
         ("gen_ai.invoke_agent.duration", &[(AGENT, "patient")], ERROR, Some("canceled")),
+        ("gen_ai.invoke_agent.duration", &[(AGENT, "patient")], OPERATION, Some("invoke_agent")),
         ("gen_ai.execute_tool.duration", &[("gen_ai.tool.name", "failing")], ERROR, Some("ARCHIVE_CLOSED")),
         ("gen_ai.execute_tool.duration", &[("gen_ai.tool.name", "slow")], ERROR, None),
         // The model made that name up.

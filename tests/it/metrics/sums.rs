@@ -7,13 +7,13 @@ use opentelemetry_sdk::trace::{Sampler, SpanData};
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    harness::{Metered, Setup, Snapshot, assert_close},
+    harness::{Metered, Point, Series, Setup, Snapshot, assert_close},
     scenario,
 };
 
 /// The histogram of a scope's durations, the start of its spans' names, and the label that the name ends with.
 const DURATIONS: [(&str, EventScope, &str, &str); 5] = [
-    ("gen_ai.invoke_workflow.duration", EventScope::Workflow, "invoke_workflow ", "gen_ai.workflow.name"),
+    ("gen_ai.invoke_agent.duration", EventScope::Workflow, "invoke_workflow ", "gen_ai.agent.name"),
     ("agent_runtime.workflow_step.duration", EventScope::WorkflowStep, "workflow_step ", "agent_runtime.step.name"),
     ("gen_ai.invoke_agent.duration", EventScope::Agent, "invoke_agent ", "gen_ai.agent.name"),
     ("gen_ai.client.inference.duration", EventScope::LlmRequest, "chat ", "gen_ai.request.model"),
@@ -61,9 +61,8 @@ async fn durations_are_those_of_the_spans() {
             entry.1 += span.end_time.duration_since(span.start_time).unwrap().as_secs_f64();
         }
         assert!(!expected.is_empty(), "no span {prefix}");
-        let series = snapshot.series(metric);
         let mut actual = BTreeMap::<_, (u64, f64)>::new();
-        for point in &series.points {
+        for point in of_operation(snapshot.series(metric), prefix) {
             let key = (point.label(label).unwrap().to_owned(), point.label("error.type").map(str::to_owned));
             let entry = actual.entry(key).or_default();
             entry.0 += point.count;
@@ -97,6 +96,15 @@ async fn a_filter_that_hides_progress_costs_only_what_nothing_else_tells() {
     assert_close(without.sum(first), 0.005 + 0.0 + 0.01 + 0.02 + 0.01, first);
 }
 
+/// The points of a histogram that two scopes share, of the one whose spans' names begin so.
+fn of_operation<'a>(series: &'a Series, prefix: &'a str) -> impl Iterator<Item = &'a Point> {
+    let is_it = move |point: &&Point| {
+        let operation = point.label("gen_ai.operation.name").filter(|operation| operation.starts_with("invoke_"));
+        operation.is_none_or(|operation| operation == prefix.trim_end())
+    };
+    series.points.iter().filter(is_it)
+}
+
 /// How much progress of components there was; what the runtime itself reports as progress is not hidden with it.
 fn progress(snapshot: &Snapshot) -> f64 {
     let (scope, event_type) = ("agent_runtime.scope", "agent_runtime.event.type");
@@ -113,16 +121,18 @@ fn assert_same(snapshot: &Snapshot, events: &[Event]) {
             let expected = events.iter().filter(of_kind).count();
             let labels = [("agent_runtime.scope", scope.as_str()), ("agent_runtime.event.type", event_type.as_str())];
             let points = &snapshot.series("agent_runtime.events").points;
-            let is_it = |labels_of: &&super::harness::Point| labels.iter().all(|(k, v)| labels_of.label(k) == Some(*v));
+            let is_it = |labels_of: &&Point| labels.iter().all(|(k, v)| labels_of.label(k) == Some(*v));
             let actual: f64 = points.iter().filter(is_it).map(|point| point.sum).sum();
             assert_eq!(actual, expected as f64, "{scope} {event_type}");
         }
     }
     let ends: Vec<_> = events.iter().filter(|event| event.event_type.is_terminal()).collect();
-    for (metric, scope, ..) in DURATIONS {
+    for (metric, scope, prefix, _) in DURATIONS {
         let times: Vec<_> = ends.iter().filter(|end| end.scope == scope).map(|end| duration(events, end)).collect();
-        assert_eq!(snapshot.count(metric), times.len() as u64, "{metric}");
-        assert_close(snapshot.sum(metric), times.iter().sum::<Duration>().as_secs_f64(), metric);
+        let points: Vec<_> = of_operation(snapshot.series(metric), prefix).collect();
+        assert_eq!(points.iter().map(|point| point.count).sum::<u64>(), times.len() as u64, "{metric}");
+        let seconds = points.iter().map(|point| point.sum).sum();
+        assert_close(seconds, times.iter().sum::<Duration>().as_secs_f64(), metric);
     }
     assert_tokens(snapshot, &ends);
     assert_chunks(snapshot, events);

@@ -100,14 +100,14 @@ async fn names_kinds_and_attributes_are_those_of_the_table() {
         (
             "invoke_workflow outer",
             SpanKind::Internal,
-            json!({"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": "outer"}),
+            json!({"gen_ai.operation.name": "invoke_workflow", "gen_ai.agent.name": "outer", "gen_ai.workflow.name": "outer"}),
         ),
         ("workflow_step pass", SpanKind::Internal, step("pass", "transform", 0)),
         ("workflow_step inner", SpanKind::Internal, step("inner", "subworkflow", 1)),
         (
             "invoke_workflow inner",
             SpanKind::Internal,
-            json!({"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": "inner"}),
+            json!({"gen_ai.operation.name": "invoke_workflow", "gen_ai.agent.name": "inner", "gen_ai.workflow.name": "inner"}),
         ),
         ("workflow_step find", SpanKind::Internal, step("find", "agent", 0)),
         (

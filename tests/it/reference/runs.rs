@@ -191,7 +191,7 @@ fn tools() -> Workflow {
         "worker",
         replies([
             ScriptedReply::tool_calls(calls),
-            ScriptedReply::tool_calls([("divide", json!({}))]),
+            ScriptedReply::tool_calls([("divide", json!({})), ("missing", json!({}))]),
             ScriptedReply::text("None of it can be done."),
         ]),
     );

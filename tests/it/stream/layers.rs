@@ -63,47 +63,37 @@ async fn layers_see_the_events_of_all_threads_in_the_order_of_the_offsets() {
 }
 
 #[test]
-fn the_tracing_event_says_in_readable_fields_what_happened() {
+fn the_tracing_event_says_which_kind_of_event_it_is_and_no_text_of_anybodys() {
     let (stream, witness) = (EventStream::new(), Witness::new());
     let run = || Some("wf_1".to_owned());
     let table = [
-        (Event::workflow_started("daily", run(), None, json!({})), Level::INFO, "started", ""),
-        (
-            Event::tool_progress("search:0", Some("half".into()), run(), None, json!({})),
-            Level::DEBUG,
-            "progress",
-            "half",
-        ),
-        (Event::agent_completed("lead", run(), None, json!({})), Level::INFO, "completed", ""),
-        (Event::llm_failed("lead:llm:0", "no quota", run(), None, json!({})), Level::INFO, "failed", "no quota"),
-        (Event::system_canceled("system:cron", None, run(), None, json!({})), Level::INFO, "canceled", ""),
+        (Event::workflow_started("daily", run(), None, json!({})), Level::INFO, "started"),
+        (Event::tool_progress("search:0", Some("half".into()), run(), None, json!({})), Level::DEBUG, "progress"),
+        (Event::agent_completed("lead", run(), None, json!({})), Level::INFO, "completed"),
+        (Event::llm_failed("lead:llm:0", "no quota", run(), None, json!({})), Level::INFO, "failed"),
+        (Event::system_canceled("system:cron", None, run(), None, json!({})), Level::INFO, "canceled"),
         (
             Event::system_progress("system:rate_limit", Some("wait".into()), run(), None, json!({})),
             Level::INFO,
             "progress",
-            "wait",
         ),
     ];
     with_layers(Registry::default().with(witness.clone()), || {
         for (event, ..) in &table {
             stream.append(event.clone()).unwrap();
         }
-        stream.append(Event::agent_started("lead", None, None, json!({}))).unwrap();
     });
     let seen = witness.seen();
-    for (offset, ((event, level, event_type, message), sighting)) in table.iter().zip(&seen).enumerate() {
+    for (offset, ((event, level, event_type), sighting)) in table.iter().zip(&seen).enumerate() {
         assert_eq!(sighting.level, *level, "{event_type}");
         let expected = [
-            ("component_id", format!("{:?}", event.component_id)),
             ("event_type", format!("{event_type:?}")),
-            ("message", (*message).to_owned()),
             ("offset", offset.to_string()),
             ("scope", format!("{:?}", event.scope.as_str())),
-            ("workflow_id", "\"wf_1\"".to_owned()),
         ];
         assert_eq!(sighting.fields, expected.into());
     }
-    assert_eq!(seen.last().unwrap().fields.get("workflow_id"), None, "an event in no run has no such field");
+    assert_eq!(seen.len(), table.len());
 }
 
 #[test]
@@ -271,5 +261,5 @@ fn a_filter_of_our_layer_leaves_the_log_as_it_was() {
     });
     assert_eq!(offsets(&witness.seen_events()), [2]);
     assert_eq!(page.text().lines().filter(|line| line.contains(TRACING_TARGET)).count(), 3);
-    assert!(page.text().contains("no network") && page.text().contains("a line of the user's"), "{}", page.text());
+    assert!(!page.text().contains("no network") && page.text().contains("a line of the user's"), "{}", page.text());
 }

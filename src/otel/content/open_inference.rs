@@ -1,0 +1,35 @@
+//! The kinds of spans, and their content once more, under the names that OpenInference's readers know.
+
+use opentelemetry::KeyValue;
+use serde_json::Value as JsonValue;
+
+use crate::{event::EventScope, otel::names};
+
+/// The kind of a component's span, where the readers do not know it by the conventions' operation.
+pub(in crate::otel) fn kind(scope: EventScope) -> Option<KeyValue> {
+    match scope {
+        EventScope::Workflow | EventScope::WorkflowStep => Some(KeyValue::new(names::OPENINFERENCE_SPAN_KIND, "CHAIN")),
+        EventScope::Agent | EventScope::LlmRequest | EventScope::Tool | EventScope::System => None,
+    }
+}
+
+/// An attribute with content once more, as it may leave the process already: of a workflow and an agent its bare text, of
+/// a step and a tool its JSON.
+pub(super) fn copy(name: &str, value: &JsonValue) -> Vec<KeyValue> {
+    let (key, type_key) = match name {
+        names::INPUT_MESSAGES | names::STEP_INPUT | names::TOOL_CALL_ARGUMENTS => {
+            (names::INPUT_VALUE, names::INPUT_MIME_TYPE)
+        }
+        names::OUTPUT_MESSAGES | names::STEP_OUTPUT | names::TOOL_CALL_RESULT => {
+            (names::OUTPUT_VALUE, names::OUTPUT_MIME_TYPE)
+        }
+        _ => return Vec::new(),
+    };
+    let is_chat = matches!(name, names::INPUT_MESSAGES | names::OUTPUT_MESSAGES);
+    let text = value.pointer("/0/parts/0/content").and_then(JsonValue::as_str).filter(|_| is_chat);
+    let (text, mime_type) = match text {
+        Some(text) => (text.to_owned(), "text/plain"),
+        None => (value.to_string(), "application/json"),
+    };
+    vec![KeyValue::new(key, text), KeyValue::new(type_key, mime_type)]
+}
