@@ -2,7 +2,10 @@
 //! span and the one that it lies in: the program's own spans lie around and inside ours.
 #![expect(clippy::print_stdout, reason = "this example is about what it prints")]
 
-use agent_runtime::{otel::Telemetry, prelude::*};
+use agent_runtime::{
+    otel::{NeighborFilter, Telemetry},
+    prelude::*,
+};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::InMemorySpanExporter;
 use tracing::{Instrument as _, info_span, level_filters::LevelFilter};
@@ -15,7 +18,7 @@ async fn main() -> anyhow::Result<()> {
     let tracer = telemetry.tracer_provider().tracer("compose");
     tracing_subscriber::registry()
         .with(telemetry.layer())
-        .with(tracing_opentelemetry::layer().with_tracer(tracer))
+        .with(tracing_opentelemetry::layer().with_tracer(tracer).with_filter(NeighborFilter))
         .with(fmt::layer().with_filter(LevelFilter::INFO)) // here, since a filter on the registry would hide runs from all
         .init();
 

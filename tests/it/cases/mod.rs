@@ -1,6 +1,7 @@
 //! What users of comparable systems report, tried here: tables of cases, each with the id under which it was reported.
 
 mod batches;
+mod canary;
 mod endpoints;
 mod environment;
 mod models;
@@ -11,4 +12,5 @@ mod program;
 mod propagation;
 mod redactor;
 mod set_up;
+mod spans;
 mod way_out;

@@ -36,7 +36,7 @@ pub(crate) struct Export {
     spans: InMemorySpanExporter,
     logs: InMemoryLogExporter,
     emitter: Arc<LogEmitter>,
-    mapper: Arc<SpanMapper<opentelemetry_sdk::trace::SdkTracer>>,
+    pub(crate) mapper: Arc<SpanMapper<opentelemetry_sdk::trace::SdkTracer>>,
     _subscriber: DefaultGuard,
 }
 

@@ -123,6 +123,13 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Sets whether spans also carry the names that Arize Phoenix and MLflow show kinds, inputs and outputs by. By default,
+    /// they do not; see [`ContentPolicy::with_open_inference`].
+    pub fn with_open_inference(mut self, enabled: bool) -> Self {
+        self.content = self.content.with_open_inference(enabled);
+        self
+    }
+
     /// Sets what every text passes before it leaves the process. By default, nothing is redacted.
     pub fn with_redactor(mut self, redactor: impl Redactor + 'static) -> Self {
         self.content = self.content.with_redactor(redactor);

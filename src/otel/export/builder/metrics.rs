@@ -30,7 +30,7 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Sets whether the names that the conventions had up to v1.41 are measured as well, for dashboards made for them.
+    /// Sets whether the names that the conventions had before v0.1.0 are measured as well, for dashboards made for them.
     /// By default, they are not.
     pub fn with_legacy_metrics(mut self, enabled: bool) -> Self {
         self.metrics.legacy = enabled;
