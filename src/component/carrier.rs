@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use super::current::Current;
 
 /// Returns the headers that carry the current context into another process, for a tool that calls a service itself:
-/// `traceparent`, `tracestate` and, as that service is one the caller chose, `baggage`. Empty outside of a component, and
+/// `traceparent`, `tracestate` and, as that service is one the caller chose, `baggage`. Empty outside a component, and
 /// without a bridge.
 ///
 /// Baggage may name customers: leave its header out for a service that is not the user's own.
@@ -20,11 +20,11 @@ pub fn trace_headers() -> Vec<(String, String)> {
 /// Spawns a task whose spans and workflows nest under the component that calls this, under the user's span that is
 /// active in it.
 ///
-/// A bare [`tokio::spawn`] starts a trace of its own. Called outside of a component it is the same as that.
+/// A bare [`tokio::spawn`] starts a trace of its own. Called outside a component it is the same as that.
 ///
 /// # Panics
 ///
-/// If called outside of a Tokio runtime.
+/// If called outside a Tokio runtime.
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
@@ -40,7 +40,7 @@ where
 ///
 /// # Panics
 ///
-/// If called outside of a Tokio runtime.
+/// If called outside a Tokio runtime.
 pub fn spawn_blocking<F, R>(work: F) -> JoinHandle<R>
 where
     F: FnOnce() -> R + Send + 'static,

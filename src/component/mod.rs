@@ -7,6 +7,7 @@ mod carrier;
 mod current;
 mod error_text;
 mod guard;
+mod lineage;
 mod run;
 
 pub use carrier::{spawn, spawn_blocking, trace_headers};

@@ -4,9 +4,10 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use parking_lot::Mutex;
 
+use super::lineage::Lineage;
 use crate::{
     event::{Event, EventError, TraceContext},
-    stream::{Emitted, EventStream},
+    stream::{Dispatcher, EventStream},
 };
 
 /// A run of a workflow, which all its components share. Cheap to clone.
@@ -17,8 +18,8 @@ pub struct Run(Arc<Shared>);
 
 struct Shared {
     stream: EventStream,
-    options: RunOptions,
-    workflow_id: String,
+    lineage: Arc<Lineage>,
+    links: Vec<TraceContext>,
     numbers: Mutex<HashMap<String, u64>>,
 }
 
@@ -35,31 +36,34 @@ pub struct RunOptions {
 impl Run {
     /// Begins a run inside this one.
     pub(crate) fn nested(&self) -> Self {
-        Self::new(self.stream().clone(), RunOptions::default().inside(self))
+        let dispatcher = self.lineage().dispatcher.clone();
+        Self::new(self.stream().clone(), RunOptions::default().inside(self.lineage()), dispatcher)
     }
 
-    /// Begins a run on a stream.
-    pub(super) fn new(stream: EventStream, mut options: RunOptions) -> Self {
-        let workflow_id = options.workflow_id.take().unwrap_or_else(|| format!("wf_{}", stream.new_id().simple()));
-        Self(Arc::new(Shared { stream, options, workflow_id, numbers: Mutex::default() }))
+    /// Begins a run on a stream, under a subscriber.
+    pub(super) fn new(stream: EventStream, options: RunOptions, dispatcher: Dispatcher) -> Self {
+        let RunOptions { workflow_id, parent_workflow_id, conversation_id, links } = options;
+        let workflow_id = workflow_id.unwrap_or_else(|| format!("wf_{}", stream.new_id().simple()));
+        let lineage = Arc::new(Lineage { workflow_id, parent_workflow_id, conversation_id, dispatcher });
+        Self(Arc::new(Shared { stream, lineage, links, numbers: Mutex::default() }))
     }
 
     /// The run's id, which all its events carry.
     #[must_use]
     pub fn workflow_id(&self) -> &str {
-        &self.0.workflow_id
+        &self.0.lineage.workflow_id
     }
 
     /// The id of the run that this one is nested in.
     #[must_use]
     pub fn parent_workflow_id(&self) -> Option<&str> {
-        self.0.options.parent_workflow_id.as_deref()
+        self.0.lineage.parent_workflow_id.as_deref()
     }
 
     /// The conversation that the run belongs to, if the application named one.
     #[must_use]
     pub fn conversation_id(&self) -> Option<&str> {
-        self.0.options.conversation_id.as_deref()
+        self.0.lineage.conversation_id.as_deref()
     }
 
     /// The stream of the run's events.
@@ -69,16 +73,20 @@ impl Run {
     }
 
     pub(crate) fn links(&self) -> &[TraceContext] {
-        &self.0.options.links
+        &self.0.links
     }
 
-    /// Appends an event of this run.
-    pub(crate) fn emit(&self, event: Event) -> Result<Emitted, EventError> {
-        let parent = self.parent_workflow_id().map(str::to_owned);
-        self.stream().emit(event.in_workflow(Some(self.workflow_id().to_owned()), parent))
+    /// Appends an event of this run that is of none of its components; a bad id is refused.
+    pub(crate) fn emit(&self, event: Event) -> Result<Arc<Event>, EventError> {
+        let event = self.0.lineage.adopt(event);
+        self.0.lineage.dispatcher.enter(|| self.stream().append(event))
     }
 
-    /// Returns `name:N` with the next free N, so that simultaneous calls of one tool are distinct.
+    pub(super) fn lineage(&self) -> &Arc<Lineage> {
+        &self.0.lineage
+    }
+
+    /// The id `name:N` with the next free N, so that simultaneous calls of one tool are distinct.
     pub(crate) fn numbered(&self, name: &str) -> String {
         let mut numbers = self.0.numbers.lock();
         let number = numbers.entry(name.to_owned()).or_default();
@@ -90,9 +98,9 @@ impl Run {
 
 impl RunOptions {
     /// Nests the run in another one, where the options name none, and puts it into that one's conversation likewise.
-    pub(super) fn inside(mut self, around: &Run) -> Self {
-        self.parent_workflow_id.get_or_insert_with(|| around.workflow_id().to_owned());
-        self.conversation_id = self.conversation_id.or_else(|| around.conversation_id().map(str::to_owned));
+    pub(super) fn inside(mut self, around: &Lineage) -> Self {
+        self.parent_workflow_id.get_or_insert_with(|| around.workflow_id.clone());
+        self.conversation_id = self.conversation_id.or_else(|| around.conversation_id.clone());
         self
     }
 

@@ -31,6 +31,15 @@ pub(crate) fn check(scope: EventScope, id: &str) -> Result<(), EventError> {
     }
 }
 
+/// Checks the id of a run: any text of few bytes without control characters, space at an end or nothing in it.
+pub(super) fn check_workflow(id: &str) -> Result<(), EventError> {
+    let is_good = !id.is_empty()
+        && id.len() <= EventScope::MAX_WORKFLOW_ID_BYTES
+        && id.trim() == id
+        && !id.contains(char::is_control);
+    if is_good { Ok(()) } else { Err(EventError::WorkflowId { id: id.to_owned() }) }
+}
+
 /// Checks that a name also leaves room for the number that is put behind it, however high that gets.
 pub(crate) fn check_numbered(scope: EventScope, name: &str) -> Result<(), EventError> {
     check(scope, &format!("{name}:{}", u64::MAX))

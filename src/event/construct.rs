@@ -3,10 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use chrono::DateTime;
-use rand::Rng as _;
 use uuid::Uuid;
 
-use super::{Event, EventData, EventScope, EventType, date_time};
+use super::{Event, EventData, EventScope, EventType, date_time, id::random};
 
 /// An id of version 7 for a time since the Unix epoch.
 pub(crate) fn version_7(now: Duration, random: [u8; 10]) -> Uuid {
@@ -175,6 +174,7 @@ impl Event {
             workflow_id: None,
             parent_workflow_id: None,
             trace: None,
+            start_id: None,
             data: data.into(),
         }
     }
@@ -182,11 +182,9 @@ impl Event {
     /// Not generic, so that it is compiled once and builds the event in its place.
     fn stamped(scope: EventScope, event_type: EventType, ids: Ids, message: Option<String>, data: EventData) -> Self {
         let (component_id, workflow_id, parent_workflow_id) = ids;
-        // One reading of the clock for both. Ids of the same millisecond are in no order: the offset is the order.
+        // One reading of the clock for both.
         let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-        let mut random = [0; 10];
-        rand::rng().fill_bytes(&mut random);
-        let event_id = version_7(now, random);
+        let event_id = version_7(now, random());
         let timestamp = date_time(now);
         let unstamped = Self::unstamped(scope, event_type, component_id, message, data);
         Self { event_id, timestamp, workflow_id, parent_workflow_id, ..unstamped }

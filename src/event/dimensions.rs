@@ -27,6 +27,9 @@ impl EventScope {
     /// The longest component id in bytes; ids become span names and attributes, which should stay short.
     pub const MAX_COMPONENT_ID_BYTES: usize = 256;
 
+    /// The longest id of a run of a workflow in bytes; it is in each event of the run.
+    pub const MAX_WORKFLOW_ID_BYTES: usize = 256;
+
     /// Every scope, outermost first.
     pub const ALL: &[Self] =
         &[Self::Workflow, Self::WorkflowStep, Self::Agent, Self::LlmRequest, Self::Tool, Self::System];

@@ -10,8 +10,9 @@ use super::{ComponentStatus, EventScope, EventType};
 pub enum EventError {
     /// The component's id does not follow the rule of its scope.
     #[error(
-        "component id {id:?} is not valid for scope {scope}: expected {rule}, without control characters, \
+        "component id {:?} is not valid for scope {scope}: expected {rule}, without control characters, \
          without an empty part between colons and at most {} bytes long",
+        start(.id),
         EventScope::MAX_COMPONENT_ID_BYTES
     )]
     ComponentId {
@@ -21,6 +22,16 @@ pub enum EventError {
         id: String,
         /// The form that the scope asks for.
         rule: &'static str,
+    },
+    /// The id of a run, or of the run around it, cannot be one.
+    #[error(
+        "workflow id {:?} is not valid: expected 1 to {} bytes, without control characters and without space at an end",
+        start(.id),
+        EventScope::MAX_WORKFLOW_ID_BYTES
+    )]
+    WorkflowId {
+        /// The id as given.
+        id: String,
     },
     /// The status cannot follow from the type.
     #[error(
@@ -44,4 +55,9 @@ pub enum EventError {
     /// The text is not the JSON of an event.
     #[error("not the JSON of an event")]
     Json(#[from] serde_json::Error),
+}
+
+/// As much of an id as an error shows.
+fn start(id: &str) -> &str {
+    &id[..id.floor_char_boundary(2 * EventScope::MAX_COMPONENT_ID_BYTES)]
 }

@@ -16,6 +16,7 @@ mod dimensions;
 mod error;
 mod field;
 mod field_value;
+mod id;
 mod merged;
 mod model;
 mod open_components;

@@ -30,7 +30,7 @@ pub struct Event {
     /// A sentence for people: the error of a failure, the text of a progress report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// When it happened. `append` sets it again, so that within a stream time never runs against the order.
+    /// When it happened. `append` sets it again, so that within a run time never runs against the order.
     pub timestamp: DateTime<Utc>,
     /// The run of a workflow that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,9 +38,13 @@ pub struct Event {
     /// The run that this run is nested in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_workflow_id: Option<String>,
-    /// The span that a bridge made of this component, for links from a log line or a page to the trace.
+    /// The span that a bridge made of this component, for links from a log line or a page to the trace. Set by `append`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceContext>,
+    /// The [`event_id`](Self::event_id) of the component's Started event, on what the runtime reports of it afterwards: two
+    /// components of the same ids at once are then not taken for each other. `None` on events that are made by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_id: Option<Uuid>,
     /// What the scope and the user have to say; `event.data["chunk"].as_str()` reads a field.
     #[serde(default)]
     pub data: EventData,
@@ -52,9 +56,12 @@ impl Event {
     /// # Errors
     ///
     /// - [`EventError::ComponentId`] if the id does not follow the rule of its scope.
+    /// - [`EventError::WorkflowId`] if the id of the run, or of the one around it, cannot be one.
     /// - [`EventError::StatusMismatch`] if type and status do not go together.
     pub fn validate(&self) -> Result<(), EventError> {
         component_id::check(self.scope, &self.component_id)?;
+        let workflows = [&self.workflow_id, &self.parent_workflow_id];
+        workflows.into_iter().flatten().try_for_each(|id| component_id::check_workflow(id))?;
         let pending = self.status == ComponentStatus::Pending && !self.event_type.is_terminal();
         if self.status == self.event_type.status() || pending {
             Ok(())

@@ -10,8 +10,9 @@ use std::{
     sync::Arc,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use foldhash::fast::RandomState;
+use uuid::Uuid;
 
 use super::{Event, EventScope};
 
@@ -25,6 +26,10 @@ pub(crate) struct Open<K> {
     component_id: Arc<str>,
     pub(crate) workflow_id: Option<Arc<str>>,
     pub(crate) started: DateTime<Utc>,
+    /// The time of its own last event.
+    pub(crate) last: DateTime<Utc>,
+    /// The id of its Started event.
+    pub(crate) start_id: Uuid,
     pub(crate) kept: K,
     number: u64,
     identity: Hash,
@@ -47,6 +52,8 @@ pub(crate) struct Number {
 }
 
 /// All open components.
+///
+/// An event that names its component's start is of that one; any other is of the oldest one with its ids.
 ///
 /// Each stands in three rows, oldest first: that of all, that of its identity and that of its workflow and scope. The rows
 /// are found by hashes, so that a look-up copies no id and takes no longer the more are open. Ids whose hashes collide
@@ -111,6 +118,8 @@ impl<K> OpenComponents<K> {
             component_id,
             workflow_id,
             started: started.timestamp,
+            last: started.timestamp,
+            start_id: started.event_id,
             kept,
             number: self.next,
             neighbors: [Neighbors::default(); 3],
@@ -128,27 +137,41 @@ impl<K> OpenComponents<K> {
         Number { number, place }
     }
 
-    /// The event's component. Components that collide in their ids are taken oldest first.
+    /// The component of an event that comes between its start and its end.
     pub(crate) fn of(&mut self, event: &Event) -> Option<&mut Open<K>> {
         let place = self.place_of(event)?;
-        self.places[place].as_mut()
+        let component = self.places[place].as_mut()?;
+        component.last = component.last.max(event.timestamp);
+        Some(component)
     }
 
-    /// Takes out the event's component, oldest first.
+    /// Takes out the component of an end.
     pub(crate) fn take(&mut self, event: &Event) -> Option<Open<K>> {
         let place = self.place_of(event)?;
         self.remove_at(place)
     }
 
-    /// Takes out those that are too many or too old, now that another one starts.
-    pub(crate) fn take_overdue(&mut self, max_open: usize, max_age: TimeDelta, now: DateTime<Utc>) -> Vec<Open<K>> {
-        let mut overdue = Vec::new();
-        while let Some(oldest) = self.all.oldest
-            && (self.len() >= max_open || self.at(oldest).is_some_and(|open| open.is_older(max_age, now)))
-        {
-            overdue.extend(self.remove_at(oldest));
-        }
-        overdue
+    /// Whether a component is open whose Started event is this one or a copy of it.
+    #[cfg(feature = "otel")]
+    pub(crate) fn has_start(&self, started: &Event) -> bool {
+        self.place_where(started, |open| open.start_id == started.event_id).is_some()
+    }
+
+    /// The one that was opened first.
+    #[cfg(feature = "otel")]
+    pub(crate) fn oldest(&self) -> Option<&Open<K>> {
+        self.at(self.all.oldest?)
+    }
+
+    /// Takes out the one that was opened first.
+    pub(crate) fn take_oldest(&mut self) -> Option<Open<K>> {
+        self.remove_at(self.all.oldest?)
+    }
+
+    /// Takes out the oldest ones if one more would be too many.
+    pub(crate) fn take_beyond(&mut self, max_open: usize) -> Vec<Open<K>> {
+        let beyond = (self.len() + 1).saturating_sub(max_open.max(1));
+        (0..beyond).filter_map(|_| self.take_oldest()).collect()
     }
 
     /// Takes out the one that was opened last.
@@ -187,11 +210,11 @@ impl<K> OpenComponents<K> {
         self.in_workflow(workflow_id).map(|(number, _)| number).max()
     }
 
-    /// The component of a workflow and a scope that was opened last.
+    /// The components of a workflow and a scope, the newest first.
     #[cfg(feature = "otel")]
-    pub(crate) fn newest_of(&self, workflow_id: &str, scope: EventScope) -> Option<&Open<K>> {
+    pub(crate) fn all_of(&self, workflow_id: &str, scope: EventScope) -> impl Iterator<Item = &Open<K>> {
         let workflow = Workflow { id: Some(workflow_id), hash: self.hash_of_workflow(Some(workflow_id)) };
-        self.at(self.of_scope(workflow, scope).next()?)
+        self.of_scope(workflow, scope).filter_map(|place| self.at(place))
     }
 
     /// The component with a number, to be changed.
@@ -209,14 +232,18 @@ impl<K> OpenComponents<K> {
     }
 
     fn place_of(&self, event: &Event) -> Option<usize> {
+        self.place_where(event, |open| event.start_id.is_none_or(|id| open.start_id == id))
+    }
+
+    /// The oldest one with an event's ids for which a condition holds.
+    fn place_where(&self, event: &Event, holds: impl Fn(&Open<K>) -> bool) -> Option<usize> {
         let workflow_id = event.workflow_id.as_deref();
         let workflow = Workflow { id: workflow_id, hash: self.hash_of_workflow(workflow_id) };
         let row = self.by_identity.get(&self.hash_of_identity(workflow.hash, &event.component_id))?;
         let oldest_first =
             iter::successors(row.oldest, |place| self.at(*place)?.neighbors[Row::Identity as usize].newer);
-        let is_it =
-            |place: &usize| self.at(*place).is_some_and(|open| open.is(workflow, event.scope, &event.component_id));
-        oldest_first.into_iter().find(is_it)
+        let is_it = |open: &Open<K>| open.is(workflow, event.scope, &event.component_id) && holds(open);
+        oldest_first.into_iter().find(|place| self.at(*place).is_some_and(is_it))
     }
 
     fn place_of_parent(&self, event: &Event) -> Option<usize> {
@@ -335,10 +362,9 @@ impl SharedIds {
 }
 
 impl<K> Open<K> {
-    fn is_older(&self, max_age: TimeDelta, now: DateTime<Utc>) -> bool {
-        // Whole seconds first, since the exact difference is expensive and hardly ever needed.
-        let seconds = now.timestamp().saturating_sub(self.started.timestamp());
-        seconds >= max_age.num_seconds() && now - self.started > max_age
+    #[cfg(feature = "otel")]
+    pub(crate) const fn component_id(&self) -> &Arc<str> {
+        &self.component_id
     }
 
     fn is(&self, workflow: Workflow<'_>, scope: EventScope, component_id: &str) -> bool {

@@ -23,6 +23,10 @@ use crate::{
 /// done. Beside a `tracing-opentelemetry` layer both kinds of spans nest in each other,
 /// provided that layer's context activation is on, as it is by default.
 ///
+/// Put it before layers that may panic: `tracing` does not show an event to the layers behind one that does, which
+/// [`EventStream::layer_panics`](crate::stream::EventStream::layer_panics) counts. Several of them, each with a provider of its
+/// own, make a whole tree each.
+///
 /// ```
 /// use std::sync::Arc;
 ///
@@ -46,21 +50,21 @@ pub struct OtelLayer<T = SdkTracer> {
 }
 
 impl<T> OtelLayer<T> {
-    /// Makes a layer that gives its events to a mapper, which others may share.
+    /// Makes a layer that hands its events to a mapper, which others may share.
     #[must_use]
     pub fn new(mapper: Arc<SpanMapper<T>>) -> Self {
         keep_idle_subscribers();
         Self { mapper: Some(mapper), metrics: None, log_events: None }
     }
 
-    /// Gives each event to a recorder of metrics as well, which others may share. By default, there are none.
+    /// Hands each event to a recorder of metrics as well, which others may share. By default, there are none.
     #[must_use]
     pub fn with_metrics(mut self, metrics: Arc<MetricsRecorder>) -> Self {
         self.metrics = Some(metrics);
         self
     }
 
-    /// Gives the events also to an emitter of log events, with the spans that they became. By default, to none.
+    /// Hands the events also to an emitter of log events, with the spans that they became. By default, to none.
     #[must_use]
     pub fn with_log_events(mut self, emitter: Arc<LogEmitter>) -> Self {
         self.log_events = Some(emitter);
@@ -86,16 +90,21 @@ where
     fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
         if event.metadata().target() != TRACING_TARGET {
             if let Some(mapper) = &self.mapper {
-                spans::observe_user_event(event, mapper.content());
+                mapper.observe_user_event(event);
             }
             return;
         }
         // Events of that target that were not made by an append have no native event behind them.
         Emission::with_current(|emission| {
-            if let Some(observed) = self.mapper.as_ref().and_then(|mapper| mapper.observe(emission.event())) {
+            if emission.start_is_unseen() {
+                return;
+            }
+            let mapper = self.mapper.as_ref();
+            let observed = mapper.and_then(|mapper| emission.contain(|| mapper.observe(emission.event())).flatten());
+            if let Some(observed) = observed {
                 emission.set_trace(observed.trace);
                 if let Some(emitter) = &self.log_events {
-                    emitter.observe(emission.event(), observed.trace);
+                    emission.contain(|| emitter.observe(emission.event(), observed.trace));
                 }
                 if let Some(context) = observed.context {
                     emission.set_context(context);
@@ -106,7 +115,7 @@ where
                 emission.set_context(context);
             }
             if let Some(metrics) = &self.metrics {
-                metrics.observe(emission.event());
+                emission.contain(|| metrics.observe(emission.event()));
             }
         });
     }

@@ -6,6 +6,7 @@
 #![doc = include_str!("../../docs/mapping.md")]
 
 mod attributes;
+mod bounded;
 mod content;
 #[cfg(feature = "otlp-http")]
 mod export;

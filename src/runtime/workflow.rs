@@ -57,9 +57,11 @@ impl Workflow {
 
     /// Runs the workflow and sends its events to a channel.
     ///
-    /// A task of its own moves the events from the run's log to the channel, so a slow receiver never holds up the run;
-    /// it goes on after this call returns until all are sent, or the receiver is gone. If the receiver falls behind the
-    /// whole log, a `system:event_stream` event says which offsets are missing.
+    /// A task of its own moves the events from the run's log to the channel, so a slow receiver never holds up the run. When
+    /// this call returns, all events that fit are in the channel; the task moves the others, until all are sent or the
+    /// receiver is gone. Then its end of the channel is closed, whoever still holds something of the run, such as a tool's
+    /// progress callback. If the receiver falls behind the whole log, a `system:event_stream` event says which offsets are
+    /// missing.
     ///
     /// # Errors
     ///
@@ -75,8 +77,10 @@ impl Workflow {
         input: impl Into<JsonValue>,
         events: &mpsc::Sender<Event>,
     ) -> Result<RunOutput, RunError> {
-        let stream = channel::stream_into(events.clone())?;
-        executor::execute(self, input.into(), stream, RunOptions::default()).await
+        let (stream, channel) = channel::stream_into(events.clone())?;
+        let result = executor::execute(self, input.into(), stream, RunOptions::default()).await;
+        channel.finish().await;
+        result
     }
 
     /// Checks that every component's name can be an id.

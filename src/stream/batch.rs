@@ -102,7 +102,7 @@ impl Batched {
     ///
     /// # Panics
     ///
-    /// If called outside of a Tokio runtime with a timer.
+    /// If called outside a Tokio runtime with a timer.
     ///
     /// # Cancel safety
     ///
@@ -158,7 +158,7 @@ impl Batched {
             | EventScope::Tool
             | EventScope::System => self.window.tool,
         };
-        // A window beyond what the clock can tell never ends by itself.
+        // A window beyond the range of the clock never ends by itself.
         if let Some(due) = Instant::now().checked_add(window)
             && self.due.as_ref().is_none_or(|earlier| due < earlier.deadline())
         {

@@ -5,31 +5,48 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
+use super::contain;
 use crate::event::date_time;
 
-/// How far the wall clock may run ahead of the monotonic one before the anchor is set anew.
+/// How far the wall clock and the monotonic one may be apart before the wall clock counts as set anew.
 ///
 /// A monotonic clock stands still while a machine sleeps; a difference of this size is such a pause or a corrected
 /// clock, not drift.
-const MAX_AHEAD: Duration = Duration::from_secs(1);
+const MAX_APART: Duration = Duration::from_secs(1);
 
 /// The wall clock read once, and a monotonic clock since then.
 ///
-/// A step back of the wall clock (a correction by NTP) then cannot give an end before its start. The monotonic clock is
-/// Tokio's, so that it stands still in a test that pauses time.
+/// A step back of the wall clock (a correction by NTP) then puts no end before its start. The monotonic clock is Tokio's,
+/// so that it stands still in a test that pauses time.
 #[derive(Debug)]
 pub(super) struct Clock {
-    /// Since the Unix epoch, as all times here: calendar arithmetic is dear.
+    /// Since the Unix epoch, as all times here: calendar arithmetic is expensive.
     anchor: Duration,
     since: Instant,
     last: Duration,
-    follows_wall: bool,
+    wall: Option<Wall>,
+}
+
+/// Reads a wall clock, as the time since the Unix epoch.
+pub(super) type Wall = fn() -> Duration;
+
+/// The monotonic time now, which a test can pause.
+///
+/// Where that is possible, Tokio reads its clock through a thread-local and panics once that is gone, so the last destructors
+/// of a thread read the system's.
+pub(crate) fn monotonic_now() -> Instant {
+    contain(Instant::now).unwrap_or_else(|| std::time::Instant::now().into())
 }
 
 impl Clock {
     /// Follows the system's wall clock.
     pub(super) fn system() -> Self {
-        Self { follows_wall: true, ..Self::at(wall()) }
+        Self::following(|| SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default())
+    }
+
+    /// Follows a wall clock.
+    pub(super) fn following(wall: Wall) -> Self {
+        Self { wall: Some(wall), ..Self::at(wall()) }
     }
 
     /// Starts at `epoch`, whatever the wall clock says, and runs with the monotonic clock.
@@ -38,7 +55,7 @@ impl Clock {
     }
 
     fn at(anchor: Duration) -> Self {
-        Self { anchor, since: Instant::now(), last: anchor, follows_wall: false }
+        Self { anchor, since: monotonic_now(), last: anchor, wall: None }
     }
 
     /// The time now, never before the one returned last.
@@ -47,29 +64,31 @@ impl Clock {
         self.shown()
     }
 
-    /// The time now as [`now`](Self::now) gives it, by the wall clock again if that has run far ahead.
+    /// The time now as [`now`](Self::now) returns it, by the wall clock again if that has run far ahead.
     pub(super) fn now_near_wall(&mut self) -> DateTime<Utc> {
         self.tick();
-        if self.follows_wall {
-            let wall = wall();
-            if wall.saturating_sub(self.last) > MAX_AHEAD {
-                (self.anchor, self.since) = (wall, Instant::now());
-                self.tick();
-            }
+        if let Some(wall) = self.wall.map(|wall| wall())
+            && wall.saturating_sub(self.last) > MAX_APART
+        {
+            (self.anchor, self.since) = (wall, monotonic_now());
+            self.tick();
         }
         self.shown()
     }
 
+    /// A clock on the wall clock's time, if that has been set back far behind this one.
+    pub(super) fn set_back(&mut self) -> Option<Self> {
+        self.tick();
+        let wall = self.wall?;
+        (self.last.saturating_sub(wall()) > MAX_APART).then(|| Self::following(wall))
+    }
+
     fn tick(&mut self) {
         // A test's paused clock is seen by the threads of its runtime only; all others see the time run on.
-        self.last = self.last.max(self.anchor.saturating_add(self.since.elapsed()));
+        self.last = self.last.max(self.anchor.saturating_add(monotonic_now().saturating_duration_since(self.since)));
     }
 
     fn shown(&self) -> DateTime<Utc> {
         date_time(self.last)
     }
-}
-
-fn wall() -> Duration {
-    SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
 }

@@ -8,7 +8,7 @@
 use std::{
     cell::{Cell, RefCell},
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
+    mem::ManuallyDrop,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -17,6 +17,7 @@ use std::{
 
 use tracing::Level;
 
+use super::contain;
 use crate::event::{Event, EventScope, EventType, TraceContext};
 
 /// The target of the `tracing` events, for filters: started and ended components and events of the runtime itself at
@@ -54,17 +55,37 @@ pub struct Emission {
     trace: Cell<Option<TraceContext>>,
     context: RefCell<Option<Arc<dyn ComponentContext>>>,
     is_seen: Cell<bool>,
+    #[cfg_attr(not(feature = "otel"), expect(dead_code, reason = "only a bridge asks"))]
+    start_is_unseen: bool,
+    panicked: Cell<bool>,
+}
+
+/// The contexts of two bridges, one inside the other.
+#[derive(Debug)]
+struct Nested {
+    outer: Arc<dyn ComponentContext>,
+    inner: Arc<dyn ComponentContext>,
 }
 
 /// What came back from the layers.
 pub(super) struct Dispatched {
     pub(super) event: Arc<Event>,
     pub(super) context: Option<Arc<dyn ComponentContext>>,
+    /// Whether a layer looked at the native event.
+    pub(super) is_seen: bool,
+    /// Whether a layer panicked, so that those behind it may not have been shown the event.
+    pub(super) panicked: bool,
 }
 
 thread_local! {
-    static CURRENT: RefCell<Option<Emission>> = const { RefCell::new(None) };
+    /// Has no destructor, so that it is still there for what the last destructors of a thread append.
+    static CURRENT: RefCell<Option<ManuallyDrop<Emission>>> = const { RefCell::new(None) };
     static IN_LAYER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Marks the thread as being in a layer, until it is dropped.
+struct InLayer {
+    before: bool,
 }
 
 impl Emission {
@@ -74,11 +95,25 @@ impl Emission {
     /// [`TRACING_TARGET`].
     pub fn with_current<R>(look: impl FnOnce(&Self) -> R) -> Option<R> {
         CURRENT.with_borrow(|current| {
-            current.as_ref().map(|emission| {
+            current.as_deref().map(|emission| {
                 emission.is_seen.set(true);
                 look(emission)
             })
         })
+    }
+
+    /// Whether no bridge looked at the start of the component, so that what follows is none of theirs.
+    #[cfg(feature = "otel")]
+    pub(crate) const fn start_is_unseen(&self) -> bool {
+        self.start_is_unseen
+    }
+
+    /// Calls one reader of the event, whose panic does not keep the others from it; `None` if it panicked.
+    #[cfg(feature = "otel")]
+    pub(crate) fn contain<R>(&self, reader: impl FnOnce() -> R) -> Option<R> {
+        let answer = contain(reader);
+        self.panicked.set(self.panicked.get() || answer.is_none());
+        answer
     }
 
     /// The event, with its offset and time already set.
@@ -92,9 +127,33 @@ impl Emission {
         self.trace.set(Some(trace));
     }
 
-    /// Sets the context that the component's work is to be polled in.
+    /// Sets the context that the component's work is to be polled in. Where several bridges each have one, the work is
+    /// polled in all of them, in that of the last one innermost.
     pub fn set_context(&self, context: Arc<dyn ComponentContext>) {
-        self.context.replace(Some(context));
+        let mut slot = self.context.borrow_mut();
+        *slot = Some(match slot.take() {
+            Some(outer) => Arc::new(Nested { outer, inner: context }),
+            None => context,
+        });
+    }
+}
+
+impl ComponentContext for Nested {
+    fn run(&self, work: &mut dyn FnMut()) {
+        self.outer.run(&mut || self.inner.run(work));
+    }
+
+    fn headers(&self) -> Vec<(String, String)> {
+        let headers = self.inner.headers();
+        if headers.is_empty() { self.outer.headers() } else { headers }
+    }
+
+    fn baggage_header(&self) -> Option<(String, String)> {
+        self.inner.baggage_header().or_else(|| self.outer.baggage_header())
+    }
+
+    fn nearer(&self) -> Option<Arc<dyn ComponentContext>> {
+        self.inner.nearer().or_else(|| self.outer.nearer())
     }
 }
 
@@ -122,7 +181,7 @@ pub(super) fn is_wanted(event: &Event) -> bool {
 /// The events of the process that no layer looked at, but for progress, which may be filtered out on purpose.
 static UNSEEN: AtomicU64 = AtomicU64::new(0);
 
-fn count_unseen(event: &Event) {
+pub(super) fn count_unseen(event: &Event) {
     if !is_detail(event) {
         UNSEEN.fetch_add(1, Ordering::Relaxed);
     }
@@ -134,42 +193,68 @@ pub(crate) fn unseen_events_in_process() -> u64 {
     UNSEEN.load(Ordering::Relaxed)
 }
 
-/// Whether an event is one of many that tell how a component gets on; what the runtime itself has to say is rare.
+/// Whether an event is one of many about how a component gets on; those of the runtime itself are rare.
 fn is_detail(event: &Event) -> bool {
     event.event_type == EventType::Progress && event.scope != EventScope::System
 }
 
 /// Shows the event to the layers of this thread's subscriber.
-pub(super) fn dispatch(event: Arc<Event>) -> Dispatched {
-    let (trace, context, is_seen) = (Cell::new(None), RefCell::new(None), Cell::new(false));
-    let mut emission = Some(Emission { event, trace, context, is_seen });
-    call_layers(|| {
-        CURRENT.with(|current| current.replace(emission.take()));
-        // Borrowed while the layers look. Nothing is put there meanwhile, as what a layer appends is not shown to layers.
-        CURRENT.with_borrow(|current| current.as_ref().map(|emission| fire(&emission.event)));
-    });
-    let emission = emission.or_else(|| CURRENT.try_with(RefCell::take).ok().flatten());
-    // A thread that is ending may have no place for it any more; then it was never taken.
-    let Emission { mut event, trace, context, is_seen } =
-        emission.expect("an emission is taken only to be put in its place");
-    if !is_seen.get() {
+pub(super) fn dispatch(mut event: Arc<Event>, start_is_unseen: bool) -> Dispatched {
+    let emission = Emission {
+        event: Arc::clone(&event),
+        trace: Cell::new(None),
+        context: RefCell::new(None),
+        is_seen: Cell::new(false),
+        start_is_unseen,
+        panicked: Cell::new(false),
+    };
+    CURRENT.set(Some(ManuallyDrop::new(emission)));
+    // Borrowed while the layers look. Nothing is put there meanwhile, as what a layer appends is not shown to layers.
+    let looked =
+        call_layers(|| CURRENT.with_borrow(|current| current.as_deref().map(|emission| fire(&emission.event))));
+    let Some(emission) = CURRENT.take() else {
+        return Dispatched { event, context: None, is_seen: false, panicked: true };
+    };
+    let Emission { event: shown, trace, context, is_seen, panicked, .. } = ManuallyDrop::into_inner(emission);
+    drop(shown);
+    let is_seen = is_seen.get() && !start_is_unseen;
+    if !is_seen {
         count_unseen(&event);
     }
     if let Some(trace) = trace.get() {
         // No layer can have a share of the event, so that this copies nothing.
         Arc::make_mut(&mut event).trace = Some(trace);
     }
-    Dispatched { event, context: context.into_inner() }
+    Dispatched { event, context: context.into_inner(), is_seen, panicked: panicked.get() || looked.is_none() }
 }
 
-/// Calls into the layers; `None` if one panicked.
-///
-/// The panic is contained, since telemetry must not fail the work; the panic hook has reported it.
+/// Says that a layer panicked, to the same layers: those that log have a place to say it.
+pub(super) fn report_panic() {
+    call_layers(|| {
+        tracing::error!(
+            target: "agent_runtime::stream",
+            "a tracing layer panicked at an event of this stream; the layers behind it were not shown the event, so put \
+             the one of the telemetry first"
+        );
+    });
+}
+
+/// Calls into the layers; `None` if one panicked, which must not fail the work.
 fn call_layers<R>(call: impl FnOnce() -> R) -> Option<R> {
-    IN_LAYER.set(true);
-    let answer = catch_unwind(AssertUnwindSafe(call)).ok();
-    IN_LAYER.set(false);
-    answer
+    let _in_layer = InLayer::enter();
+    contain(call)
+}
+
+impl InLayer {
+    fn enter() -> Self {
+        Self { before: IN_LAYER.replace(true) }
+    }
+}
+
+impl Drop for InLayer {
+    fn drop(&mut self) {
+        IN_LAYER.set(self.before);
+    }
 }
 
 fn fire(event: &Event) {

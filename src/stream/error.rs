@@ -25,7 +25,8 @@ impl Lagged {
     }
 }
 
-/// Why [`Subscription::recv`](super::Subscription::recv) has no event.
+/// Why [`Subscription::recv`](super::Subscription::recv) has no event. These are all there will be, as a reader's loop must know
+/// whether to go on.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RecvError {
     /// Events were missed; the next call goes on at the oldest event kept.
@@ -36,7 +37,7 @@ pub enum RecvError {
     Closed,
 }
 
-/// Why [`Subscription::try_recv`](super::Subscription::try_recv) has no event.
+/// Why [`Subscription::try_recv`](super::Subscription::try_recv) has no event. These are all there will be.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TryRecvError {
     /// Nothing new so far.

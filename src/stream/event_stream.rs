@@ -2,29 +2,23 @@
 
 use std::{
     collections::VecDeque,
-    fmt, iter,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+    fmt,
+    sync::{Arc, Weak},
 };
 
 use chrono::{DateTime, Utc};
-use parking_lot::Mutex;
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand::{SeedableRng as _, rngs::StdRng};
 use uuid::Uuid;
 
 use super::{
-    ComponentContext, Subscription,
+    Subscription,
     clock::Clock,
-    emission::{self, Dispatched},
-    log::{Aftermath, Bounds, Kept, Log, READ_BATCH, Read},
+    from_layers::{self, Origin, Refused},
+    log::{Bounds, Log, READ_BATCH, Read},
+    shared::{Emitted, Shared},
+    timeline::Timeline,
 };
-use crate::event::{Event, EventError, EventType, version_7};
-
-/// How many events the subscribers of all streams of the process have missed, for a bridge that sees them all.
-static MISSED_IN_PROCESS: AtomicU64 = AtomicU64::new(0);
+use crate::event::{Event, EventError};
 
 /// An ordered log of events: appended to by any thread, read by any number of subscribers.
 ///
@@ -61,41 +55,13 @@ pub struct EventStreamBuilder {
     epoch: Option<DateTime<Utc>>,
 }
 
-/// What handles and subscribers share.
-pub(super) struct Shared {
-    /// Held for a whole append, tracing layers included, so that they see the events in order. A layer that itself
-    /// appends does without: it would wait for its own thread, or for one whose layer waits for a stream of this thread.
-    turn: Mutex<()>,
-    /// Held to number an event and to push it, never while a layer runs; taken before `log`.
-    writer: Mutex<Writer>,
-    /// Held only to push or to read, so that a reader never waits for a layer.
-    pub(super) log: Mutex<Log>,
-    missed: AtomicU64,
-}
+/// A handle that does not keep the stream open.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakEventStream(Weak<Handle>);
 
 /// The strong end: its drop closes the stream.
 struct Handle {
     shared: Arc<Shared>,
-}
-
-struct Writer {
-    next_offset: u64,
-    clock: Clock,
-    ids: StdRng,
-    /// While an event is shown to layers: what layers append meanwhile, which is to follow it.
-    followers: Option<Followers>,
-}
-
-#[derive(Default)]
-struct Followers {
-    events: Vec<Kept>,
-    bytes: usize,
-}
-
-/// An appended event and the context that a layer gave for its component.
-pub(crate) struct Emitted {
-    pub(crate) event: Arc<Event>,
-    pub(crate) context: Option<Arc<dyn ComponentContext>>,
 }
 
 impl EventStream {
@@ -106,10 +72,10 @@ impl EventStream {
     pub const DEFAULT_CAPACITY_BYTES: usize = 64 * 1024 * 1024;
 
     /// How many events layers may append while they are shown one event; more are refused.
-    pub const MAX_FOLLOWERS: usize = 1_024;
+    pub const MAX_FOLLOWERS: usize = from_layers::MAX_FOLLOWERS;
 
     /// How many bytes those may take in memory: 16 MiB.
-    pub const MAX_FOLLOWERS_BYTES: usize = 16 * 1024 * 1024;
+    pub const MAX_FOLLOWERS_BYTES: usize = from_layers::MAX_FOLLOWERS_BYTES;
 
     /// Makes an empty stream with the defaults of [`EventStream::builder`].
     #[must_use]
@@ -129,9 +95,17 @@ impl EventStream {
 
     /// Appends an event and hands it to every subscriber and `tracing` layer.
     ///
-    /// Sets the event's offset and its timestamp; keeps its id, unless that is nil. Works on any thread, inside or
-    /// outside of an async runtime. Called by a layer that is shown an event of this stream, it puts the new event right
-    /// behind that one. What a layer appends while it is shown an event, to whichever stream, is not shown to layers.
+    /// Sets the event's offset and its timestamp; keeps its id, unless that is nil. Within a run time never runs backwards; a
+    /// run that starts after the wall clock was set back lies on the new time. Works on any thread, inside or outside an async
+    /// runtime.
+    ///
+    /// An event that has an offset has been appended before, to this stream or to another, and was shown to layers then.
+    /// It goes to the subscribers alone and keeps its [`trace`](Event::trace), so that no bridge counts it twice; on any
+    /// other event `trace` has no effect.
+    ///
+    /// Called by a layer that is shown an event of this stream, it puts the new event right behind that one. What a layer
+    /// appends while it is shown an event, to whichever stream, is not shown to layers, except for the end of a component
+    /// whose start was.
     ///
     /// # Errors
     ///
@@ -141,30 +115,21 @@ impl EventStream {
     /// - [`EventError::TooManyFollowers`] if a layer appends more than [`MAX_FOLLOWERS`](Self::MAX_FOLLOWERS) events or
     ///   [`MAX_FOLLOWERS_BYTES`](Self::MAX_FOLLOWERS_BYTES) while it is shown one event.
     pub fn append(&self, event: Event) -> Result<Arc<Event>, EventError> {
-        self.emit(event).map(|emitted| emitted.event)
+        event.validate()?;
+        self.emit(event, Origin::Hand).map_or_else(Refused::outcome, |emitted| Ok(emitted.event))
     }
 
-    /// Appends as [`append`](Self::append) does and also gives what a layer answered.
-    pub(crate) fn emit(&self, event: Event) -> Result<Emitted, EventError> {
-        event.validate()?;
-        let shared = &*self.handle.shared;
-        // In its place from here on, so that it is moved no more.
-        let event = Kept::new(event);
-        let (emitted, aftermath) = if emission::in_layer() {
-            shared.put(event)?
-        } else {
-            let wanted = emission::is_wanted(&event.event);
-            let _turn = shared.turn.lock();
-            if wanted { shared.show_and_put(event) } else { shared.put(event)? }
-        };
-        aftermath.settle();
-        Ok(emitted)
+    /// Appends a valid event and also returns what a layer answered.
+    pub(crate) fn emit(&self, event: Event, origin: Origin<'_>) -> Result<Emitted, Refused> {
+        self.handle.shared.emit(event, origin)
+    }
+
+    /// A handle that does not keep the stream open.
+    pub(crate) fn downgrade(&self) -> WeakEventStream {
+        WeakEventStream(Arc::downgrade(&self.handle))
     }
 
     /// Subscribes to the events that come from now on.
-    ///
-    /// The subscription ends when the last handle of the stream is gone, and a [`Runtime`](crate::runtime::Runtime) is such a
-    /// handle; one that ends with a run is returned by [`Runtime::start`](crate::runtime::Runtime::start).
     #[must_use]
     pub fn subscribe(&self) -> Subscription {
         let cursor = self.next_offset();
@@ -173,13 +138,13 @@ impl EventStream {
 
     /// Subscribes from an offset on: first what is kept, then what comes, without a gap and without a duplicate.
     ///
-    /// An offset that is no longer kept gives [`Lagged`](super::Lagged) first; one that lies ahead waits for it.
+    /// An offset that is no longer kept reads as [`Lagged`](super::Lagged) first; one that lies ahead waits for it.
     #[must_use]
     pub fn subscribe_from(&self, offset: u64) -> Subscription {
         Subscription::new(Arc::clone(&self.handle.shared), offset)
     }
 
-    /// Gives the kept events from an offset on, up to those that were there when the call began.
+    /// Returns the kept events from an offset on, up to those that were there when the call began.
     ///
     /// Starts at the oldest event kept if the offset is older than that, and has no gap. Emitters are not held up
     /// meanwhile: the events are taken in small portions, and copied when all are taken.
@@ -209,11 +174,9 @@ impl EventStream {
         taken.into_iter().map(Arc::unwrap_or_clone).collect()
     }
 
-    /// Draws an id from the stream's own source and clock, so that a seeded stream gives the same one again.
+    /// Draws an id from the stream's own source and clock, so that a seeded stream draws the same one again.
     pub(crate) fn new_id(&self) -> Uuid {
-        let mut writer = self.handle.shared.writer.lock();
-        let now = writer.clock.now();
-        writer.draw_id(now)
+        self.handle.shared.new_id()
     }
 
     /// The offset of the oldest event kept; equal to [`next_offset`](Self::next_offset) while there is none.
@@ -230,17 +193,26 @@ impl EventStream {
 
     /// How many events this stream's subscribers have missed so far, added up over all of them.
     ///
-    /// A subscriber counts when it reads and is told so, see [`Lagged`](super::Lagged).
+    /// A subscriber counts when it reads and gets [`Lagged`](super::Lagged).
     #[must_use]
     pub fn lagged_events(&self) -> u64 {
-        self.handle.shared.missed.load(Ordering::Relaxed)
+        self.handle.shared.missed()
+    }
+
+    /// How many events of this stream a `tracing` layer panicked at, so that the layers behind it may have missed them.
+    ///
+    /// The first one is reported in a `tracing` event. The layer of the telemetry goes first, where it misses nothing.
+    #[must_use]
+    pub fn layer_panics(&self) -> u64 {
+        self.handle.shared.panics()
     }
 }
 
-/// What [`EventStream::lagged_events`] says, over all streams of the process, those that are gone included.
-#[cfg(feature = "otel")]
-pub(crate) fn lagged_events_in_process() -> u64 {
-    MISSED_IN_PROCESS.load(Ordering::Relaxed)
+impl WeakEventStream {
+    /// The stream, unless it is closed.
+    pub(crate) fn upgrade(&self) -> Option<EventStream> {
+        self.0.upgrade().map(|handle| EventStream { handle })
+    }
 }
 
 impl EventStreamBuilder {
@@ -260,7 +232,7 @@ impl EventStreamBuilder {
         self
     }
 
-    /// Makes the ids that the stream gives a function of `seed`, for tests. By default, the system's random source.
+    /// Makes the ids that the stream draws a function of `seed`, for tests. By default, the system's random source.
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
@@ -276,105 +248,10 @@ impl EventStreamBuilder {
     /// Makes the stream.
     #[must_use]
     pub fn build(self) -> EventStream {
-        let writer = Writer {
-            next_offset: 0,
-            clock: self.epoch.map_or_else(Clock::system, Clock::starting_at),
-            ids: self.seed.map_or_else(rand::make_rng, StdRng::seed_from_u64),
-            followers: None,
-        };
-        let shared = Shared {
-            turn: Mutex::new(()),
-            writer: Mutex::new(writer),
-            log: Mutex::new(Log::new(Bounds { events: self.capacity, bytes: self.capacity_bytes })),
-            missed: AtomicU64::new(0),
-        };
-        EventStream { handle: Arc::new(Handle { shared: Arc::new(shared) }) }
-    }
-}
-
-impl Shared {
-    pub(super) fn count_missed(&self, events: u64) {
-        self.missed.fetch_add(events, Ordering::Relaxed);
-        MISSED_IN_PROCESS.fetch_add(events, Ordering::Relaxed);
-    }
-
-    /// Numbers the event and makes it visible, or has it follow the one that is being shown to layers.
-    fn put(&self, mut kept: Kept) -> Result<(Emitted, Aftermath), EventError> {
-        let mut writer = self.writer.lock();
-        if let Some(followers) = &writer.followers {
-            followers.check_room(&kept)?;
-        }
-        writer.stamp(Arc::make_mut(&mut kept.event));
-        let event = Arc::clone(&kept.event);
-        let aftermath = match &mut writer.followers {
-            Some(followers) => {
-                followers.bytes += kept.bytes;
-                followers.events.push(kept);
-                Aftermath::default()
-            }
-            None => self.publish([kept]),
-        };
-        Ok((Emitted { event, context: None }, aftermath))
-    }
-
-    /// Numbers the event, shows it to the layers and then makes it and its followers visible; by the holder of `turn`.
-    fn show_and_put(&self, Kept { mut event, bytes }: Kept) -> (Emitted, Aftermath) {
-        let mut writer = self.writer.lock();
-        writer.stamp(Arc::make_mut(&mut event));
-        writer.followers = Some(Followers::default());
-        drop(writer);
-        let Dispatched { event, context } = emission::dispatch(event);
-        let kept = Kept { event: Arc::clone(&event), bytes };
-        let mut writer = self.writer.lock();
-        let followers = writer.followers.take().unwrap_or_default();
-        // Still with the writer's lock, so that no later number gets in between.
-        let aftermath = self.publish(iter::once(kept).chain(followers.events));
-        (Emitted { event, context }, aftermath)
-    }
-
-    /// Makes events visible, in their order.
-    fn publish(&self, events: impl IntoIterator<Item = Kept>) -> Aftermath {
-        let mut aftermath = Aftermath::default();
-        let mut log = self.log.lock();
-        events.into_iter().for_each(|kept| log.push(kept, &mut aftermath));
-        aftermath
-    }
-}
-
-impl Followers {
-    fn check_room(&self, kept: &Kept) -> Result<(), EventError> {
-        // Ends may take as much again, so that what began while there was room also ends.
-        let share = if kept.event.event_type.is_terminal() { 2 } else { 1 };
-        let bounds = [
-            (self.events.len() + 1, EventStream::MAX_FOLLOWERS, "events"),
-            (self.bytes.saturating_add(kept.bytes), EventStream::MAX_FOLLOWERS_BYTES, "bytes"),
-        ];
-        let over = bounds.into_iter().find(|(wanted, limit, _)| *wanted > share * limit);
-        over.map_or(Ok(()), |(_, limit, unit)| Err(EventError::TooManyFollowers { limit, unit }))
-    }
-}
-
-impl Writer {
-    /// Gives the event its place, time and, if it has none, id.
-    fn stamp(&mut self, event: &mut Event) {
-        event.timestamp = match event.event_type {
-            EventType::Progress => self.clock.now(),
-            EventType::Started | EventType::Completed | EventType::Failed | EventType::Canceled => {
-                self.clock.now_near_wall()
-            }
-        };
-        if event.event_id.is_nil() {
-            event.event_id = self.draw_id(event.timestamp);
-        }
-        event.offset = Some(self.next_offset);
-        self.next_offset += 1;
-    }
-
-    fn draw_id(&mut self, now: DateTime<Utc>) -> Uuid {
-        let millis = u64::try_from(now.timestamp_millis()).unwrap_or_default();
-        let mut random = [0; 10];
-        self.ids.fill_bytes(&mut random);
-        version_7(Duration::from_millis(millis), random)
+        let clock = self.epoch.map_or_else(Clock::system, Clock::starting_at);
+        let ids = self.seed.map_or_else(rand::make_rng, StdRng::seed_from_u64);
+        let log = Log::new(Bounds { events: self.capacity, bytes: self.capacity_bytes });
+        EventStream { handle: Arc::new(Handle { shared: Arc::new(Shared::new(Timeline::new(clock), ids, log)) }) }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, ops::Range, sync::Arc, task::Waker};
 
 use super::{
+    contain,
     filter::Topic,
     waiters::{Place, Since, Waiters},
 };
@@ -65,6 +66,11 @@ impl Log {
     /// The offsets kept: from the oldest event to the one that comes next.
     pub(super) fn kept(&self) -> Range<u64> {
         self.first..self.first + self.events.len() as u64
+    }
+
+    /// The events kept, oldest first.
+    pub(super) fn events(&self) -> impl Iterator<Item = &Event> {
+        self.events.iter().map(|kept| &*kept.event)
     }
 
     /// Keeps an event at the end and lets go of the oldest ones for which there is no room.
@@ -144,8 +150,9 @@ impl Aftermath {
     }
 
     pub(super) fn settle(self) {
-        if !self.woken.is_empty() {
-            self.woken.into_iter().for_each(Waker::wake);
+        // A waker is code of others, and one that panics leaves no other reader asleep.
+        for waker in self.woken {
+            contain(|| waker.wake());
         }
     }
 }

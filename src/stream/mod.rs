@@ -6,21 +6,31 @@
 
 mod batch;
 mod clock;
+mod contain;
+mod dispatcher;
 mod emission;
 mod error;
 mod event_stream;
 mod filter;
+mod from_layers;
 mod log;
+mod shared;
 mod subscription;
+mod timeline;
 mod waiters;
 
 pub use batch::{BatchWindow, Batched};
+pub(crate) use clock::monotonic_now;
+pub(crate) use contain::{contain, discard};
+pub(crate) use dispatcher::Dispatcher;
 #[cfg(feature = "otlp-http")]
 pub(crate) use emission::unseen_events_in_process;
 pub use emission::{ComponentContext, Emission, TRACING_TARGET};
 pub use error::{Lagged, RecvError, TryRecvError};
-pub(crate) use event_stream::Emitted;
-#[cfg(feature = "otel")]
-pub(crate) use event_stream::lagged_events_in_process;
+pub(crate) use event_stream::WeakEventStream;
 pub use event_stream::{EventStream, EventStreamBuilder};
+pub(crate) use from_layers::{OpenFlag, Origin};
+#[cfg(feature = "otel")]
+pub(crate) use shared::lagged_events_in_process;
+pub(crate) use subscription::EndOfRun;
 pub use subscription::Subscription;

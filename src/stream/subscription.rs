@@ -17,9 +17,9 @@ use tokio::task::coop::poll_proceed;
 
 use super::{
     BatchWindow, Batched, Lagged, RecvError, TryRecvError,
-    event_stream::Shared,
     filter::{Filter, Topic},
     log::{READ_BATCH, Read},
+    shared::Shared,
     waiters::Place,
 };
 use crate::event::{ComponentStatus, Event, EventScope, EventType};

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::text::{MAX_CHARS, one_line, title};
 use crate::event::{ComponentStatus, Event, EventScope, EventType, OpenComponents};
@@ -203,7 +203,7 @@ impl StatusBoard {
     }
 
     fn start(&mut self, event: &Event) {
-        let overdue = self.open.take_overdue(Self::MAX_OPEN, TimeDelta::MAX, event.timestamp);
+        let overdue = self.open.take_beyond(Self::MAX_OPEN);
         self.dropped_components += overdue.len() as u64;
         let number = self.run_of(event);
         if let Some(run) = self.runs.get_mut(&number) {

@@ -2,8 +2,6 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use chrono::TimeDelta;
-
 use super::text::{MAX_CHARS, one_line};
 use crate::event::{Event, EventScope, EventType, OpenComponents, Usage};
 
@@ -151,7 +149,7 @@ impl UsageReport {
         }
         match event.event_type {
             EventType::Started => {
-                let overdue = self.open.take_overdue(Self::MAX_OPEN, TimeDelta::MAX, event.timestamp);
+                let overdue = self.open.take_beyond(Self::MAX_OPEN);
                 self.dropped += overdue.len() as u64;
                 let model = event.data.model().map(|model| one_line(model, MAX_CHARS));
                 self.open.insert(event, event.workflow_id.as_deref().map(Into::into), model);

@@ -1,8 +1,8 @@
 //! The state machine from events to the conventions' log events.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{collections::HashMap, fmt};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use opentelemetry::{
     Key, KeyValue, SpanId as OtelSpanId, TraceFlags, TraceId as OtelTraceId,
     logs::{AnyValue, LogRecord as _, Logger as _, Severity},
@@ -12,9 +12,10 @@ use parking_lot::Mutex;
 
 use super::open::LoggedRequest;
 use crate::{
-    event::{Event, EventScope, EventType, Open, OpenComponents, SharedIds, TraceContext},
+    event::{Event, EventScope, EventType, Open, SharedIds, TraceContext},
     otel::{
         ContentPolicy, DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE,
+        bounded::{Bounded, Bounds, Found, Seen},
         content::{input, interrupted, of_attribute, output},
         failure, mapping, names,
     },
@@ -32,7 +33,7 @@ use crate::{
 pub struct LogEmitter {
     logger: SdkLogger,
     content: ContentPolicy,
-    open: Mutex<OpenComponents<LoggedRequest>>,
+    open: Mutex<Bounded<LoggedRequest>>,
 }
 
 impl LogEmitter {
@@ -51,36 +52,31 @@ impl LogEmitter {
         match event.event_type {
             EventType::Started => self.start(event, trace),
             EventType::Progress => {
-                if let Some(request) = self.open.lock().of(event) {
-                    request.kept.add_chunk(event, self.content.max_partial_bytes());
+                if let Some(request) = self.open.lock().open_mut().of(event) {
+                    request.kept.of.add_chunk(event, self.content.max_partial_bytes());
                 }
             }
             EventType::Completed | EventType::Failed | EventType::Canceled => self.end(event, trace),
         }
     }
 
-    /// Reports every request whose end has not come as interrupted.
+    /// Reports every request whose end has not come as interrupted, and takes in no others from then on.
     pub fn close(&self) {
-        let mut open = self.open.lock();
-        let mut requests: Vec<_> = std::iter::from_fn(|| open.take_newest()).collect();
-        drop(open);
+        let mut requests = self.open.lock().close();
         requests.reverse();
-        let now = Utc::now();
-        requests.into_iter().for_each(|request| self.interrupt(&request.kept, now));
+        requests.iter().for_each(|request| self.interrupt(request));
     }
 
     fn start(&self, event: &Event, trace: TraceContext) {
-        let mut open = self.open.lock();
-        let max_age = TimeDelta::from_std(DEFAULT_MAX_SPAN_AGE).unwrap_or(TimeDelta::MAX);
-        let overdue = open.take_overdue(DEFAULT_MAX_OPEN_SPANS, max_age, event.timestamp);
-        open.insert(event, event.workflow_id.as_deref().map(Arc::from), LoggedRequest::new(event, trace));
-        drop(open);
-        overdue.into_iter().for_each(|Open { kept, .. }| self.interrupt(&kept, event.timestamp));
+        let request = LoggedRequest::new(event, trace);
+        let bounds = Bounds { max_open: DEFAULT_MAX_OPEN_SPANS, max_age: DEFAULT_MAX_SPAN_AGE };
+        let overdue = self.open.lock().insert(event, SharedIds::of(event), request, bounds);
+        overdue.iter().for_each(|request| self.interrupt(request));
     }
 
-    fn interrupt(&self, request: &LoggedRequest, at: DateTime<Utc>) {
-        let LoggedRequest { trace, started, answer, chunks, first_chunk } = request;
-        let mut record = self.record(names::LOG_INFERENCE_DETAILS, Severity::Debug, at, *trace);
+    fn interrupt(&self, request: &Open<Seen<LoggedRequest>>) {
+        let LoggedRequest { trace, started, answer, chunks, first_chunk } = &request.kept.of;
+        let mut record = self.record(names::LOG_INFERENCE_DETAILS, Severity::Debug, request.abandoned_at(), *trace);
         record.add_attributes(self.told_at_start(started).map(of_attribute));
         let stream = mapping::stream(None, started.timestamp, *chunks, *first_chunk);
         record.add_attributes(stream.into_iter().map(of_attribute));
@@ -93,8 +89,13 @@ impl LogEmitter {
     }
 
     fn end(&self, event: &Event, trace: TraceContext) {
-        let taken = self.open.lock().take(event);
-        let request = taken.as_ref().map(|component| &component.kept);
+        let found = self.open.lock().take(event);
+        let taken = match found {
+            Found::Open(request) => Some(request),
+            Found::Abandoned | Found::Ended => return,
+            Found::Unknown => None,
+        };
+        let request = taken.as_ref().map(|component| &component.kept.of);
         let started = request.map_or(event, |request| &request.started);
         let mut record = self.record(names::LOG_INFERENCE_DETAILS, Severity::Debug, event.timestamp, trace);
         record.add_attributes(self.told_at_start(started).map(of_attribute));

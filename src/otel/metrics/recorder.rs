@@ -18,8 +18,13 @@ use super::{
     process,
 };
 use crate::{
-    event::{Event, EventData, EventScope, EventType, Open, OpenComponents, UNKNOWN_TOOL},
-    otel::{ContentPolicy, DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, content::OTHER, failure, mapping, names},
+    event::{Event, EventData, EventScope, EventType, Open, SharedIds, UNKNOWN_TOOL},
+    otel::{
+        ContentPolicy, DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE,
+        bounded::{Bounded, Bounds, Found, Seen},
+        content::OTHER,
+        failure, mapping, names,
+    },
 };
 
 /// How many components may be open at once by default; beyond it the oldest counts as interrupted.
@@ -43,9 +48,8 @@ pub struct MetricsRecorder {
     prices: Option<(PriceTable, CostInstruments)>,
     guard: LabelGuard,
     counts: Arc<EventCounts>,
-    max_open: usize,
-    max_age: TimeDelta,
-    open: Mutex<OpenComponents<Measured>>,
+    bounds: Bounds,
+    open: Mutex<Bounded<Measured>>,
 }
 
 impl MetricsRecorder {
@@ -62,8 +66,7 @@ impl MetricsRecorder {
             prices: None,
             guard: LabelGuard::new(&meter),
             counts: EventCounts::read_by(&meter),
-            max_open: DEFAULT_MAX_OPEN_COMPONENTS,
-            max_age: TimeDelta::from_std(DEFAULT_MAX_COMPONENT_AGE).unwrap_or(TimeDelta::MAX),
+            bounds: Bounds { max_open: DEFAULT_MAX_OPEN_COMPONENTS, max_age: DEFAULT_MAX_COMPONENT_AGE },
             open: Mutex::default(),
             meter,
         }
@@ -102,15 +105,16 @@ impl MetricsRecorder {
     /// Sets how many components may be open at once; at least 1. By default, [`DEFAULT_MAX_OPEN_COMPONENTS`].
     #[must_use]
     pub fn with_max_open_components(mut self, components: usize) -> Self {
-        self.max_open = components.max(1);
+        self.bounds.max_open = components.max(1);
         self
     }
 
-    /// Sets how long a component may stay open; it is looked at when the next one starts. By default,
+    /// Sets how long a component may stay open, counted from when its start was observed, whatever time that carries; it is
+    /// looked at when the next one starts. By default,
     /// [`DEFAULT_MAX_COMPONENT_AGE`].
     #[must_use]
     pub fn with_max_component_age(mut self, age: Duration) -> Self {
-        self.max_age = TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
+        self.bounds.max_age = age;
         self
     }
 
@@ -138,39 +142,44 @@ impl MetricsRecorder {
         self.guard.overflowed()
     }
 
-    /// Ends every open component as interrupted.
+    /// Ends every open component as interrupted, and takes in no others from then on.
     pub fn close(&self) {
-        let now = Utc::now();
-        while let Some(component) = { self.open.lock().take_newest() } {
-            self.interrupt(&component, now);
-        }
+        let open = self.open.lock().close();
+        open.iter().for_each(|component| self.interrupt(component));
     }
 
     fn start(&self, event: &Event) {
         let kept = Measured::of(event, &self.guard);
         let mut open = self.open.lock();
-        let overdue = open.take_overdue(self.max_open, self.max_age, event.timestamp);
-        if let Some(parent) = open.parent_of_mut(event).filter(|parent| parent.scope == EventScope::Agent) {
-            parent.kept.count_call(event.scope);
+        if open.is_closed() {
+            return;
         }
-        open.insert(event, event.workflow_id.as_deref().map(Arc::from), kept);
+        if let Some(parent) = open.open_mut().parent_of_mut(event).filter(|parent| parent.scope == EventScope::Agent) {
+            parent.kept.of.count_call(event.scope);
+        }
+        let overdue = open.insert(event, SharedIds::of(event), kept, self.bounds);
         drop(open);
         self.counts.opened(event.scope);
-        overdue.iter().for_each(|component| self.interrupt(component, event.timestamp));
+        overdue.iter().for_each(|component| self.interrupt(component));
     }
 
     fn chunk(&self, event: &Event) {
         let mut open = self.open.lock();
-        let Some(request) = open.of(event) else { return };
-        let Some(gap) = request.kept.chunks.add(event.timestamp) else { return };
-        let labels = Arc::clone(&request.kept.labels);
+        let Some(request) = open.open_mut().of(event) else { return };
+        let Some(gap) = request.kept.of.chunks.add(event.timestamp) else { return };
+        let labels = Arc::clone(&request.kept.of.labels);
         drop(open);
         // The model that answers is only known at the end, and a chunk has no room for a set of its own.
         self.for_times(|times| times.time_per_output_chunk.record(seconds(gap), &labels));
     }
 
     fn end(&self, event: &Event) {
-        let taken = self.open.lock().take(event);
+        let found = self.open.lock().take(event);
+        let taken = match found {
+            Found::Open(component) => Some(component),
+            Found::Ended => return,
+            Found::Abandoned | Found::Unknown => None,
+        };
         // Without its start nobody knows how long a component took; what its end says is counted all the same.
         if let Some(component) = &taken {
             self.counts.closed(component.scope);
@@ -189,19 +198,19 @@ impl MetricsRecorder {
         self.instruments.system_events.add(1, &labels.into_set());
     }
 
-    fn interrupt(&self, component: &Open<Measured>, at: DateTime<Utc>) {
+    fn interrupt(&self, component: &Open<Seen<Measured>>) {
         self.counts.closed(component.scope);
-        self.duration(component, at, Some(failure::INTERRUPTED), None);
+        self.duration(component, component.abandoned_at(), Some(failure::INTERRUPTED), None);
     }
 
     /// Records how long a component took, as its span does.
-    fn duration(&self, component: &Open<Measured>, at: DateTime<Utc>, error: Option<&str>, end: Option<&Event>) {
+    fn duration(&self, component: &Open<Seen<Measured>>, at: DateTime<Utc>, error: Option<&str>, end: Option<&Event>) {
         let took = seconds(at - component.started);
-        let mut labels = self.guard.labels_from(&component.kept.labels);
+        let mut labels = self.guard.labels_from(&component.kept.of.labels);
         if component.scope == EventScope::Tool {
             // A name that the model made up must not take the place of a real one.
             let is_made_up = error == Some(UNKNOWN_TOOL);
-            let name = if is_made_up { Some(OTHER) } else { component.kept.name.as_deref() };
+            let name = if is_made_up { Some(OTHER) } else { component.kept.of.name.as_deref() };
             labels = labels.name(names::TOOL_NAME, name);
         }
         let response_model = end.and_then(|end| mapping::response_model(&end.data));
@@ -224,8 +233,8 @@ impl MetricsRecorder {
     }
 
     /// Records how often an agent asked its model and ran tools: as its end says, else as was seen.
-    fn calls(&self, agent: Option<&Open<Measured>>, end: &Event) {
-        let seen = agent.map(|agent| agent.kept.calls);
+    fn calls(&self, agent: Option<&Open<Seen<Measured>>>, end: &Event) {
+        let seen = agent.map(|agent| agent.kept.of.calls);
         let labels = self.guard.labels().name(names::AGENT_NAME, Some(end.component_name())).into_set();
         if let Some(calls) = end.data.llm_calls().or(seen.map(|calls| calls.inference)) {
             self.instruments.agent_inference_calls.record(calls, &labels);
@@ -236,9 +245,10 @@ impl MetricsRecorder {
     }
 
     /// Records what the end of a request says besides its time.
-    fn request(&self, request: Option<&Open<Measured>>, end: &Event) {
+    fn request(&self, request: Option<&Open<Seen<Measured>>>, end: &Event) {
         let data = &end.data;
-        let start = request.map_or_else(|| start_labels(end, &self.guard).into(), |open| Arc::clone(&open.kept.labels));
+        let start =
+            request.map_or_else(|| start_labels(end, &self.guard).into(), |open| Arc::clone(&open.kept.of.labels));
         let labels =
             self.guard.labels_from(&start).name(names::RESPONSE_MODEL, mapping::response_model(data)).into_set();
         if let Some(time) = request.and_then(|request| time_to_first_chunk(request, data)) {
@@ -249,7 +259,7 @@ impl MetricsRecorder {
             self.record_tokens(data, &labels);
         }
         // Last, since it calls code of the user's.
-        self.cost(end, request.and_then(|request| request.kept.name.as_deref()).or(data.model()), &labels);
+        self.cost(end, request.and_then(|request| request.kept.of.name.as_deref()).or(data.model()), &labels);
     }
 
     /// Counts the tokens that a request used, also if it failed; what was not reported is not made up.
@@ -304,9 +314,9 @@ impl MetricsRecorder {
 }
 
 /// From a streaming request to its first chunk: as was seen, else, where a filter keeps progress away, as its end says.
-fn time_to_first_chunk(request: &Open<Measured>, end: &EventData) -> Option<f64> {
-    let seen = request.kept.chunks.first.and_then(|first| (first - request.started).to_std().ok());
-    let told = || end.time_to_first_chunk().filter(|_| !request.kept.chunks.unwanted);
+fn time_to_first_chunk(request: &Open<Seen<Measured>>, end: &EventData) -> Option<f64> {
+    let seen = request.kept.of.chunks.first.and_then(|first| (first - request.started).to_std().ok());
+    let told = || end.time_to_first_chunk().filter(|_| !request.kept.of.chunks.unwanted);
     seen.or_else(told).map(|time| time.as_secs_f64())
 }
 

@@ -56,7 +56,7 @@ impl Coalescer {
         Self { window, limit: limit.max(1), emitted: 0, total: 0, first_at: None, gathered: None }
     }
 
-    /// Adds a report; gives the span event that is complete with it, if any.
+    /// Adds a report; returns the span event that is complete with it, if any.
     pub(super) fn add(&mut self, event: &Event) -> Option<ProgressEvent> {
         self.total += 1;
         self.first_at.get_or_insert(event.timestamp);
@@ -69,7 +69,7 @@ impl Coalescer {
         done
     }
 
-    /// Gives what is still gathered, at the component's end.
+    /// Takes out what is still gathered, at the component's end.
     pub(super) fn finish(&mut self) -> Option<ProgressEvent> {
         self.gathered.take().map(|gathered| self.emit(gathered))
     }

@@ -2,37 +2,82 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, Ordering},
+    atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
 use opentelemetry::{Context, KeyValue, SpanId, trace::TraceContextExt as _};
 
 use crate::{
-    event::{Event, EventScope, SharedIds},
+    event::{self, Event, EventScope, SharedIds, TraceId},
     otel::propagation,
     stream::ComponentContext,
 };
+
+/// How many of the user's `tracing` events one span takes; the rest is counted.
+const MAX_LOGS: u32 = 16;
 
 /// Polls a component's work with its span as the current one.
 #[derive(Debug)]
 pub(super) struct OtelContext(Context);
 
-/// Marks a context as lying inside a component, also below spans of the user's own.
+/// Which mapper a mark is of: each of several bridges has spans of its own in one and the same component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct MapperId(u64);
+
+/// Marks a context as lying inside a component, also below the user's spans.
 ///
-/// Without it the bridge could not tell a user's span inside of a component, under which new components belong, from one
+/// Without it the bridge could not tell a user's span inside a component, under which new components belong, from one
 /// around hand-made events, which nest by their ids.
 #[derive(Debug)]
 struct Inside {
+    mark: Arc<Mark>,
+    /// The marks of other mappers.
+    others: Vec<Arc<Mark>>,
+}
+
+/// One mapper's component.
+#[derive(Debug)]
+struct Mark {
+    mapper: MapperId,
     place: Place,
+    /// The context with the component's span as the active one.
+    component: Context,
     /// How many of the user's own `tracing` events came to the component's span.
     logs: AtomicU32,
 }
 
-/// Where a context lies: the workflow and the span of its component.
+/// Where a context lies: the workflow, and the span of its component.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) workflow_id: Option<Arc<str>>,
     pub(super) span_id: SpanId,
+    pub(super) trace_id: TraceId,
+}
+
+impl MapperId {
+    pub(super) fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Inside {
+    fn marks(&self) -> impl Iterator<Item = &Arc<Mark>> {
+        std::iter::once(&self.mark).chain(&self.others)
+    }
+
+    fn of(&self, mapper: MapperId) -> Option<&Arc<Mark>> {
+        self.marks().find(|mark| mark.mapper == mapper)
+    }
+
+    fn others_than(&self, mapper: MapperId) -> Vec<Arc<Mark>> {
+        self.marks().filter(|mark| mark.mapper != mapper).cloned().collect()
+    }
+
+    /// Whether a span is the component's own for some mapper, and so none of the user's.
+    fn is_component(&self, span_id: SpanId) -> bool {
+        self.marks().any(|mark| mark.place.span_id == span_id)
+    }
 }
 
 impl OtelContext {
@@ -44,11 +89,24 @@ impl OtelContext {
         &self.0
     }
 
+    /// The context to poll in: it keeps the marks that other mappers have set around it.
+    fn with_marks_around(&self) -> Context {
+        let Some(own) = self.0.get::<Inside>() else { return self.0.clone() };
+        let mapper = own.mark.mapper;
+        let others = Context::map_current(|current| {
+            current.get::<Inside>().map(|around| around.others_than(mapper)).unwrap_or_default()
+        });
+        if others.is_empty() {
+            return self.0.clone();
+        }
+        self.0.with_value(Inside { mark: Arc::clone(&own.mark), others })
+    }
+
     /// The current context if it lies in the same component.
     fn nearer_context(&self) -> Option<Context> {
-        let component = |context: &Context| context.get::<Inside>().map(|inside| inside.place.span_id);
-        let own = component(&self.0);
-        Context::map_current(|current| (own.is_some() && component(current) == own).then(|| current.clone()))
+        let own = &self.0.get::<Inside>()?.mark;
+        let is_own = |inside: &Inside| inside.of(own.mapper).is_some_and(|mark| Arc::ptr_eq(mark, own));
+        Context::map_current(|current| current.get::<Inside>().is_some_and(is_own).then(|| current.clone()))
     }
 }
 
@@ -59,7 +117,7 @@ pub(in crate::otel) fn of_the_caller() -> Option<Arc<dyn ComponentContext>> {
 
 impl ComponentContext for OtelContext {
     fn run(&self, work: &mut dyn FnMut()) {
-        let _active = self.0.clone().attach();
+        let _active = self.with_marks_around().attach();
         work();
     }
 
@@ -77,12 +135,9 @@ impl ComponentContext for OtelContext {
     }
 }
 
-/// How many of the user's `tracing` events one span takes; the rest is counted.
-const MAX_LOGS: u32 = 16;
-
 /// The ids of a component, that of its workflow shared with the component around it.
-pub(super) fn ids_of(event: &Event, parent: &Context) -> SharedIds {
-    let around = parent.get::<Inside>().and_then(|around| around.place.workflow_id.as_ref());
+pub(super) fn ids_of(mapper: MapperId, event: &Event, parent: &Context) -> SharedIds {
+    let around = parent.get::<Inside>().and_then(|around| around.of(mapper)?.place.workflow_id.as_ref());
     let workflow = match (around, event.workflow_id.as_deref()) {
         (Some(around), Some(own)) if **around == *own => Some(Arc::clone(around)),
         (_, own) => own.map(Arc::from),
@@ -91,46 +146,66 @@ pub(super) fn ids_of(event: &Event, parent: &Context) -> SharedIds {
 }
 
 /// Marks the context of a component's span.
-pub(super) fn mark(context: &Context, ids: &SharedIds) -> Context {
-    let place = Place { workflow_id: ids.workflow.clone(), span_id: context.span().span_context().span_id() };
-    context.with_value(Inside { place, logs: AtomicU32::new(0) })
+pub(super) fn mark(mapper: MapperId, context: &Context, ids: &SharedIds) -> Context {
+    let (span_id, trace_id) = {
+        let span = context.span();
+        (span.span_context().span_id(), event::TraceId::from_bytes(span.span_context().trace_id().to_bytes()))
+    };
+    let around = context.get::<Inside>();
+    let others = around.map(|around| around.others_than(mapper)).unwrap_or_default();
+    let place = Place { workflow_id: ids.workflow.clone(), span_id, trace_id };
+    let mark = Arc::new(Mark { mapper, place, component: context.clone(), logs: AtomicU32::new(0) });
+    context.with_value(Inside { mark, others })
 }
 
 /// How many of the user's `tracing` events found no room on the span of a component.
 pub(super) fn dropped_logs(context: &Context) -> u32 {
-    context.get::<Inside>().map_or(0, |inside| inside.logs.load(Ordering::Relaxed).saturating_sub(MAX_LOGS))
+    context.get::<Inside>().map_or(0, |inside| inside.mark.logs.load(Ordering::Relaxed).saturating_sub(MAX_LOGS))
 }
 
 /// Adds a `tracing` event of the user's to the span of the component around it, if that is the innermost span there: in
-/// a span of the user's own it is for the layer that made that one.
-pub(super) fn add_log(name: &'static str, attributes: impl FnOnce() -> Vec<KeyValue>) {
+/// a span of the user's it is for the layer that made that one.
+pub(super) fn add_log(mapper: MapperId, name: &'static str, attributes: impl FnOnce() -> Vec<KeyValue>) {
     let with_room = Context::map_current(|current| {
         let inside = current.get::<Inside>()?;
-        let span = current.span();
-        let is_innermost = span.span_context().span_id() == inside.place.span_id;
-        if !is_innermost || !span.is_recording() || current.is_telemetry_suppressed() {
+        let mark = inside.of(mapper)?;
+        let is_innermost = inside.is_component(current.span().span_context().span_id());
+        if !is_innermost || !mark.component.span().is_recording() || current.is_telemetry_suppressed() {
             return None;
         }
-        (inside.logs.fetch_add(1, Ordering::Relaxed) < MAX_LOGS).then(|| current.clone())
+        (mark.logs.fetch_add(1, Ordering::Relaxed) < MAX_LOGS).then(|| Arc::clone(mark))
     });
     // The attributes pass the user's redactor, for which the current context must not be borrowed.
-    if let Some(context) = with_room {
-        context.span().add_event(name, attributes());
+    if let Some(mark) = with_room {
+        mark.component.span().add_event(name, attributes());
     }
 }
 
 /// The current context, if it lies inside the workflow that the event's component belongs into.
-pub(super) fn ambient_for(event: &Event) -> Option<Context> {
+pub(super) fn ambient_for(mapper: MapperId, event: &Event) -> Option<Context> {
     let own = event.workflow_id.as_deref();
-    let belongs = |inside: &Inside| {
-        let inside = inside.place.workflow_id.as_deref();
+    let belongs = |mark: &Mark| {
+        let inside = mark.place.workflow_id.as_deref();
         let nested = event.scope == EventScope::Workflow && event.parent_workflow_id.is_some();
         if nested { inside == event.parent_workflow_id.as_deref() } else { inside == own && inside.is_some() }
     };
-    Context::map_current(|current| current.get::<Inside>().is_some_and(belongs).then(|| current.clone()))
+    Context::map_current(|current| {
+        let inside = current.get::<Inside>()?;
+        let mark = inside.of(mapper)?;
+        belongs(mark).then(|| if is_foreign(current, inside, mark) { mark.component.clone() } else { current.clone() })
+    })
+}
+
+/// Whether the active span is one that another bridge alone knows: its own of the component, or a user's in its trace.
+fn is_foreign(current: &Context, inside: &Inside, own: &Mark) -> bool {
+    let (active, component) = (current.span(), own.component.span());
+    let (active, component) = (active.span_context(), component.span_context());
+    active.span_id() != component.span_id()
+        && !inside.others.is_empty()
+        && (active.trace_id() != component.trace_id() || inside.is_component(active.span_id()))
 }
 
 /// The place that the current context lies in.
-pub(super) fn current_place() -> Option<Place> {
-    Context::map_current(|current| current.get::<Inside>().map(|inside| inside.place.clone()))
+pub(super) fn current_place(mapper: MapperId) -> Option<Place> {
+    Context::map_current(|current| current.get::<Inside>()?.of(mapper).map(|mark| mark.place.clone()))
 }

@@ -1,4 +1,4 @@
-//! Span and trace ids that are functions of the events' ids, so that a replay gives the same trace.
+//! Span and trace ids that are functions of the events' ids, so that a replay makes the same trace.
 
 use std::cell::Cell;
 
@@ -13,7 +13,7 @@ thread_local! {
 
 /// An SDK [`IdGenerator`] that derives the ids of our spans from their events and draws all others at random.
 ///
-/// Give it to the `SdkTracerProvider` that you build yourself; [`Telemetry`](crate::otel::Telemetry) does so by itself. With
+/// Set it on the `SdkTracerProvider` that you build yourself; [`Telemetry`](crate::otel::Telemetry) does so by itself. With
 /// another generator the spans nest just as well, only under random ids.
 #[derive(Clone, Debug, Default)]
 pub struct EventIdGenerator {
@@ -22,7 +22,7 @@ pub struct EventIdGenerator {
 
 /// Calls `start` so that the span started in it gets the ids of an event, a root also its trace id.
 ///
-/// Each id is given once: samplers and processors, which `start` calls, may start spans that are not ours.
+/// Each id is used once: samplers and processors, which `start` calls, may start spans that are not ours.
 pub(super) fn with_ids_of<R>(event_id: Uuid, is_root: bool, start: impl FnOnce() -> R) -> R {
     /// Takes the ids back also when `start` unwinds, so that they cannot reach a later span.
     struct Reset;
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_a_function_of_the_event_and_given_once() {
+    fn ids_are_a_function_of_the_event_and_used_once() {
         let generator = EventIdGenerator::default();
         let event_id = Uuid::now_v7();
         let ids = || (generator.new_trace_id(), generator.new_span_id());

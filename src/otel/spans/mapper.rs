@@ -9,26 +9,27 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use opentelemetry::{
     Context, KeyValue,
-    trace::{
-        Link, Span, SpanBuilder, SpanContext, SpanId, SpanRef, TraceContextExt as _, TraceFlags, TraceId, TraceState,
-        Tracer,
-    },
+    trace::{Link, Span, SpanBuilder, SpanRef, TraceContextExt as _, Tracer},
 };
 use parking_lot::Mutex;
 
 use super::{
     coalesce::{DEFAULT_MAX_PROGRESS_EVENTS, ProgressEvent},
-    context::{self, OtelContext},
+    context::{self, MapperId, OtelContext},
     ids,
-    open::{Notes, OpenSpan, OpenSpans, recorded},
+    open::{Notes, OpenComponent, OpenSpan, OpenSpans, recorded},
+    parents::{links, parent_context, trace_context},
+    user_events,
 };
 use crate::{
-    event::{self, Event, EventScope, EventType, Open, TraceContext},
+    event::{Event, EventScope, EventType, TraceContext},
     otel::{
-        ContentPolicy, content,
+        ContentPolicy,
+        bounded::{Bounds, Found},
+        content,
         failure::Failure,
         mapping::{self, SpanStart},
         names,
@@ -47,7 +48,7 @@ const MAX_SYSTEM_EVENTS: u32 = 15;
 
 /// Turns events into spans of a [`Tracer`], with the events' own times.
 ///
-/// It knows neither `tracing` nor an exporter: [`OtelLayer`](crate::otel::OtelLayer) gives it live events, a replay may give it
+/// It knows neither `tracing` nor an exporter: [`OtelLayer`](crate::otel::OtelLayer) hands it live events, a replay may hand it
 /// stored ones. Events of one component must come in order; components may interleave in any way.
 ///
 /// ```
@@ -65,9 +66,9 @@ const MAX_SYSTEM_EVENTS: u32 = 15;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct SpanMapper<T> {
+    id: MapperId,
     tracer: T,
-    max_open_spans: usize,
-    max_span_age: TimeDelta,
+    bounds: Bounds,
     max_progress_events: u32,
     content: ContentPolicy,
     samples_whole_workflows: bool,
@@ -78,6 +79,7 @@ pub struct SpanMapper<T> {
 
 /// What became of an event.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Observed {
     /// The span of the event's component.
     pub trace: TraceContext,
@@ -94,9 +96,9 @@ where
     #[must_use]
     pub fn new(tracer: T) -> Self {
         Self {
+            id: MapperId::new(),
             tracer,
-            max_open_spans: DEFAULT_MAX_OPEN_SPANS,
-            max_span_age: TimeDelta::from_std(DEFAULT_MAX_SPAN_AGE).unwrap_or(TimeDelta::MAX),
+            bounds: Bounds { max_open: DEFAULT_MAX_OPEN_SPANS, max_age: DEFAULT_MAX_SPAN_AGE },
             max_progress_events: DEFAULT_MAX_PROGRESS_EVENTS,
             content: ContentPolicy::default(),
             samples_whole_workflows: false,
@@ -109,15 +111,15 @@ where
     /// Sets how many spans may be open at once; at least 1. By default, [`DEFAULT_MAX_OPEN_SPANS`].
     #[must_use]
     pub fn with_max_open_spans(mut self, spans: usize) -> Self {
-        self.max_open_spans = spans.max(1);
+        self.bounds.max_open = spans.max(1);
         self
     }
 
-    /// Sets how long a span may stay open; it is looked at when the next span starts. By default,
-    /// [`DEFAULT_MAX_SPAN_AGE`].
+    /// Sets how long a span may stay open, counted from when its start was observed, whatever time that carries; it is looked
+    /// at when the next span starts. By default, [`DEFAULT_MAX_SPAN_AGE`].
     #[must_use]
     pub fn with_max_span_age(mut self, age: Duration) -> Self {
-        self.max_span_age = TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
+        self.bounds.max_age = age;
         self
     }
 
@@ -147,12 +149,7 @@ where
         self
     }
 
-    /// What of the events' content the spans carry.
-    pub(in crate::otel) const fn content(&self) -> &ContentPolicy {
-        &self.content
-    }
-
-    /// Takes in an event. Gives nothing for an event that belongs to no span.
+    /// Takes in an event. Returns `None` for an event that belongs to no span.
     pub fn observe(&self, event: &Event) -> Option<Observed> {
         if !self.has_observed() {
             self.has_observed.store(true, Ordering::Relaxed);
@@ -176,31 +173,38 @@ where
         self.open.lock().len()
     }
 
-    /// How many spans were ended without their component's end, by age, by number or by [`close`](Self::close).
+    /// How many spans were ended without their component's end, by age, by number or by [`close`](Self::close). An end that
+    /// comes after all makes no other span.
     #[must_use]
     pub fn interrupted_spans(&self) -> u64 {
         self.interrupted.load(Ordering::Relaxed)
     }
 
-    /// Ends every open span as interrupted, children before their parents.
+    /// Ends every open span as interrupted, children before their parents, and makes no spans from then on.
     pub fn close(&self) {
-        let now = Utc::now();
-        while let Some(component) = { self.open.lock().take_newest() } {
-            self.interrupt(component, now);
-        }
+        let open = self.open.lock().close();
+        open.into_iter().for_each(|component| self.interrupt(component));
+    }
+
+    /// Adds a `tracing` event of the user's to the span of the component that it happens in.
+    pub(in crate::otel) fn observe_user_event(&self, event: &tracing::Event<'_>) {
+        user_events::observe(self.id, event, &self.content);
     }
 
     fn start(&self, event: &Event) -> Option<Observed> {
-        let (parent, links) = {
+        let (parent, links, is_copy) = {
             let open = self.open.lock();
+            if open.is_closed() {
+                return None;
+            }
             if let Some(unsampled) = self.unsampled_workflow(&open, event) {
                 return Some(unsampled);
             }
-            (parent_context(&open, event), links(&open, event))
+            (parent_context(self.id, &open, event), links(&open, event), open.knows(event))
         };
         let start = mapping::start(event, &self.content)?;
-        let span = self.start_span(start, links, event, &parent)?;
-        let ids = context::ids_of(event, &parent);
+        let span = self.start_span(start, links, event, is_copy, &parent)?;
+        let ids = context::ids_of(self.id, event, &parent);
         let notes = span.is_recording().then(|| {
             let mut notes = Notes::new(event.scope, self.max_progress_events);
             notes.details = mapping::details(event, &ids, &self.content);
@@ -208,7 +212,7 @@ where
             notes
         });
         let trace = trace_context(span.span_context(), &parent);
-        let context = context::mark(&parent.with_span(span), &ids);
+        let context = context::mark(self.id, &parent.with_span(span), &ids);
         let inside = Arc::new(OtelContext::new(context));
         let open_span = OpenSpan {
             inside: Arc::clone(&inside),
@@ -217,10 +221,14 @@ where
             notes,
         };
         let mut open = self.open.lock();
-        let overdue = open.take_overdue(self.max_open_spans, self.max_span_age, event.timestamp);
-        open.insert(event, ids, open_span);
+        if open.is_closed() {
+            drop(open);
+            inside.context().span().end();
+            return None;
+        }
+        let overdue = open.insert(event, ids, open_span, self.bounds);
         drop(open);
-        overdue.into_iter().for_each(|component| self.interrupt(component, event.timestamp));
+        overdue.into_iter().for_each(|component| self.interrupt(component));
         Some(Observed { trace, context: Some(inside) })
     }
 
@@ -229,29 +237,49 @@ where
         if !self.samples_whole_workflows || event.scope == EventScope::Workflow {
             return None;
         }
-        let Some(workflow) = open.workflow_of(event) else {
+        let starts = event.event_type == EventType::Started;
+        let unsampled = |workflow: &OpenSpan| {
+            workflow.notes.is_none().then(|| Observed {
+                trace: workflow.trace,
+                context: starts.then(|| Arc::clone(&workflow.inside) as Arc<dyn ComponentContext>),
+            })
+        };
+        let mut workflows = open.workflows_of(event).peekable();
+        let Some(newest) = workflows.peek().copied() else {
             let ended = open.ended(event.workflow_id.as_deref())?;
             return (!ended.is_sampled())
                 .then(|| Observed { trace: trace_context(ended, &Context::new()), context: None });
         };
-        let starts = event.event_type == EventType::Started;
-        workflow.notes.is_none().then(|| Observed {
-            trace: workflow.trace,
-            context: starts.then(|| Arc::clone(&workflow.inside) as Arc<dyn ComponentContext>),
-        })
+        if starts {
+            // Of runs under one id it is the one that the component starts in.
+            let around = context::current_place(self.id).map(|place| place.trace_id);
+            let is_around = |workflow: &&OpenSpan| Some(workflow.trace.trace_id) == around;
+            return unsampled(workflows.find(is_around).unwrap_or(newest));
+        }
+        // Of runs under one id a component without a span is in one that is not sampled.
+        workflows.find_map(unsampled)
     }
 
-    /// Starts a span at the event's time. Gives none if the tracer gives none, after the provider's shutdown for one.
+    /// Starts a span at the event's time, under ids that follow from the event's unless another span has those. Returns
+    /// `None` if the tracer makes none, after the provider's shutdown for one.
     ///
     /// No lock may be held: samplers and processors of the user's run in here, and may make spans themselves.
-    fn start_span(&self, start: SpanStart, links: Vec<Link>, event: &Event, parent: &Context) -> Option<T::Span> {
+    fn start_span(
+        &self,
+        start: SpanStart,
+        links: Vec<Link>,
+        event: &Event,
+        is_copy: bool,
+        parent: &Context,
+    ) -> Option<T::Span> {
         let builder = SpanBuilder::from_name(start.name)
             .with_kind(start.kind)
             .with_start_time(event.timestamp)
             .with_attributes(start.attributes)
             .with_links(links);
         let is_root = !parent.span().span_context().is_valid();
-        let span = ids::with_ids_of(event.event_id, is_root, || self.tracer.build_with_context(builder, parent));
+        let build = || self.tracer.build_with_context(builder, parent);
+        let span = if is_copy { build() } else { ids::with_ids_of(event.event_id, is_root, build) };
         span.span_context().is_valid().then_some(span)
     }
 
@@ -274,37 +302,41 @@ where
 
     fn end(&self, event: &Event) -> Option<Observed> {
         let mut open = self.open.lock();
-        let Some(mut component) = open.take(event) else {
-            let unsampled = self.unsampled_workflow(&open, event);
-            drop(open);
-            return unsampled.or_else(|| self.end_without_start(event));
+        let mut component = match open.take(event) {
+            Found::Open(component) => component,
+            Found::Abandoned | Found::Ended => return None,
+            Found::Unknown => {
+                let unsampled = self.unsampled_workflow(&open, event);
+                drop(open);
+                return unsampled.or_else(|| self.end_without_start(event));
+            }
         };
         drop(open);
-        let notes = component.kept.notes.take();
-        let current = component.kept.context().span();
+        let notes = component.kept.of.notes.take();
+        let current = component.kept.of.context().span();
         let ended = event.timestamp.max(component.started);
         if let Some(mut notes) = notes {
             notes.details.extend(self.content_of(|| content::output(event, notes.answer.text())));
             current.set_attributes(mapping::end(event, &self.content));
-            self.tell_notes(&component, notes, Some(event));
-            self.tell_failure(&current, Failure::of(event, &self.content), ended);
+            self.write_notes(&component, notes, Some(event));
+            self.write_failure(&current, Failure::of(event, &self.content), ended);
         }
         current.end_with_timestamp(ended.into());
-        Some(Observed { trace: component.kept.trace, context: None })
+        Some(Observed { trace: component.kept.of.trace, context: None })
     }
 
-    /// An end whose start was never seen gives a span of no length, marked as such.
+    /// An end whose start was never seen becomes a span of no length, marked as such.
     fn end_without_start(&self, event: &Event) -> Option<Observed> {
         let start = mapping::start(event, &self.content)?;
-        let parent = parent_context(&self.open.lock(), event);
-        let context = parent.with_span(self.start_span(start, Vec::new(), event, &parent)?);
+        let parent = parent_context(self.id, &self.open.lock(), event);
+        let context = parent.with_span(self.start_span(start, Vec::new(), event, false, &parent)?);
         let span = context.span();
         if span.is_recording() {
             span.set_attributes(mapping::end(event, &self.content));
             span.set_attribute(KeyValue::new(names::UNMATCHED, true));
-            span.set_attributes(mapping::details(event, &context::ids_of(event, &parent), &self.content));
+            span.set_attributes(mapping::details(event, &context::ids_of(self.id, event, &parent), &self.content));
             span.set_attributes(self.content_of(|| content::output(event, None)));
-            self.tell_failure(&span, Failure::of(event, &self.content), event.timestamp);
+            self.write_failure(&span, Failure::of(event, &self.content), event.timestamp);
         }
         span.end_with_timestamp(event.timestamp.into());
         let trace = trace_context(span.span_context(), &parent);
@@ -313,7 +345,7 @@ where
 
     fn system(&self, event: &Event) -> Option<Observed> {
         let mut open = self.open.lock();
-        let span = open.concerned(event, context::current_place())?;
+        let span = open.concerned(event, context::current_place(self.id))?;
         let observed = Observed { trace: span.trace, context: None };
         let Some(notes) = &mut span.notes else { return Some(observed) };
         notes.system_events += 1;
@@ -326,31 +358,32 @@ where
         Some(observed)
     }
 
-    fn interrupt(&self, mut component: Open<OpenSpan>, at: DateTime<Utc>) {
+    fn interrupt(&self, mut component: OpenComponent) {
         self.interrupted.fetch_add(1, Ordering::Relaxed);
-        let notes = component.kept.notes.take();
-        let current = component.kept.context().span();
+        let notes = component.kept.of.notes.take();
+        let current = component.kept.of.context().span();
+        let at = component.abandoned_at();
         if let Some(mut notes) = notes {
             if let Some(partial) = notes.answer.text() {
                 notes.details.extend(self.content.span_attributes(content::interrupted(partial)));
             }
             current.set_attributes(mapping::interrupted());
-            self.tell_notes(&component, notes, None);
-            self.tell_failure(&current, Some(Failure::interrupted()), at.max(component.started));
+            self.write_notes(&component, notes, None);
+            self.write_failure(&current, Some(Failure::interrupted()), at);
         }
-        current.end_with_timestamp(at.max(component.started).into());
+        current.end_with_timestamp(at.into());
     }
 
     /// Writes what was gathered, however the component ended, the least important last: an SDK's limit drops what comes
     /// late.
-    fn tell_notes(&self, component: &Open<OpenSpan>, mut notes: Notes, end: Option<&Event>) {
-        let current = component.kept.context().span();
+    fn write_notes(&self, component: &OpenComponent, mut notes: Notes, end: Option<&Event>) {
+        let current = component.kept.of.context().span();
         if let Some(progress) = notes.progress.finish() {
             self.add_progress(&current, &progress);
         }
         let dropped = [
             (names::SYSTEM_DROPPED_COUNT, notes.system_events.saturating_sub(MAX_SYSTEM_EVENTS)),
-            (names::LOG_DROPPED_COUNT, context::dropped_logs(component.kept.context())),
+            (names::LOG_DROPPED_COUNT, context::dropped_logs(component.kept.of.context())),
         ];
         for (name, count) in dropped.into_iter().filter(|(_, count)| *count > 0) {
             current.set_attribute(KeyValue::new(name, i64::from(count)));
@@ -368,7 +401,7 @@ where
     }
 
     /// Says on a span how its component failed.
-    fn tell_failure(&self, span: &SpanRef<'_>, failure: Option<Failure<'_>>, at: DateTime<Utc>) {
+    fn write_failure(&self, span: &SpanRef<'_>, failure: Option<Failure<'_>>, at: DateTime<Utc>) {
         if let Some(failure) = failure {
             span.add_event_with_timestamp(names::EVENT_EXCEPTION, at.into(), failure.exception(&self.content));
             span.set_status(failure.status());
@@ -382,62 +415,6 @@ where
     /// The content that a span carries.
     fn content_of(&self, fields: impl FnOnce() -> content::Fields) -> Vec<KeyValue> {
         if self.content.capture().is_on_spans() { self.content.span_attributes(fields()) } else { Vec::new() }
-    }
-}
-
-/// What the event names as related, and the workflow that it is nested in if that one is over and so cannot be its parent.
-fn links(open: &OpenSpans, event: &Event) -> Vec<Link> {
-    let named = event.data.links().unwrap_or_default();
-    let ended =
-        (event.scope == EventScope::Workflow).then(|| open.ended(event.parent_workflow_id.as_deref())).flatten();
-    if named.is_empty() && ended.is_none() {
-        return Vec::new();
-    }
-    named.iter().map(span_context).chain(ended.cloned()).map(Link::with_context).collect()
-}
-
-/// The other way round of [`trace_context`].
-fn span_context(trace: &TraceContext) -> SpanContext {
-    SpanContext::new(
-        TraceId::from_bytes(trace.trace_id.to_bytes()),
-        SpanId::from_bytes(trace.span_id.to_bytes()),
-        if trace.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() },
-        true,
-        TraceState::default(),
-    )
-}
-
-/// Where a component's span belongs: where it was when the event was recorded, else in the context around it if that lies
-/// in its workflow, else where the ids say, else, as a root, under whatever span of the caller is active.
-fn parent_context(open: &OpenSpans, event: &Event) -> Context {
-    recorded_parent(open, event)
-        .or_else(|| context::ambient_for(event))
-        .or_else(|| open.parent_of(event).map(|parent| parent.context().clone()))
-        .unwrap_or_else(Context::current)
-}
-
-/// The parent that the span of a stored event had. Where that was a span of the user's, only its id is known.
-fn recorded_parent(open: &OpenSpans, event: &Event) -> Option<Context> {
-    let recorded = recorded(event)?;
-    let parent_id = recorded.parent_span_id?;
-    if let Some(parent) = open.recorded(event, parent_id) {
-        return Some(parent.context().clone());
-    }
-    // With another id generator than at the recording the trace is another one now, and the id leads nowhere.
-    let is_same_trace = |parent: &OpenSpan| parent.trace.trace_id == recorded.trace_id;
-    open.parent_of(event).is_none_or(is_same_trace).then(|| {
-        let parent = TraceContext { span_id: parent_id, ..recorded };
-        Context::new().with_remote_span_context(span_context(&parent))
-    })
-}
-
-fn trace_context(span: &SpanContext, parent: &Context) -> TraceContext {
-    let parent = parent.span().span_context().span_id();
-    TraceContext {
-        trace_id: event::TraceId::from_bytes(span.trace_id().to_bytes()),
-        span_id: event::SpanId::from_bytes(span.span_id().to_bytes()),
-        parent_span_id: (parent != SpanId::INVALID).then(|| event::SpanId::from_bytes(parent.to_bytes())),
-        sampled: span.is_sampled(),
     }
 }
 

@@ -5,10 +5,10 @@ mod context;
 mod ids;
 mod mapper;
 mod open;
+mod parents;
 mod user_events;
 
 pub use coalesce::DEFAULT_MAX_PROGRESS_EVENTS;
 pub(super) use context::of_the_caller;
 pub use ids::EventIdGenerator;
 pub use mapper::{DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, Observed, SpanMapper};
-pub(super) use user_events::observe as observe_user_event;

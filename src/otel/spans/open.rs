@@ -1,8 +1,10 @@
 //! The spans whose end has not come yet, and the workflows that have just ended.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
-use chrono::{DateTime, TimeDelta, Utc};
 use opentelemetry::{
     Context, KeyValue,
     trace::{SpanContext, TraceContextExt as _},
@@ -13,8 +15,11 @@ use super::{
     context::{OtelContext, Place},
 };
 use crate::{
-    event::{Event, EventScope, Open, OpenComponents, SharedIds, SpanId, TraceContext},
-    otel::content::PartialAnswer,
+    event::{Event, EventScope, Open, SharedIds, SpanId, TraceContext},
+    otel::{
+        bounded::{Bounded, Bounds, Found, Seen},
+        content::PartialAnswer,
+    },
 };
 
 /// How many ended workflows are remembered.
@@ -43,12 +48,23 @@ pub(super) struct Notes {
     pub(super) details: Vec<KeyValue>,
 }
 
+/// A component with an open span.
+pub(super) type OpenComponent = Open<Seen<OpenSpan>>;
+
 /// All open spans, oldest first, and by workflow.
 #[derive(Debug, Default)]
 pub(super) struct OpenSpans {
-    open: OpenComponents<OpenSpan>,
-    /// The workflows that ended last, for those that are nested in them and come late.
-    ended: VecDeque<(Arc<str>, SpanContext)>,
+    open: Bounded<OpenSpan>,
+    ended: EndedWorkflows,
+}
+
+/// The workflows that ended last, for those that are nested in them and come late.
+#[derive(Debug, Default)]
+struct EndedWorkflows {
+    /// The newest of each id, with its number.
+    spans: HashMap<Arc<str>, (u64, SpanContext)>,
+    order: VecDeque<(Arc<str>, u64)>,
+    next: u64,
 }
 
 impl OpenSpans {
@@ -56,60 +72,69 @@ impl OpenSpans {
         self.open.len()
     }
 
-    pub(super) fn insert(&mut self, started: &Event, ids: SharedIds, span: OpenSpan) {
-        self.open.insert_with_ids(started, ids, span);
+    pub(super) const fn is_closed(&self) -> bool {
+        self.open.is_closed()
+    }
+
+    /// Whether a Started event was seen before.
+    pub(super) fn knows(&self, started: &Event) -> bool {
+        self.open.knows(started)
+    }
+
+    /// Adds a span, unless it is closed; returns those that are too many or too old with it.
+    pub(super) fn insert(
+        &mut self,
+        started: &Event,
+        ids: SharedIds,
+        span: OpenSpan,
+        bounds: Bounds,
+    ) -> Vec<OpenComponent> {
+        let overdue = self.open.insert(started, ids, span, bounds);
+        overdue.iter().for_each(|span| self.ended.add(span));
+        overdue
     }
 
     /// The span of the event's component. Components that collide in their ids are taken oldest first.
     pub(super) fn of(&mut self, event: &Event) -> Option<&mut OpenSpan> {
-        self.open.of(event).map(|component| &mut component.kept)
+        self.open.open_mut().of(event).map(|component| &mut component.kept.of)
     }
 
-    /// Takes out the span of the event's component, oldest first.
-    pub(super) fn take(&mut self, event: &Event) -> Option<Open<OpenSpan>> {
-        let span = self.open.take(event)?;
-        self.remember(&span);
-        Some(span)
+    /// Takes out the span of an end's component.
+    pub(super) fn take(&mut self, event: &Event) -> Found<OpenComponent> {
+        let found = self.open.take(event);
+        if let Found::Open(span) = &found {
+            self.ended.add(span);
+        }
+        found
     }
 
-    /// Takes out the spans that are too many or too old, now that another one starts.
-    pub(super) fn take_overdue(
-        &mut self,
-        max_open: usize,
-        max_age: TimeDelta,
-        now: DateTime<Utc>,
-    ) -> Vec<Open<OpenSpan>> {
-        let overdue = self.open.take_overdue(max_open, max_age, now);
-        overdue.iter().for_each(|span| self.remember(span));
-        overdue
-    }
-
-    /// Takes out the span that was opened last.
-    pub(super) fn take_newest(&mut self) -> Option<Open<OpenSpan>> {
-        self.open.take_newest()
+    /// Takes out all spans, the newest first, and takes in no more.
+    pub(super) fn close(&mut self) -> Vec<OpenComponent> {
+        self.open.close()
     }
 
     /// The span that a new component belongs under, by the ids alone.
     pub(super) fn parent_of(&self, event: &Event) -> Option<&OpenSpan> {
-        self.open.parent_of(event).map(|component| &component.kept)
+        self.open.open().parent_of(event).map(|component| &component.kept.of)
     }
 
-    /// The workflow that a component belongs into, if that one is open.
-    pub(super) fn workflow_of(&self, event: &Event) -> Option<&OpenSpan> {
-        self.open.newest_of(event.workflow_id.as_deref()?, EventScope::Workflow).map(|component| &component.kept)
+    /// The open workflows that a component may belong into by its ids, the newest first.
+    pub(super) fn workflows_of(&self, event: &Event) -> impl Iterator<Item = &OpenSpan> {
+        let workflow_id = event.workflow_id.as_deref();
+        let open = workflow_id.map(|id| self.open.open().all_of(id, EventScope::Workflow));
+        open.into_iter().flatten().map(|component| &component.kept.of)
     }
 
     /// The span of a workflow that has just ended.
     pub(super) fn ended(&self, workflow_id: Option<&str>) -> Option<&SpanContext> {
-        let workflow_id = workflow_id?;
-        self.ended.iter().rev().find(|(ended, _)| **ended == *workflow_id).map(|(_, span)| span)
+        self.ended.spans.get(workflow_id?).map(|(_, span)| span)
     }
 
     /// The span that had a given id when the event was recorded, in the event's workflow or the one around it.
     pub(super) fn recorded(&self, event: &Event, span_id: SpanId) -> Option<&OpenSpan> {
         let workflows = [event.workflow_id.as_deref(), event.parent_workflow_id.as_deref()];
-        let around = workflows.into_iter().flat_map(|workflow_id| self.open.in_workflow(workflow_id));
-        around.map(|(_, component)| &component.kept).find(|span| span.recorded == Some(span_id))
+        let around = workflows.into_iter().flat_map(|workflow_id| self.open.open().in_workflow(workflow_id));
+        around.map(|(_, component)| &component.kept.of).find(|span| span.recorded == Some(span_id))
     }
 
     /// The span that a system event concerns: the one that it was recorded with, else the one that it was said in, else
@@ -121,21 +146,28 @@ impl OpenSpans {
         let workflow_id = said_in.as_ref().map_or(own, |said_in| said_in.workflow_id.as_deref());
         let said_in = said_in.as_ref().map(|said_in| SpanId::from_bytes(said_in.span_id.to_bytes()));
         let find = |is_it: &dyn Fn(&OpenSpan) -> bool| {
-            self.open.in_workflow(workflow_id).find_map(|(number, component)| is_it(&component.kept).then_some(number))
+            self.open.open().in_workflow(workflow_id).find_map(|(number, open)| is_it(&open.kept.of).then_some(number))
         };
         let number = find(&|span| recorded.is_some() && span.recorded == recorded)
             .or_else(|| find(&|span| Some(span.trace.span_id) == said_in))
-            .or_else(|| self.open.newest_in(workflow_id))?;
-        self.open.get_mut(number).map(|component| &mut component.kept)
+            .or_else(|| self.open.open().newest_in(workflow_id))?;
+        self.open.open_mut().get_mut(number).map(|component| &mut component.kept.of)
     }
+}
 
-    fn remember(&mut self, component: &Open<OpenSpan>) {
-        if let (EventScope::Workflow, Some(workflow_id)) = (component.scope, &component.workflow_id) {
-            if self.ended.len() == MAX_ENDED {
-                self.ended.pop_front();
-            }
-            self.ended.push_back((workflow_id.clone(), component.kept.context().span().span_context().clone()));
+impl EndedWorkflows {
+    fn add(&mut self, component: &OpenComponent) {
+        let (EventScope::Workflow, Some(workflow_id)) = (component.scope, &component.workflow_id) else { return };
+        if self.order.len() == MAX_ENDED
+            && let Some((oldest, number)) = self.order.pop_front()
+            && self.spans.get(&oldest).is_some_and(|(newest, _)| *newest == number)
+        {
+            self.spans.remove(&oldest);
         }
+        let span = component.kept.of.context().span().span_context().clone();
+        self.order.push_back((Arc::clone(workflow_id), self.next));
+        self.spans.insert(Arc::clone(workflow_id), (self.next, span));
+        self.next += 1;
     }
 }
 

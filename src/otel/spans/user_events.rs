@@ -11,7 +11,7 @@ use tracing::{
     field::{Field, Visit},
 };
 
-use super::context;
+use super::context::{self, MapperId};
 use crate::otel::{ContentPolicy, names};
 
 /// How many fields of an event are kept.
@@ -20,16 +20,26 @@ const MAX_FIELDS: usize = 32;
 /// The field with an event's sentence.
 const MESSAGE: &str = "message";
 
-/// The crates that carry telemetry, besides OpenTelemetry's: their events are about the bridge, not about the work.
-const TELEMETRY_CRATES: [&str; 4] = ["tonic", "h2", "hyper", "hyper_util"];
+/// The crates that carry telemetry: their events are about the bridge, not about the work.
+const TELEMETRY_CRATES: [&str; 9] = [
+    "opentelemetry",
+    "opentelemetry_http",
+    "opentelemetry_otlp",
+    "opentelemetry_sdk",
+    "tonic",
+    "h2",
+    "hyper",
+    "hyper_rustls",
+    "hyper_util",
+];
 
 /// Adds an event of level `INFO` or above to the span of the component that it happens in, if there is one.
-pub(in crate::otel) fn observe(event: &Event<'_>, content: &ContentPolicy) {
+pub(super) fn observe(mapper: MapperId, event: &Event<'_>, content: &ContentPolicy) {
     let metadata = event.metadata();
     if *metadata.level() > Level::INFO || is_telemetry(metadata.target()) {
         return;
     }
-    context::add_log(names::EVENT_LOG, || {
+    context::add_log(mapper, names::EVENT_LOG, || {
         let list = vec![
             KeyValue::new(names::LOG_LEVEL, metadata.level().as_str()),
             KeyValue::new(names::LOG_TARGET, metadata.target()),
@@ -40,9 +50,13 @@ pub(in crate::otel) fn observe(event: &Event<'_>, content: &ContentPolicy) {
     });
 }
 
+/// Whether a target is one of the crates', as a path or as the name of a package.
 fn is_telemetry(target: &str) -> bool {
     let name = target.split("::").next().unwrap_or_default();
-    name.starts_with("opentelemetry") || TELEMETRY_CRATES.contains(&name)
+    let is_it = |known: &str| {
+        name.len() == known.len() && name.bytes().map(|b| if b == b'-' { b'_' } else { b }).eq(known.bytes())
+    };
+    TELEMETRY_CRATES.into_iter().any(is_it)
 }
 
 /// The fields of an event as attributes of the same names.

@@ -10,6 +10,7 @@ use crate::{
     component::{Component, Run},
     event::{self, EventScope, FailureDetails, ToolCall, ToolCompleted, ToolStarted},
     runtime::{RunError, ToolError, agent::Definition},
+    stream::discard,
 };
 
 /// The id for a call whose tool's name, made up by the model, cannot be an id.
@@ -73,7 +74,11 @@ async fn contain_panic(
     let work = AssertUnwindSafe(async { tool.execute_with_progress(arguments, progress).await });
     match work.catch_unwind().await {
         Ok(result) => result.map_err(ToolError::of),
-        Err(panic) => Err(ToolError::Panicked { message: panic_message(&*panic).to_owned() }),
+        Err(panic) => {
+            let message = panic_message(&*panic).to_owned();
+            discard(panic);
+            Err(ToolError::Panicked { message })
+        }
     }
 }
 

@@ -1,11 +1,16 @@
 //! What users of comparable systems report, tried here: tables of cases, each with the id under which it was reported.
 
+mod api;
 mod batches;
 mod canary;
 mod endpoints;
+mod ends;
 mod environment;
+mod locks;
 mod models;
 mod neighbors;
+mod nesting;
+mod once;
 mod privacy;
 mod process_context;
 mod program;

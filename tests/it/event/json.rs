@@ -15,6 +15,7 @@ const FULL: &str = concat!(
     r#""timestamp":"2026-02-16T08:09:10.123456789Z","workflow_id":"wf_1","parent_workflow_id":"wf_0","#,
     r#""trace":{"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b7","#,
     r#""parent_span_id":"a2fb4a1d1a96d312","sampled":true},"#,
+    r#""start_id":"0198c0de-7aa0-7000-8000-000000000029","#,
     r#""data":{"error_code":"rate_limit_exceeded","retry_after":60}}"#,
 );
 
@@ -32,6 +33,7 @@ fn full_event() -> Event {
     event.event_id = "0198c0de-7aa0-7000-8000-00000000002a".parse().expect("well formed");
     event.timestamp = "2026-02-16T08:09:10.123456789Z".parse().expect("well formed");
     event.offset = Some(7);
+    event.start_id = Some("0198c0de-7aa0-7000-8000-000000000029".parse().expect("well formed"));
     let trace_id = TraceId::from_bytes(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128.to_be_bytes());
     let span = |id: u64| SpanId::from_bytes(id.to_be_bytes());
     let trace = TraceContext::new(trace_id, span(0x00f0_67aa_0ba9_02b7)).with_parent(span(0xa2fb_4a1d_1a96_d312));
@@ -122,7 +124,8 @@ fn random_events_round_trip() {
         let (scope, event_type) = kinds[random.random_range(0..kinds.len())];
         let mut event = event_of(scope, event_type);
         event.message = random.random_bool(0.5).then(|| random_text(&mut random));
-        event.workflow_id = random.random_bool(0.5).then(|| random_text(&mut random));
+        event.workflow_id = random.random_bool(0.5).then(|| format!("wf_{}", random.random::<u64>()));
+        event.start_id = random.random_bool(0.5).then(|| uuid::Uuid::from_u128(random.random()));
         event.offset = random.random_bool(0.5).then(|| random.random());
         event.data = random_json(&mut random, 4).into();
         assert_eq!(round_trip(&event), event, "round {round}");
@@ -152,7 +155,7 @@ fn fields_that_are_not_known_are_ignored_and_optional_ones_may_be_null() {
     let known = Event::from_json(BARE).unwrap();
     json["severity"] = json!("high");
     json["nested"] = json!({"any": ["thing"]});
-    for optional in ["offset", "message", "workflow_id", "parent_workflow_id", "trace"] {
+    for optional in ["offset", "message", "workflow_id", "parent_workflow_id", "trace", "start_id"] {
         json[optional] = JsonValue::Null;
     }
     assert_eq!(Event::from_json(&json.to_string()).unwrap(), known);

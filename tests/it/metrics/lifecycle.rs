@@ -66,38 +66,37 @@ async fn a_panic_and_an_abort_leave_nothing_active() {
     assert_idle(&metered);
 }
 
-#[test]
-fn what_never_ends_counts_as_interrupted_by_number_by_age_and_at_the_close() {
+#[tokio::test(start_paused = true)]
+async fn what_never_ends_counts_as_interrupted_by_number_by_age_and_at_the_close() {
     let meters = Meters::new(|recorder| recorder.with_max_open_components(2).with_max_component_age(HOUR));
     let observe = |event: Event| meters.recorder.observe(&event);
     let start = |name: &str| Event::tool_started(name, None, None, json!({"tool_name": name}));
 
-    let (first, second, mut late) = (start("first"), start("second"), start("late"));
-    late.timestamp = first.timestamp + TimeDelta::minutes(1);
-    observe(first);
-    observe(second);
-    observe(late);
+    observe(start("first"));
+    tokio::time::advance(HOUR / 60).await;
+    observe(start("second"));
+    observe(start("late"));
     let interrupted = |name| [("gen_ai.tool.name", name), ("error.type", "interrupted")];
     let duration = "gen_ai.execute_tool.duration";
     let snapshot = meters.collect();
     assert_eq!(snapshot.point(duration, &interrupted("first")).sum, 60.0, "the third one has no room");
     assert_eq!(active(&snapshot, "tool"), 2.0);
 
-    let mut much_later = start("much_later");
-    much_later.timestamp += TimeDelta::hours(2);
-    observe(much_later);
+    tokio::time::advance(2 * HOUR).await;
+    observe(start("much_later"));
     let snapshot = meters.collect();
     assert_eq!(snapshot.count(duration), 3, "both that were open are older than an hour");
     assert_eq!(active(&snapshot, "tool"), 1.0);
 
     meters.recorder.close();
     let snapshot = meters.collect();
-    assert_eq!(snapshot.point(duration, &interrupted("much_later")).sum, 0.0, "its start lies ahead of the clock");
+    assert_eq!(snapshot.point(duration, &interrupted("much_later")).sum, 0.0, "no time has passed");
     assert_eq!((active(&snapshot, "tool"), meters.recorder.open_components()), (0.0, 0));
 
-    // The end that comes all the same has no start any more and changes no duration.
+    // The end that comes all the same changes no duration, and no start is taken in any more.
     observe(Event::tool_completed("first", None, None, json!({})));
-    assert_eq!(meters.collect().count(duration), 4);
+    observe(start("after the close"));
+    assert_eq!((meters.collect().count(duration), meters.recorder.open_components()), (4, 0));
 }
 
 #[test]

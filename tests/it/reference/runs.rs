@@ -256,12 +256,9 @@ async fn dropped(workflow: Workflow, scope: EventScope, event_type: EventType) -
 
 /// The event that stands for what a slow receiver missed.
 async fn gap() -> Event {
-    let chatty = tool("chatty", |_, progress| {
-        (0..2 * EventStream::DEFAULT_CAPACITY as u64).for_each(|number| progress(String::new(), Some(number)));
-        async { Ok(json!("done")) }
-    });
+    let long = ScriptedReply::text("a ".repeat(2 * EventStream::DEFAULT_CAPACITY));
     let (tx, mut rx) = mpsc::channel(1);
-    let chat = agent_flow(calling(vec![("chatty", json!({}))], "Done."), [chatty]);
+    let chat = agent_flow(replies([long]), []);
     chat.execute("go", &tx).await.expect("the run succeeds");
     drop(tx);
     loop {

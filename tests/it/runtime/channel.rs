@@ -9,7 +9,7 @@ use std::{
 use agent_runtime::prelude::*;
 use tokio::sync::mpsc;
 
-use crate::support::{agent_flow, assert_balanced, calling, full_flow, replies_for_ever, tool};
+use crate::support::{agent_flow, assert_balanced, full_flow, replies, replies_for_ever};
 
 async fn drain(mut events: mpsc::Receiver<Event>) -> Vec<Event> {
     let mut drained = Vec::new();
@@ -68,17 +68,9 @@ async fn a_failed_run_has_its_events_in_the_channel_too() {
 
 #[tokio::test]
 async fn a_receiver_that_falls_behind_the_whole_log_is_told_what_is_missing() {
-    let chatty = tool("chatty", |_, progress| {
-        for number in 0..2 * EventStream::DEFAULT_CAPACITY as u64 {
-            progress(String::new(), Some(number));
-        }
-        async { Ok(json!("done")) }
-    });
+    let long = ScriptedReply::text("a ".repeat(2 * EventStream::DEFAULT_CAPACITY));
     let (tx, rx) = mpsc::channel(1);
-    agent_flow(calling(vec![("chatty", json!({}))], "Done."), [chatty])
-        .execute("go", &tx)
-        .await
-        .expect("the run succeeds");
+    agent_flow(replies([long]), []).execute("go", &tx).await.expect("the run succeeds");
     drop(tx);
     let events = drain(rx).await;
     let gap = events.iter().position(|event| event.component_id == "system:event_stream").expect("the gap is told");

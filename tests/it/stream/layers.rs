@@ -128,11 +128,11 @@ async fn the_span_that_a_layer_names_is_in_the_event_for_everybody() {
     });
     let mut brings_its_own = event_of(EventScope::Agent, EventType::Started);
     brings_its_own.trace = Some(trace_number(9));
-    let mut keeps_its_own = event_of(EventScope::Agent, EventType::Progress);
-    keeps_its_own.trace = Some(trace_number(9));
+    let mut was_there_before = event_of(EventScope::Agent, EventType::Progress);
+    (was_there_before.offset, was_there_before.trace) = (Some(7), Some(trace_number(9)));
     let (returned, unanswered) = with_layers(Registry::default().with(tracer), || {
         let returned = stream.append(brings_its_own).unwrap();
-        stream.append(keeps_its_own).unwrap();
+        stream.append(was_there_before).unwrap();
         (returned, stream.append(event_of(EventScope::Agent, EventType::Progress)).unwrap())
     });
     let (received, history) = (drain(&mut subscription), stream.get_events(0).await);

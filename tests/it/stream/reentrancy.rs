@@ -276,7 +276,11 @@ fn what_layers_append_to_one_event_is_bounded_in_number_and_in_bytes_but_for_the
             let refusal = Arc::new(Mutex::new(None));
             let flood = Witness::reacting({
                 let (stream, refusal) = (stream.clone(), Arc::clone(&refusal));
-                move |_| {
+                move |emission| {
+                    // The end that it appends is shown too, since that of a component whose start was shown would be.
+                    if emission.event().event_type.is_terminal() {
+                        return;
+                    }
                     let started = || Event::tool_progress("t", Some("x".repeat(bytes)), None, None, json!({}));
                     *refusal.lock() = std::iter::repeat_with(|| stream.append(started())).find_map(Result::err);
                     stream.append(Event::tool_completed("t", None, None, json!({}))).expect("an end has room");

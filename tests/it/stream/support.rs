@@ -76,7 +76,7 @@ pub(crate) fn drain(subscription: &mut Subscription) -> Vec<Event> {
         match subscription.try_recv() {
             Ok(event) => events.push(event),
             Err(TryRecvError::Empty | TryRecvError::Closed) => return events,
-            Err(error @ TryRecvError::Lagged(_)) => panic!("{error}"),
+            Err(error) => panic!("{error}"),
         }
     }
 }
