@@ -27,7 +27,7 @@ use crate::event::{ComponentStatus, Event, EventScope, EventType};
 /// A cursor in an [`EventStream`](super::EventStream).
 ///
 /// A slow subscriber reads later and holds nobody up. Only one that falls behind the whole log loses events, and it is
-/// told which. It is also a [`Stream`] of `Result<Event, Lagged>`, which ends when the stream is closed.
+/// shown which. It is also a [`Stream`] of `Result<Event, Lagged>`, which ends when the stream is closed.
 ///
 /// ```
 /// use agent_runtime::prelude::*;
@@ -91,7 +91,7 @@ impl Subscription {
         self.recv_shared().await.map(Arc::unwrap_or_clone)
     }
 
-    /// Waits as [`recv`](Self::recv) does and gives the event shared with the log, which spares a copy.
+    /// Waits as [`recv`](Self::recv) does and returns the event shared with the log, which spares a copy.
     ///
     /// # Errors
     ///
@@ -104,7 +104,7 @@ impl Subscription {
         poll_fn(|cx| self.poll_recv(cx)).await
     }
 
-    /// Gives the next event that passes the filters if there is one now.
+    /// Returns the next event that passes the filters if there is one now.
     ///
     /// # Errors
     ///
@@ -128,7 +128,7 @@ impl Subscription {
         }
     }
 
-    /// Gives a subscription of its own with the same filters, to the events that come from now on.
+    /// Returns another subscription with the same filters, to the events that come from now on.
     #[must_use]
     pub fn resubscribe(&self) -> Self {
         let cursor = self.shared.log.lock().kept().end;
@@ -274,7 +274,7 @@ impl Subscription {
         }
     }
 
-    /// Gives up the place among the waiters: the reader is gone, or wants other events from now on.
+    /// Leaves the place among the waiters: the reader is gone, or wants other events from now on.
     fn leave(&mut self) {
         if let Some(place) = self.place.take() {
             let mut log = self.shared.log.lock();

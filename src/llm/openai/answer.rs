@@ -76,7 +76,7 @@ struct Answer {
     beginning: Vec<u8>,
     label: String,
     is_event_stream: bool,
-    /// Whether there was a JSON text outside of any event.
+    /// Whether there was a JSON text that is in no event.
     has_bare: bool,
     /// Whether there was an answer in one piece.
     is_whole: bool,

@@ -22,7 +22,7 @@ pub(super) struct Frame {
     /// The event's type; `None` for `message` and for a bare JSON text.
     pub(super) event: Option<String>,
     pub(super) data: Vec<u8>,
-    /// Whether it is a JSON text outside of any event.
+    /// Whether it is a JSON text that is in no event.
     pub(super) is_bare: bool,
     /// Whether the body ended before the text did, or right behind it.
     pub(super) is_last: bool,

@@ -13,7 +13,7 @@ const ITEM_BYTES: usize = 160;
 /// What an attribute takes besides its texts, a number as its value included.
 const ATTRIBUTE_BYTES: usize = 24;
 
-/// Items of a signal whose size can be told.
+/// Items of a signal whose size can be found.
 pub(super) trait Measured {
     /// The bytes that it takes in a request at most.
     fn bytes(&self) -> usize;

@@ -106,7 +106,7 @@ impl Telemetry {
     }
 
     /// Installs a `tracing` subscriber for the process that consists of the layer alone. OpenTelemetry's globals are left
-    /// as they are, unless [the builder](TelemetryBuilder::with_opentelemetry_globals) was told otherwise.
+    /// as they are, unless [the builder](super::TelemetryBuilder::with_opentelemetry_globals) says otherwise.
     ///
     /// It returns the handle, which cannot be forgotten without a warning:
     ///

@@ -1,4 +1,4 @@
-//! The agent's loop: ask the model, run the tools it asks for, tell it their results, until it answers.
+//! The agent's loop: ask the model, run the tools it asks for, report their results to it, until it answers.
 
 use futures_util::future::try_join_all;
 use serde_json::{Value as JsonValue, json};

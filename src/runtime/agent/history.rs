@@ -38,7 +38,7 @@ impl History {
         &self.messages
     }
 
-    /// Gives each call of an answer an id that no other call of the chat has.
+    /// Assigns each call of an answer an id that no other call of the chat has.
     pub(super) fn identify(&mut self, calls: &mut [ToolCall]) {
         for call in calls {
             while call.id.trim().is_empty() || !self.ids.insert(call.id.clone()) {

@@ -5,3 +5,4 @@ mod foreign;
 mod layout;
 mod names;
 mod source;
+mod words;
