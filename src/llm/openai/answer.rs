@@ -27,7 +27,7 @@ pub(super) const DONE_GRACE: Duration = Duration::from_millis(500);
 
 /// How long a whole answer waits behind the end of its body: a millisecond.
 ///
-/// The HTTP client hands the connection back for the next request in a task of its own, which nothing tells of. A request
+/// The HTTP client hands the connection back for the next request in a task of its own, which nothing reports. A request
 /// that comes before it opens another connection, which costs more.
 const HANDING_BACK: Duration = Duration::from_millis(1);
 

@@ -1,4 +1,4 @@
-//! The ready redactor: keys, e-mail addresses and other texts that can be told by their form.
+//! The ready redactor: keys, e-mail addresses and other texts that are known by their form.
 
 use std::{borrow::Cow, fmt, ops::Range, sync::LazyLock};
 
@@ -6,7 +6,7 @@ use regex::{Captures, Regex};
 
 use super::{Redactor, numbers, secrets};
 
-/// A [`Redactor`] for what can be told by its form; it puts a marker such as `[redacted:email]` in the place of it.
+/// A [`Redactor`] for what is known by its form; it puts a marker such as `[redacted:email]` in the place of it.
 ///
 /// | marker | stands for |
 /// | --- | --- |

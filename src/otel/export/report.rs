@@ -5,7 +5,7 @@ use std::fmt;
 use opentelemetry_sdk::error::OTelSdkError;
 use thiserror::Error;
 
-use super::{Delivery, delivery::Counts};
+use super::{Delivery, ExportFailure, delivery::Counts};
 
 /// What became of the telemetry of a process so far, or in the end.
 ///
@@ -43,13 +43,6 @@ pub struct MetricsReport {
     pub failed: u64,
     /// Why the last one did not arrive, if it did not.
     pub failure: Option<ExportFailure>,
-}
-
-/// Why an export failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExportFailure {
-    reason: String,
-    address: Option<String>,
 }
 
 /// Not all telemetry has arrived.
@@ -105,28 +98,6 @@ impl SignalReport {
     }
 }
 
-impl ExportFailure {
-    pub(super) fn new(failure: &OTelSdkError, address: Option<&str>) -> Self {
-        let reason = match failure {
-            OTelSdkError::InternalFailure(reason) => reason.clone(),
-            OTelSdkError::AlreadyShutdown | OTelSdkError::Timeout(_) => failure.to_string(),
-        };
-        Self { reason, address: address.map(str::to_owned) }
-    }
-
-    /// What went wrong.
-    #[must_use]
-    pub fn reason(&self) -> &str {
-        &self.reason
-    }
-
-    /// The address that was asked, where it is known; without a name and a password in it.
-    #[must_use]
-    pub fn address(&self) -> Option<&str> {
-        self.address.as_deref()
-    }
-}
-
 impl ExportError {
     /// What arrived and what did not.
     #[must_use]
@@ -176,12 +147,5 @@ impl fmt::Display for ExportReport {
             }
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for ExportFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.reason)?;
-        self.address.as_ref().map_or(Ok(()), |address| write!(f, " ({address})"))
     }
 }

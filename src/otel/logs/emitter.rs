@@ -37,14 +37,14 @@ pub struct LogEmitter {
 }
 
 impl LogEmitter {
-    /// Makes an emitter that gives its log events to a logger.
+    /// Makes an emitter that hands its log events to a logger.
     #[must_use]
     pub fn new(logger: SdkLogger, content: ContentPolicy) -> Self {
         Self { logger, content, open: Mutex::default() }
     }
 
     /// Takes in an event and the span of its component, as [`SpanMapper::observe`](crate::otel::SpanMapper::observe)
-    /// gives it.
+    /// returns it.
     pub fn observe(&self, event: &Event, trace: TraceContext) {
         if event.scope != EventScope::LlmRequest || !trace.sampled || !self.content.capture().is_in_events() {
             return;

@@ -33,7 +33,7 @@ use crate::{
 ///
 /// The text of a model that ended well, or that a limit of tokens cut; the agent's Completed event has the finish reason. A
 /// refusal, any other finish reason, an answer without text and calls, and a call that a limit cut fail the request and the
-/// run. Arguments that are no JSON object are not passed to a tool: the model is told in the tool's answer.
+/// run. Arguments that are no JSON object are not passed to a tool: the model hears so in the tool's answer.
 ///
 /// # Bounds
 ///
