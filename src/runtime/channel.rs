@@ -105,7 +105,7 @@ impl Baton {
         }
     }
 
-    /// Gives the pump back, unless it is done, and wakes the one that waits for it.
+    /// Puts the pump back, unless it is done, and wakes the one that waits for it.
     fn give_back(&self, pump: Option<Box<Pump>>, task: Option<Waker>) {
         let state = pump.map_or(State::Done, |pump| State::Free { pump, task });
         let before = mem::replace(&mut *self.0.lock(), state);

@@ -73,20 +73,29 @@ const fn is_part(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'+')
 }
 
-/// An IBAN is written as one word or in groups of four.
+/// An IBAN is written as one word or in groups of four, all with the same sign between them; a UUID's last groups are not.
 fn iban_end(text: &str) -> Option<usize> {
     let country = text.get(..2)?.to_ascii_uppercase();
     let length = IBAN_LENGTHS.split(' ').find_map(|entry| entry.strip_prefix(&*country))?.parse().ok()?;
     let mut signs = Vec::with_capacity(length);
+    let separator = text.bytes().nth(4).filter(|byte| matches!(byte, b' ' | b'-'));
+    let mut is_due = false;
     for (at, byte) in text.bytes().enumerate() {
+        if is_due {
+            is_due = false;
+            if Some(byte) != separator {
+                return None;
+            }
+            continue;
+        }
         match byte {
-            b' ' | b'-' if signs.len() % 4 == 0 && text.as_bytes()[at - 1].is_ascii_alphanumeric() => {}
             _ if byte.is_ascii_alphanumeric() => signs.push(byte.to_ascii_uppercase()),
             _ => return None,
         }
         if signs.len() == length {
             return (is_iban(&signs) && ends_alone(&text[at + 1..])).then_some(at + 1);
         }
+        is_due = separator.is_some() && signs.len() % 4 == 0;
     }
     None
 }

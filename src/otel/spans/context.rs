@@ -42,7 +42,7 @@ struct Mark {
     place: Place,
     /// The context with the component's span as the active one.
     component: Context,
-    /// How many of the user's own `tracing` events came to the component's span.
+    /// How many of the user's `tracing` events came to the component's span.
     logs: AtomicU32,
 }
 

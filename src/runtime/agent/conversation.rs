@@ -138,7 +138,7 @@ async fn call_tools(
             return Err(RunError::RepeatedCall { agent: agent.name.clone(), tool: call.name.clone(), count });
         }
     }
-    let results = try_join_all(calls.iter().map(|call| tool::call(agent, call, run))).await?;
+    let results = try_join_all(calls.iter().map(|call| tool::call(&agent.name, &agent.tools, call, run))).await?;
     let results: Vec<_> = results
         .into_iter()
         .map(|result| result.unwrap_or_else(|error| json!({"error": with_sources(&error)})))

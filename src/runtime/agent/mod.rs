@@ -10,5 +10,5 @@ mod request;
 mod retry;
 
 pub(super) use conversation::run;
-pub(super) use definition::Definition;
+
 pub use definition::{Agent, AgentBuilder};

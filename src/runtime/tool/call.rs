@@ -1,6 +1,6 @@
 //! One call of a tool, as one component.
 
-use std::{any::Any, panic::AssertUnwindSafe};
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
 use serde_json::{Value as JsonValue, json};
@@ -9,22 +9,23 @@ use super::{ProgressCallback, Tool, arguments::parse_arguments};
 use crate::{
     component::{Component, Run},
     event::{self, EventScope, FailureDetails, ToolCall, ToolCompleted, ToolStarted},
-    runtime::{RunError, ToolError, agent::Definition},
+    runtime::{RunError, ToolError},
     stream::discard,
 };
 
 /// The id for a call whose tool's name, made up by the model, cannot be an id.
 const UNNAMED_TOOL: &str = "unnamed_tool";
 
-/// Runs a tool and returns its result or why there is none.
+/// Runs a tool of an agent and returns its result or why there is none.
 ///
 /// The outer error is one of the run; that a tool fails is for the model to hear.
 pub(in crate::runtime) async fn call(
-    agent: &Definition,
+    agent: &str,
+    tools: &[Arc<dyn Tool>],
     call: &ToolCall,
     run: &Run,
 ) -> Result<Result<JsonValue, ToolError>, RunError> {
-    let tool = agent.tools.iter().find(|tool| tool.name() == call.name);
+    let tool = tools.iter().find(|tool| tool.name() == call.name);
     let arguments = parse_arguments(&call.arguments);
     let is_valid = event::check_numbered(EventScope::Tool, &call.name).is_ok();
     let component = Component::start(
@@ -35,7 +36,7 @@ pub(in crate::runtime) async fn call(
             tool_name: call.name.clone(),
             arguments: arguments.as_ref().map_or_else(|_| json!(call.arguments), Clone::clone),
             tool_call_id: Some(call.id.clone()).filter(|id| !id.is_empty()),
-            agent: Some(agent.name.clone()),
+            agent: Some(agent.to_owned()),
             description: tool.map(|tool| tool.description().to_owned()),
             unknown: tool.is_none().then_some(true),
         },
@@ -46,7 +47,7 @@ pub(in crate::runtime) async fn call(
             component.run(contain_panic(&**tool, arguments, progress)).await
         }
         (Some(_), Err(error)) => Err(error),
-        (None, _) => Err(unknown(&call.name, agent)),
+        (None, _) => Err(unknown(&call.name, tools)),
     };
     match &result {
         Ok(value) => {
@@ -87,8 +88,8 @@ fn panic_message(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
-fn unknown(name: &str, agent: &Definition) -> ToolError {
-    let names: Vec<_> = agent.tools.iter().map(|tool| tool.name()).collect();
+fn unknown(name: &str, tools: &[Arc<dyn Tool>]) -> ToolError {
+    let names: Vec<_> = tools.iter().map(|tool| tool.name()).collect();
     let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     ToolError::Unknown { name: name.to_owned(), known }
 }

@@ -81,7 +81,7 @@ async fn an_error_of_some_hundred_bytes_goes_whole() {
     let sink = Sink::http();
     let telemetry = Telemetry::builder("test").with_span_exporter(spans_to(&sink)).build().unwrap();
     let _subscriber = set_default(registry().with(telemetry.layer()));
-    let message = "the model's server is overloaded and asks to be left alone for a while; ".repeat(8);
+    let message = "the model's server is overloaded; try again later; ".repeat(8);
     let told = message.clone();
     let model = ScriptedModel::new("m").with_reply(
         ScriptedReply::default().then_error(0, move || ModelError::Status(StatusError::new(400, message.clone()))),
