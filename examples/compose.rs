@@ -2,10 +2,7 @@
 //! span and the one that it lies in: the program's own spans lie around and inside ours.
 #![expect(clippy::print_stdout, reason = "this example is about what it prints")]
 
-use agent_runtime::{
-    otel::{NeighborFilter, Telemetry},
-    prelude::*,
-};
+use agent_runtime::{otel, prelude::*};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::InMemorySpanExporter;
 use tracing::{Instrument as _, info_span, level_filters::LevelFilter};
@@ -14,11 +11,11 @@ use tracing_subscriber::{Layer as _, fmt, layer::SubscriberExt as _, util::Subsc
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let finished = InMemorySpanExporter::default();
-    let telemetry = Telemetry::builder("compose").with_span_exporter(finished.clone()).build()?;
+    let telemetry = otel::Telemetry::builder("compose").with_span_exporter(finished.clone()).build()?;
     let tracer = telemetry.tracer_provider().tracer("compose");
     tracing_subscriber::registry()
         .with(telemetry.layer())
-        .with(tracing_opentelemetry::layer().with_tracer(tracer).with_filter(NeighborFilter))
+        .with(tracing_opentelemetry::layer().with_tracer(tracer).with_filter(otel::NeighborFilter))
         .with(fmt::layer().with_filter(LevelFilter::INFO)) // here, since a filter on the registry would hide runs from all
         .init();
 

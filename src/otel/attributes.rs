@@ -53,7 +53,11 @@ pub(super) struct Attributes<'a> {
 
 impl<'a> Attributes<'a> {
     pub(super) fn new(content: &'a ContentPolicy) -> Self {
-        Self { list: Vec::with_capacity(16), content }
+        Self::with_capacity(0, content)
+    }
+
+    pub(super) fn with_capacity(attributes: usize, content: &'a ContentPolicy) -> Self {
+        Self { list: Vec::with_capacity(attributes), content }
     }
 
     pub(super) fn into_list(self) -> Vec<KeyValue> {

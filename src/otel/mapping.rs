@@ -40,7 +40,7 @@ pub(super) struct SpanStart {
 
 /// The span of a component whose Started event this is, with what a sampler may want to know. System events have none.
 pub(super) fn start(event: &Event, content: &ContentPolicy) -> Option<SpanStart> {
-    let mut attributes = Attributes::new(content);
+    let mut attributes = Attributes::with_capacity(16, content);
     let (name, kind) = match event.scope {
         EventScope::Workflow => workflow(event, &mut attributes),
         EventScope::WorkflowStep => step(event, &mut attributes),
@@ -60,7 +60,7 @@ pub(super) fn start(event: &Event, content: &ContentPolicy) -> Option<SpanStart>
 
 /// What a component's start says beyond [`start`], for a span that records.
 pub(super) fn details(event: &Event, ids: &SharedIds, content: &ContentPolicy) -> Vec<KeyValue> {
-    let mut attributes = Attributes::new(content);
+    let mut attributes = Attributes::with_capacity(12, content);
     let data = &event.data;
     match event.scope {
         EventScope::WorkflowStep => attributes.int(names::STEP_INDEX, event.component_index()),
