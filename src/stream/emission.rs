@@ -193,7 +193,7 @@ pub(crate) fn unseen_events_in_process() -> u64 {
     UNSEEN.load(Ordering::Relaxed)
 }
 
-/// Whether an event is one of many about how a component gets on; those of the runtime itself are rare.
+/// Whether an event is one of many about the progress of a component; those of the runtime itself are rare.
 fn is_detail(event: &Event) -> bool {
     event.event_type == EventType::Progress && event.scope != EventScope::System
 }

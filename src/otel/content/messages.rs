@@ -23,12 +23,12 @@ pub(super) fn answer(text: &str, calls: &[JsonValue], finish_reason: &str) -> Js
     json!([{"role": "assistant", "parts": parts, "finish_reason": word(Some(finish_reason)).unwrap_or("stop")}])
 }
 
-/// What a workflow or an agent was given, as `gen_ai.input.messages`.
+/// What a workflow or an agent was asked, as `gen_ai.input.messages`.
 pub(super) fn asked(input: &JsonValue) -> JsonValue {
     json!([{"role": "user", "parts": [text_part(input)]}])
 }
 
-/// What a workflow or an agent gave, as `gen_ai.output.messages`.
+/// What a workflow or an agent returned, as `gen_ai.output.messages`.
 pub(super) fn given(output: &JsonValue) -> JsonValue {
     json!([{"role": "assistant", "parts": [text_part(output)], "finish_reason": "stop"}])
 }

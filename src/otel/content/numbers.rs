@@ -1,4 +1,4 @@
-//! Numbers that a checksum or a form betrays: IBANs, payment cards, phones.
+//! Numbers that are known by a checksum or a form: IBANs, payment cards, phones.
 //!
 //! Each begins and ends where no letter or digit stands beside it. A number whose check fails hides none that begins at a
 //! later group, and none takes a group more than it has.

@@ -12,7 +12,7 @@ impl PartialAnswer {
     /// Adds a piece, unless there is enough.
     pub(in crate::otel) fn add(&mut self, event: &Event, max_bytes: usize) {
         let Some(chunk) = event.data.chunk_text() else { return };
-        // One byte over the limit shows the one who cuts that there was more.
+        // One byte over the limit shows whoever cuts that there was more.
         let room = (max_bytes + 1).saturating_sub(self.text.len());
         self.text.push_str(&chunk[..chunk.ceil_char_boundary(room)]);
     }

@@ -6,7 +6,7 @@ use regex::{Captures, Regex};
 
 use super::{Redactor, numbers, secrets};
 
-/// A [`Redactor`] for what is known by its form; it puts a marker such as `[redacted:email]` in the place of it.
+/// A [`Redactor`] for what is known by its form; it puts a marker such as `[redacted:email]` in its place.
 ///
 /// | marker | stands for |
 /// | --- | --- |

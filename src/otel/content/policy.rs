@@ -89,7 +89,7 @@ impl ContentPolicy {
         self.max_bytes
     }
 
-    /// A name, an id or a description that the application gave, as it may leave the process.
+    /// A name, an id or a description of the application, as it may leave the process.
     pub(in crate::otel) fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if self.redactor.is_none() && text.len() <= MAX_TEXT_BYTES {
             return Cow::Borrowed(text);

@@ -1,4 +1,4 @@
-//! Secrets that the name before them betrays: in JSON, in a URL's query, in settings and in headers.
+//! Secrets that are known by the name before them: in JSON, in a URL's query, in settings and in headers.
 
 use std::{ops::Range, sync::LazyLock};
 
