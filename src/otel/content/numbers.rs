@@ -78,7 +78,7 @@ fn iban_end(text: &str) -> Option<usize> {
     let country = text.get(..2)?.to_ascii_uppercase();
     let length = IBAN_LENGTHS.split(' ').find_map(|entry| entry.strip_prefix(&*country))?.parse().ok()?;
     let mut signs = Vec::with_capacity(length);
-    let separator = text.bytes().nth(4).filter(|byte| matches!(byte, b' ' | b'-'));
+    let separator = text.as_bytes().get(4).copied().filter(|byte| matches!(byte, b' ' | b'-'));
     let mut is_due = false;
     for (at, byte) in text.bytes().enumerate() {
         if is_due {
