@@ -4,10 +4,9 @@ use std::{future::Future, pin::Pin};
 
 use serde_json::Value as JsonValue;
 
-use super::{RunError, Workflow};
+use super::{RunError, RunOutput, Workflow};
 use crate::{
     component::{RunOptions, begin_run},
-    event::TraceContext,
     stream::{EventStream, Subscription},
 };
 
@@ -35,18 +34,6 @@ pub struct Runtime {
 
 /// A run that was [started](Runtime::start); it does nothing until it is polled.
 pub type RunFuture = Pin<Box<dyn Future<Output = Result<RunOutput, RunError>> + Send>>;
-
-/// What a run returned.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct RunOutput {
-    /// The run's id, which all its events carry.
-    pub workflow_id: String,
-    /// The output of the last step.
-    pub output: JsonValue,
-    /// The run's span, if a bridge made one.
-    pub trace: Option<TraceContext>,
-}
 
 impl Runtime {
     /// Makes a runtime with an event stream of its own.
@@ -96,7 +83,7 @@ impl Runtime {
         input: impl Into<JsonValue>,
         options: RunOptions,
     ) -> Result<RunOutput, RunError> {
-        execute(workflow, input.into(), self.stream.clone(), options).await
+        workflow.run_on(self.stream.clone(), input.into(), options).await
     }
 
     /// Starts a run and subscribes to it: the events of the run and of all runs nested in it, and the run itself as a future.
@@ -154,14 +141,4 @@ impl Runtime {
         });
         (events, run)
     }
-}
-
-pub(super) async fn execute(
-    workflow: &Workflow,
-    input: JsonValue,
-    stream: EventStream,
-    options: RunOptions,
-) -> Result<RunOutput, RunError> {
-    workflow.validate()?;
-    workflow.run(input, &begin_run(stream, options)).await
 }

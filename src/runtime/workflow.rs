@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde_json::Value as JsonValue;
 use tokio::sync::mpsc;
 
-use super::{RunError, RunOutput, Step, channel, executor, step};
+use super::{RunError, RunOutput, Step, channel, step};
 use crate::{
-    component::{Component, Run, RunOptions},
+    component::{Component, Run, RunOptions, begin_run},
     event::{self, Event, EventError, EventScope, FailureDetails, WorkflowCompleted, WorkflowStarted},
+    stream::EventStream,
 };
 
 /// Named steps that run one after the other. Cheap to clone.
@@ -78,9 +79,20 @@ impl Workflow {
         events: &mpsc::Sender<Event>,
     ) -> Result<RunOutput, RunError> {
         let (stream, channel) = channel::stream_into(events.clone())?;
-        let result = executor::execute(self, input.into(), stream, RunOptions::default()).await;
+        let result = self.run_on(stream, input.into(), RunOptions::default()).await;
         channel.finish().await;
         result
+    }
+
+    /// Runs the workflow on a stream, as a run of its own.
+    pub(super) async fn run_on(
+        &self,
+        stream: EventStream,
+        input: JsonValue,
+        options: RunOptions,
+    ) -> Result<RunOutput, RunError> {
+        self.validate()?;
+        self.run(input, &begin_run(stream, options)).await
     }
 
     /// Checks that every component's name can be an id.

@@ -86,6 +86,16 @@ impl BatchWindow {
     }
 }
 
+impl Subscription {
+    /// Merges progress that comes in quick succession, for readers that cannot use every token.
+    ///
+    /// A plain [`Duration`](std::time::Duration) sets both windows; [`BatchWindow::default`] has 50 ms for model
+    /// chunks and 100 ms for tool progress.
+    pub fn batched(self, window: impl Into<BatchWindow>) -> Batched {
+        Batched::new(self, window.into())
+    }
+}
+
 impl Batched {
     /// How many events are gathered at the most; then they are delivered before their window ends.
     pub const MAX_GATHERED_EVENTS: usize = 4_096;

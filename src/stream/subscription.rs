@@ -16,7 +16,7 @@ use futures_util::Stream;
 use tokio::task::coop::poll_proceed;
 
 use super::{
-    BatchWindow, Batched, Lagged, RecvError, TryRecvError,
+    Lagged, RecvError, TryRecvError,
     filter::{Filter, Topic},
     log::{READ_BATCH, Read},
     shared::Shared,
@@ -203,14 +203,6 @@ impl Subscription {
         self.leave();
         self.filter.component_id = Some(component_id.into());
         self
-    }
-
-    /// Merges progress that comes in quick succession, for readers that cannot use every token.
-    ///
-    /// A plain [`Duration`](std::time::Duration) sets both windows; [`BatchWindow::default`] has 50 ms for model
-    /// chunks and 100 ms for tool progress.
-    pub fn batched(self, window: impl Into<BatchWindow>) -> Batched {
-        Batched::new(self, window.into())
     }
 
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Event>, RecvError>> {

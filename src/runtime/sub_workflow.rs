@@ -3,11 +3,10 @@
 use async_trait::async_trait;
 use serde_json::Value as JsonValue;
 
-use super::Step;
+use super::{BoxError, RunError, Step, Workflow};
 use crate::{
     component::Run,
     event::{EventError, StepType},
-    runtime::{BoxError, RunError, Workflow},
 };
 
 /// A step that runs a workflow inside this one, with a workflow id of its own.
