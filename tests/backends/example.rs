@@ -137,7 +137,8 @@ fn build() {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
         let mut command = Command::new(env!("CARGO"));
-        command.args(["build", "--quiet", "--example", "quickstart", "--example", "failures", "--example", "load"]);
+        command.args(["build", "--quiet", "--all-features"]);
+        command.args(["--example", "quickstart", "--example", "failures", "--example", "load"]);
         if !cfg!(debug_assertions) {
             command.arg("--release");
         }
