@@ -65,7 +65,10 @@ async fn main() -> anyhow::Result<()> {
             println!("Set OTEL_EXPORTER_OTLP_ENDPOINT to export the traces, to Jaeger for example.");
         }
         Ok(report) => println!("all spans arrived: {}", describe(report.spans.delivery)),
-        Err(error) => println!("not everything was exported: {error}"),
+        Err(lost) => {
+            println!("not everything was exported: {lost}");
+            println!("spans {}", describe(lost.report().spans.delivery));
+        }
     }
     Ok(())
 }
