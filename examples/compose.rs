@@ -14,7 +14,7 @@ async fn main() -> anyhow::Result<()> {
     let telemetry = otel::Telemetry::builder("compose").with_span_exporter(finished.clone()).build()?;
     let tracer = telemetry.tracer_provider().tracer("compose");
     tracing_subscriber::registry()
-        .with(telemetry.layer())
+        .with(telemetry.layer().with_filter(otel::BridgeFilter))
         .with(tracing_opentelemetry::layer().with_tracer(tracer).with_filter(otel::NeighborFilter))
         .with(fmt::layer().with_filter(LevelFilter::INFO)) // here, since a filter on the registry would hide runs from all
         .init();

@@ -20,8 +20,8 @@ use crate::{
 /// [`EnvFilter`](https://docs.rs/tracing-subscriber/latest/tracing_subscriber/filter/struct.EnvFilter.html) for the
 /// whole registry, `agent_runtime::event=debug` must be on (with only `info`, spans are complete but have no progress
 /// events, and there is no metric of the time between chunks); with a filter on another layer alone nothing needs to be
-/// done. Beside a `tracing-opentelemetry` layer both kinds of spans nest in each other,
-/// provided that layer's context activation is on, as it is by default.
+/// done. It asks for everything, unless a [`BridgeFilter`](super::BridgeFilter) is on it. Beside a `tracing-opentelemetry`
+/// layer both kinds of spans nest in each other, provided that layer's context activation is on, as it is by default.
 ///
 /// Put it before layers that may panic: `tracing` does not show an event to the layers behind one that does, which
 /// [`EventStream::layer_panics`](crate::stream::EventStream::layer_panics) counts. Several of them, each with a provider of its

@@ -11,13 +11,13 @@ mod content;
 #[cfg(feature = "otlp-http")]
 mod export;
 mod failure;
+mod filters;
 mod idle;
 mod layer;
 mod logs;
 mod mapping;
 mod metrics;
 mod names;
-mod neighbor_filter;
 mod process_context;
 mod propagation;
 mod spans;
@@ -34,6 +34,7 @@ pub use export::{
     Delivery, ExportError, ExportFailure, ExportReport, MetricsReport, SignalReport, Telemetry, TelemetryBuilder,
     TelemetrySetupError, to_otlp_json,
 };
+pub use filters::{BridgeFilter, NeighborFilter};
 pub(crate) use idle::keep_idle_subscribers;
 pub use layer::OtelLayer;
 pub use logs::LogEmitter;
@@ -43,7 +44,6 @@ pub use metrics::{
 };
 #[cfg(feature = "testing")]
 pub(crate) use names::EVENT_OFFSET;
-pub use neighbor_filter::NeighborFilter;
 pub use process_context::{context_from_env, pass_context_to};
 pub use propagation::extract_context;
 pub use spans::{

@@ -13,7 +13,7 @@ use opentelemetry_sdk::{
     trace::{SdkTracer, SdkTracerProvider},
 };
 use parking_lot::Mutex;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::{Layer as _, layer::SubscriberExt as _};
 
 use super::{
     ExportError, ExportReport, SignalReport, TelemetrySetupError, finishing::Finishing, globals, logs::LogsExport,
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     environment::EnvironmentError,
-    otel::{MetricsRecorder, OtelLayer, SpanMapper},
+    otel::{BridgeFilter, MetricsRecorder, OtelLayer, SpanMapper},
     stream::unseen_events_in_process,
 };
 
@@ -91,7 +91,7 @@ impl Telemetry {
         }))
     }
 
-    /// The layer for a `tracing` registry of the user's.
+    /// The layer for a `tracing` registry of the user's, where a [`BridgeFilter`] goes on it.
     #[must_use]
     pub fn layer(&self) -> OtelLayer {
         let layer = OtelLayer::new(Arc::clone(self.mapper()));
@@ -105,8 +105,9 @@ impl Telemetry {
         }
     }
 
-    /// Installs a `tracing` subscriber for the process that consists of the layer alone. OpenTelemetry's globals are left
-    /// as they are, unless [the builder](super::TelemetryBuilder::with_opentelemetry_globals) says otherwise.
+    /// Installs a `tracing` subscriber for the process that consists of the layer alone and asks for no more than that looks
+    /// at. OpenTelemetry's globals are left as they are, unless
+    /// [the builder](super::TelemetryBuilder::with_opentelemetry_globals) says otherwise.
     ///
     /// It returns the handle, which cannot be forgotten without a warning:
     ///
@@ -123,7 +124,7 @@ impl Telemetry {
     /// [`TelemetrySetupError::SubscriberInstalled`] if there is one already. The export ends then, unless there is another
     /// clone of this handle.
     pub fn install(self) -> Result<Self, TelemetrySetupError> {
-        let registry = tracing_subscriber::registry().with(self.layer());
+        let registry = tracing_subscriber::registry().with(self.layer().with_filter(BridgeFilter));
         tracing::subscriber::set_global_default(registry).map_err(TelemetrySetupError::SubscriberInstalled)?;
         if self.0.options.sets_globals {
             globals::set(self.tracer_provider(), self.meter_provider());

@@ -12,3 +12,4 @@ pub use coalesce::DEFAULT_MAX_PROGRESS_EVENTS;
 pub(super) use context::of_the_caller;
 pub use ids::EventIdGenerator;
 pub use mapper::{DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, Observed, SpanMapper};
+pub(super) use user_events::is_taken as takes_user_event;

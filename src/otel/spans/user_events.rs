@@ -7,7 +7,7 @@ use std::fmt;
 
 use opentelemetry::KeyValue;
 use tracing::{
-    Event, Level,
+    Event, Level, Metadata,
     field::{Field, Visit},
 };
 
@@ -36,7 +36,7 @@ const TELEMETRY_CRATES: [&str; 9] = [
 /// Adds an event of level `INFO` or above to the span of the component that it happens in, if there is one.
 pub(super) fn observe(mapper: MapperId, event: &Event<'_>, content: &ContentPolicy) {
     let metadata = event.metadata();
-    if *metadata.level() > Level::INFO || is_telemetry(metadata.target()) {
+    if !is_taken(metadata) {
         return;
     }
     context::add_log(mapper, names::EVENT_LOG, || {
@@ -48,6 +48,11 @@ pub(super) fn observe(mapper: MapperId, event: &Event<'_>, content: &ContentPoli
         event.record(&mut fields);
         fields.list
     });
+}
+
+/// Whether events like this one go on a span, if they happen in one.
+pub(in crate::otel) fn is_taken(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::INFO && !is_telemetry(metadata.target())
 }
 
 /// Whether a target is one of the crates', as a path or as the name of a package.

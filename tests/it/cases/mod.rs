@@ -6,6 +6,7 @@ mod canary;
 mod endpoints;
 mod ends;
 mod environment;
+mod levels;
 mod locks;
 mod models;
 mod neighbors;
