@@ -4,7 +4,7 @@ pub use async_trait::async_trait;
 pub use serde_json::{Value as JsonValue, json};
 
 pub use crate::{
-    component::RunOptions,
+    component::{self, InCurrent, RunOptions},
     event::{ComponentStatus, Event, EventData, EventError, EventScope, EventType},
     llm::{ChatModel, ScriptedModel, ScriptedReply},
     runtime::{

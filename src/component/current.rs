@@ -8,13 +8,42 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{Run, RunOptions, lineage::Lineage};
-use crate::stream::{ComponentContext, Dispatcher, EventStream, contain};
+use super::{
+    Run, RunOptions,
+    lineage::Lineage,
+    reporter::{Reporter, Voice},
+};
+use crate::{
+    event::EventScope,
+    stream::{ComponentContext, Dispatcher, EventStream, contain},
+};
+
+/// The component that code runs in, for code that goes on elsewhere: in another task, on another thread. Cheap to clone.
+///
+/// Outside every component it is empty, and work runs as it would without it. It keeps no stream open.
+///
+/// ```
+/// use agent_runtime::{component, prelude::*};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let stream = EventStream::new();
+/// let work = async {
+///     let here = component::current();
+///     std::thread::spawn(move || here.enter(|| drop(component::tool("count").start()))).join()
+/// };
+/// component::workflow(&stream, "report").run(async { work.await.map_err(|_| "the thread panicked") }).await?;
+/// assert_eq!(stream.get_events(0).await[1].component_id, "count:0");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Current(Option<Place>);
 
 /// The component whose work is being polled. It keeps no stream open, since tasks that outlive the run carry it too.
 #[derive(Clone, Debug)]
-pub(super) struct Current {
-    pub(super) run: Arc<Lineage>,
+pub(super) struct Place {
+    pub(super) voice: Arc<Voice>,
     pub(super) context: Option<Arc<dyn ComponentContext>>,
 }
 
@@ -26,32 +55,93 @@ struct Work<'a, F: Future> {
 }
 
 tokio::task_local! {
-    static CURRENT: Current;
+    static CURRENT: Place;
+}
+
+/// The component that this is called in, and the user's span inside it if that is the nearest.
+#[must_use]
+pub fn current() -> Current {
+    Current(Place::get().map(Place::nearest))
+}
+
+/// The voice of the component that this is called in; a silent one outside every component.
+#[must_use]
+pub fn reporter() -> Reporter {
+    Place::get().map_or_else(Reporter::default, |place| Reporter::of(place.voice))
 }
 
 impl Current {
+    pub(super) const fn at(place: Place) -> Self {
+        Self(Some(place))
+    }
+
+    pub(super) const fn nowhere() -> Self {
+        Self(None)
+    }
+
+    /// Calls work inside the component: what it starts nests there.
+    pub fn enter<R>(&self, work: impl FnOnce() -> R) -> R {
+        match &self.0 {
+            Some(place) => place.enter(work),
+            None => work(),
+        }
+    }
+
+    /// Polls a future inside the component, always, and drops it there.
+    pub async fn run<F: Future>(self, future: F) -> F::Output {
+        let mut work = Work { current: self, future: pin!(Some(future)) };
+        poll_fn(|cx| work.poll(cx)).await
+    }
+
+    /// The component's voice.
+    #[must_use]
+    pub fn reporter(&self) -> Reporter {
+        self.0.as_ref().map_or_else(Reporter::default, |place| Reporter::of(Arc::clone(&place.voice)))
+    }
+
+    /// Whether there is a component.
+    #[must_use]
+    pub const fn is_recording(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The id of the component's run.
+    #[must_use]
+    pub fn workflow_id(&self) -> Option<&str> {
+        self.0.as_ref().map(|place| place.voice.run.workflow_id.as_str())
+    }
+}
+
+impl Place {
     /// The component that this is called in, if any.
     pub(super) fn get() -> Option<Self> {
         CURRENT.try_with(Clone::clone).ok()
     }
 
-    /// What is handed to another task: the component, and the nearest context inside it.
-    pub(super) fn for_another_task() -> Option<Self> {
-        let current = Self::get()?;
-        let nearer = current.context.as_ref().and_then(|context| contain(|| context.nearer()).flatten());
-        Some(Self { context: nearer.or(current.context), ..current })
+    /// Looks at the component that this is called in, if any.
+    pub(super) fn with<R>(look: impl FnOnce(&Self) -> R) -> Option<R> {
+        CURRENT.try_with(look).ok()
     }
 
-    /// Polls a future inside this component, always, and drops it there.
-    pub(super) async fn run<F: Future>(self, future: F) -> F::Output {
-        let mut work = Work { current: self, future: pin!(Some(future)) };
-        poll_fn(|cx| work.poll(cx)).await
+    /// The nearest agent around what starts here in a run.
+    pub(super) fn agent_in(&self, run: &Arc<Lineage>) -> Option<Arc<Voice>> {
+        let around = &self.voice;
+        if !Arc::ptr_eq(&around.run, run) {
+            return None;
+        }
+        if around.scope == EventScope::Agent { Some(Arc::clone(around)) } else { around.agent.clone() }
+    }
+
+    /// The component, and the nearest context inside it: what is handed to another task.
+    fn nearest(self) -> Self {
+        let nearer = self.context.as_ref().and_then(|context| contain(|| context.nearer()).flatten());
+        Self { context: nearer.or(self.context), ..self }
     }
 
     /// Calls `work` inside this component, under the subscriber that its run began under.
-    pub(super) fn enter<R>(&self, work: impl FnOnce() -> R) -> R {
+    fn enter<R>(&self, work: impl FnOnce() -> R) -> R {
         let inside = || CURRENT.sync_scope(self.clone(), || self.in_context(work));
-        self.run.dispatcher.enter(inside)
+        self.voice.run.dispatcher.enter(inside)
     }
 
     fn in_context<R>(&self, work: impl FnOnce() -> R) -> R {
@@ -90,8 +180,8 @@ impl<F: Future> Drop for Work<'_, F> {
 
 /// Begins a run on a stream, nested in the run of the current component if the options name no other.
 pub(crate) fn begin_run(stream: EventStream, options: RunOptions) -> Run {
-    match Current::get() {
-        Some(current) => Run::new(stream, options.inside(&current.run), Dispatcher::current()),
+    match Place::get() {
+        Some(place) => Run::new(stream, options.inside(&place.voice.run), Dispatcher::current()),
         None => Run::new(stream, options, Dispatcher::current()),
     }
 }

@@ -1,47 +1,75 @@
 //! A component that is running: whatever becomes of it, its end is reported exactly once.
 
-use std::{error::Error, future::Future, sync::Arc};
-
-use tokio::time::Instant;
-use uuid::Uuid;
-
-use super::{Run, current::Current, lineage::Lineage, with_sources};
-use crate::{
-    event::{Event, EventData, EventError, EventScope, EventType, Failure, FailureDetails, TraceContext},
-    stream::{ComponentContext, Dispatcher, OpenFlag, Origin, WeakEventStream, monotonic_now},
+use std::{
+    error::Error,
+    future::Future,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
-/// The guard of a started component.
+use parking_lot::Mutex;
+
+use super::{
+    Run,
+    cause::{Cause, Described, with_sources},
+    completion::Completion,
+    current::{Current, Place},
+    reporter::{Reporter, Voice},
+    tally::Calls,
+};
+use crate::{
+    event::{Event, EventData, EventError, EventScope, EventType, FailureDetails, TraceContext, Usage},
+    stream::{ComponentContext, OpenFlag, Origin, monotonic_now},
+};
+
+/// The guard of a started component: a workflow, a step, an agent, a request to a model or a tool.
 ///
-/// Consumed by [`complete`](Self::complete) or [`fail`](Self::fail); dropped, it reports Canceled, or Failed while the
-/// thread is unwinding from a panic.
+/// Consumed by [`complete`](Self::complete), [`fail`](Self::fail) or [`cancel`](Self::cancel); dropped, it reports Canceled,
+/// or Failed while the thread is unwinding from a panic. Started outside every run it is inert: it reports nothing, and work
+/// runs as it would without it.
+///
+/// ```
+/// use agent_runtime::{component, event::ToolCompleted, prelude::*, view::Tree};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let stream = EventStream::new();
+/// let workflow = component::workflow(&stream, "research").start()?;
+/// let hits = workflow
+///     .run(async {
+///         let search = component::tool("search").with_arguments(json!({"query": "otters"})).start()?;
+///         search.progress("2 of 3 pages");
+///         search.complete(json!({"hits": 7}));
+///         Ok::<_, EventError>(7)
+///     })
+///     .await?;
+/// workflow.complete(());
+/// assert_eq!(hits, 7);
+/// let tree = Tree::of(&stream.get_events(0).await);
+/// assert_eq!(tree.outline(), "invoke_workflow research\n  execute_tool search\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
-pub(crate) struct Component {
-    reporter: Reporter,
+#[must_use = "dropped, the component says that it was canceled"]
+pub struct Component(Option<Live>);
+
+#[derive(Debug)]
+struct Live {
+    voice: Arc<Voice>,
     /// Keeps the stream open until the end.
     run: Run,
     context: Option<Arc<dyn ComponentContext>>,
     trace: Option<TraceContext>,
-    started: Instant,
 }
 
-/// The component's voice, which may outlive it, falls silent then, and keeps no stream open.
-#[derive(Clone, Debug)]
-pub(crate) struct Reporter(Arc<Voice>);
-
-#[derive(Debug)]
-struct Voice {
-    stream: WeakEventStream,
-    run: Arc<Lineage>,
-    scope: EventScope,
-    component_id: String,
-    /// The id of the Started event, by which an end finds its start.
-    start_id: Uuid,
-    open: OpenFlag,
-    /// The subscriber that saw the start and sees all that follows; none if no layer was shown it.
-    dispatcher: Option<Dispatcher>,
-    /// Whether a bridge looked at the start.
-    seen: bool,
+/// What a component begins as.
+pub(super) struct Beginning {
+    pub(super) scope: EventScope,
+    pub(super) component_id: String,
+    /// The name as it was given, of a step or a tool.
+    pub(super) name: Option<String>,
+    pub(super) data: EventData,
 }
 
 impl Component {
@@ -52,14 +80,19 @@ impl Component {
         component_id: impl Into<String>,
         data: impl Into<EventData>,
     ) -> Result<Self, EventError> {
-        let component_id = component_id.into();
+        Self::begin(run, Beginning { scope, component_id: component_id.into(), name: None, data: data.into() })
+    }
+
+    pub(super) fn begin(run: &Run, beginning: Beginning) -> Result<Self, EventError> {
+        let Beginning { scope, component_id, name, data } = beginning;
         let data = match run.conversation_id() {
-            Some(id) => data.into().in_conversation(id),
-            None => data.into(),
+            Some(id) => data.in_conversation(id),
+            None => data,
         };
         let lineage = run.lineage();
         let event = lineage.adopt(Event::unstamped(scope, EventType::Started, component_id.clone(), None, data));
         event.validate()?;
+        let agent = Place::with(|place| place.agent_in(lineage)).flatten();
         let dispatcher = lineage.dispatcher.or_current();
         let emitted = dispatcher.enter(|| run.stream().emit(event, Origin::Start));
         let emitted = match emitted {
@@ -68,104 +101,180 @@ impl Component {
                 return Err(refused.outcome().expect_err("only what follows a start can come too late"));
             }
         };
+        match (scope, &agent) {
+            (EventScope::Workflow, _) => drop(lineage.workflow.set(component_id.as_str().into())),
+            (EventScope::LlmRequest, Some(agent)) => drop(agent.calls.llm.fetch_add(1, Ordering::Relaxed)),
+            (EventScope::Tool, Some(agent)) => drop(agent.calls.tool.fetch_add(1, Ordering::Relaxed)),
+            _ => {}
+        }
         let voice = Voice {
-            stream: run.stream().downgrade(),
             run: Arc::clone(lineage),
             scope,
             component_id,
+            name,
+            agent,
             start_id: emitted.event.event_id,
+            started: monotonic_now(),
             open: OpenFlag::new(),
             dispatcher: emitted.shown.then_some(dispatcher),
             seen: emitted.seen,
+            calls: Calls::default(),
+            tally: Mutex::default(),
         };
-        Ok(Self {
-            reporter: Reporter(Arc::new(voice)),
-            run: run.clone(),
-            context: emitted.context,
-            trace: emitted.event.trace,
-            started: monotonic_now(),
+        let trace = emitted.event.trace;
+        Ok(Self(Some(Live { voice: Arc::new(voice), run: run.clone(), context: emitted.context, trace })))
+    }
+
+    /// A component of no run.
+    pub(super) const fn inert() -> Self {
+        Self(None)
+    }
+
+    /// Polls work inside the component, always, and drops it there: what it starts nests below the component.
+    pub async fn run<F: Future>(&self, work: F) -> F::Output {
+        self.current().run(work).await
+    }
+
+    /// Calls work inside the component: what it starts nests below the component.
+    pub fn enter<R>(&self, work: impl FnOnce() -> R) -> R {
+        self.current().enter(work)
+    }
+
+    /// The component as a place, for work that goes on elsewhere.
+    #[must_use]
+    pub fn current(&self) -> Current {
+        self.0.as_ref().map_or_else(Current::nowhere, |live| {
+            Current::at(Place { voice: Arc::clone(&live.voice), context: live.context.clone() })
         })
     }
 
-    /// Polls the component's work inside its span.
-    pub(crate) async fn run<F: Future>(&self, work: F) -> F::Output {
-        let current = Current { run: Arc::clone(self.run.lineage()), context: self.context.clone() };
-        current.run(work).await
+    /// Reports how far it is, as [`Reporter::progress`] does.
+    pub fn progress(&self, message: impl Into<String>) {
+        self.reporter().progress(message);
     }
 
-    /// Reports progress.
-    pub(crate) fn progress(&self, message: Option<String>, data: impl Into<EventData>) {
-        self.reporter.progress(message, data);
+    /// Reports a piece of a streamed answer, as [`Reporter::chunk`] does.
+    pub fn chunk(&self, text: impl Into<String>) {
+        self.reporter().chunk(text);
     }
 
-    /// A voice for others to report progress with.
-    pub(crate) fn reporter(&self) -> Reporter {
-        self.reporter.clone()
+    /// Sets the tokens of a request, as [`Reporter::usage`] does.
+    pub fn usage(&self, usage: Usage) {
+        self.reporter().usage(usage);
     }
 
-    /// The headers that carry the component's trace into another process, and the caller's baggage if that is to go
-    /// there, too; none without a bridge.
-    pub(crate) fn headers(&self, with_baggage: bool) -> Vec<(String, String)> {
-        let Some(context) = &self.context else { return Vec::new() };
-        let baggage = with_baggage.then(|| context.baggage_header()).flatten();
-        context.headers().into_iter().chain(baggage).collect()
+    /// A voice for others to report with, which falls silent when the component ends.
+    #[must_use]
+    pub fn reporter(&self) -> Reporter {
+        self.0.as_ref().map_or_else(Reporter::default, |live| Reporter::of(Arc::clone(&live.voice)))
+    }
+
+    /// Whether it belongs to a run. One that was started outside every run reports nothing.
+    #[must_use]
+    pub const fn is_recording(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The id of the run, which all its events carry.
+    #[must_use]
+    pub fn workflow_id(&self) -> Option<&str> {
+        self.0.as_ref().map(|live| live.run.workflow_id())
+    }
+
+    /// The headers that carry the component's trace into another process, without the caller's baggage, which may name
+    /// customers; none without a bridge.
+    #[must_use]
+    pub fn headers(&self) -> Vec<(String, String)> {
+        self.context().map(ComponentContext::headers).unwrap_or_default()
+    }
+
+    /// The headers that carry the component's trace into another process, and the caller's baggage as well.
+    #[must_use]
+    pub fn headers_with_baggage(&self) -> Vec<(String, String)> {
+        self.headers().into_iter().chain(self.context().and_then(ComponentContext::baggage_header)).collect()
     }
 
     /// The span that a bridge made of the component.
-    pub(crate) const fn trace(&self) -> Option<TraceContext> {
-        self.trace
+    #[must_use]
+    pub fn trace(&self) -> Option<TraceContext> {
+        self.0.as_ref().and_then(|live| live.trace)
     }
 
-    /// Since the start, in milliseconds.
+    /// Since the start.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.0.as_ref().map(|live| live.voice.elapsed()).unwrap_or_default()
+    }
+
     pub(crate) fn elapsed_ms(&self) -> u64 {
-        u64::try_from(monotonic_now().saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX)
+        self.0.as_ref().map(|live| live.voice.elapsed_ms()).unwrap_or_default()
     }
 
-    /// Reports a good end.
-    pub(crate) fn complete(self, data: impl Into<EventData>) {
-        self.reporter.append(EventType::Completed, None, data);
-    }
-
-    /// Reports a failure, with the error's sources and what else is known.
-    pub(crate) fn fail(self, error: &dyn Error, code: &str, details: FailureDetails) {
-        let failure = Failure { error_code: code.to_owned(), duration_ms: self.elapsed_ms(), details };
-        self.reporter.append(EventType::Failed, Some(with_sources(error)), failure);
-    }
-}
-
-impl Reporter {
-    /// Reports progress; does nothing once the component has ended.
-    pub(crate) fn progress(&self, message: Option<String>, data: impl Into<EventData>) {
-        self.append(EventType::Progress, message, data);
-    }
-
-    fn append(&self, event_type: EventType, message: Option<String>, data: impl Into<EventData>) {
-        let Voice { stream, run, scope, component_id, start_id, open, dispatcher, seen } = &*self.0;
-        // Asked again when the event is numbered; what comes long after the end is not even built.
-        if !open.is_open() {
-            return;
+    /// Reports a good end: with the payload of the scope, such as [`LlmCompleted`](crate::event::LlmCompleted), with JSON, or
+    /// with `()` for what the component knows itself.
+    pub fn complete(mut self, outcome: impl Completion) {
+        if let Some(live) = self.0.take() {
+            live.voice.complete(outcome);
         }
-        let Some(stream) = stream.upgrade() else { return };
-        let mut event = run.adopt(Event::unstamped(*scope, event_type, component_id.clone(), message, data));
-        event.start_id = Some(*start_id);
-        let origin = Origin::Guard { open, shown: dispatcher.is_some(), seen: *seen };
-        let append = || drop(stream.emit(event, origin));
-        match dispatcher {
-            Some(dispatcher) => dispatcher.enter(append),
-            None => append(),
+    }
+
+    /// Reports a failure: the error with its sources, and its type as the kind.
+    pub fn fail<E, Kind>(self, error: &E)
+    where
+        E: Cause<Kind>,
+    {
+        if self.is_recording() {
+            self.fail_described(error.describe());
         }
+    }
+
+    pub(super) fn fail_described(mut self, described: Described) {
+        if let Some(live) = self.0.take() {
+            let Described { message, code } = described;
+            let code = code.unwrap_or_else(|| failed_code(live.voice.scope));
+            live.voice.fail(EventType::Failed, message, code, FailureDetails::default());
+        }
+    }
+
+    /// Reports a failure: the error with its sources, one of few fixed words for its kind, and what else is known.
+    pub fn fail_with(mut self, error: &dyn Error, code: &str, details: FailureDetails) {
+        if let Some(live) = self.0.take() {
+            live.voice.fail(EventType::Failed, with_sources(error), code, details);
+        }
+    }
+
+    /// Reports that the component was canceled, and why.
+    pub fn cancel(mut self, reason: impl Into<String>) {
+        if let Some(live) = self.0.take() {
+            live.voice.fail(EventType::Canceled, reason.into(), "canceled", FailureDetails::default());
+        }
+    }
+
+    fn context(&self) -> Option<&dyn ComponentContext> {
+        self.0.as_ref()?.context.as_deref()
     }
 }
 
 impl Drop for Component {
     fn drop(&mut self) {
+        let Some(live) = self.0.take() else { return };
         let (event_type, code, message) = if std::thread::panicking() {
             (EventType::Failed, "panic", "panicked")
         } else {
             (EventType::Canceled, "canceled", "dropped before its end")
         };
-        let failure =
-            Failure { error_code: code.to_owned(), duration_ms: self.elapsed_ms(), details: FailureDetails::default() };
-        self.reporter.append(event_type, Some(message.to_owned()), failure);
+        live.voice.fail(event_type, message.to_owned(), code, FailureDetails::default());
+    }
+}
+
+/// The word for a failure whose error's type is not known.
+const fn failed_code(scope: EventScope) -> &'static str {
+    match scope {
+        EventScope::Workflow => "workflow_failed",
+        EventScope::WorkflowStep => "step_failed",
+        EventScope::Agent => "agent_failed",
+        EventScope::LlmRequest => "request_failed",
+        EventScope::Tool => "tool_failed",
+        EventScope::System => "failed",
     }
 }

@@ -1,6 +1,16 @@
 //! Which run something belongs to, without the run's stream.
 
-use crate::{event::Event, stream::Dispatcher};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
+
+use parking_lot::Mutex;
+
+use crate::{
+    event::{Event, TraceContext},
+    stream::{Dispatcher, WeakEventStream},
+};
 
 /// Which run it is and where it belongs. What outlives the run holds this alone, and so keeps no stream open.
 #[derive(Debug)]
@@ -8,12 +18,26 @@ pub(super) struct Lineage {
     pub(super) workflow_id: String,
     pub(super) parent_workflow_id: Option<String>,
     pub(super) conversation_id: Option<String>,
+    pub(super) links: Vec<TraceContext>,
+    pub(super) stream: WeakEventStream,
     pub(super) dispatcher: Dispatcher,
+    /// The id of the run's workflow, once that has begun.
+    pub(super) workflow: OnceLock<Arc<str>>,
+    pub(super) numbers: Mutex<HashMap<String, u64>>,
 }
 
 impl Lineage {
     /// Puts an event into the run.
     pub(super) fn adopt(&self, event: Event) -> Event {
         event.in_workflow(Some(self.workflow_id.clone()), self.parent_workflow_id.clone())
+    }
+
+    /// The id `name:N` with the next free N, so that simultaneous calls of one tool are distinct.
+    pub(super) fn numbered(&self, name: &str) -> String {
+        let mut numbers = self.numbers.lock();
+        let number = numbers.entry(name.to_owned()).or_default();
+        let id = format!("{name}:{number}");
+        *number += 1;
+        id
     }
 }

@@ -1,6 +1,9 @@
 //! One run of a workflow: where its events go and under which ids.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use parking_lot::Mutex;
 
@@ -14,13 +17,9 @@ use crate::{
 ///
 /// A [`Step`](crate::runtime::Step) is handed the run that it belongs to.
 #[derive(Clone)]
-pub struct Run(Arc<Shared>);
-
-struct Shared {
+pub struct Run {
     stream: EventStream,
     lineage: Arc<Lineage>,
-    links: Vec<TraceContext>,
-    numbers: Mutex<HashMap<String, u64>>,
 }
 
 /// What one run is to be like.
@@ -35,64 +34,74 @@ pub struct RunOptions {
 
 impl Run {
     /// Begins a run inside this one.
-    pub(crate) fn nested(&self) -> Self {
+    pub(crate) fn nested(&self, options: RunOptions) -> Self {
         let dispatcher = self.lineage().dispatcher.clone();
-        Self::new(self.stream().clone(), RunOptions::default().inside(self.lineage()), dispatcher)
+        Self::new(self.stream().clone(), options.inside(self.lineage()), dispatcher)
     }
 
     /// Begins a run on a stream, under a subscriber.
     pub(super) fn new(stream: EventStream, options: RunOptions, dispatcher: Dispatcher) -> Self {
         let RunOptions { workflow_id, parent_workflow_id, conversation_id, links } = options;
         let workflow_id = workflow_id.unwrap_or_else(|| format!("wf_{}", stream.new_id().simple()));
-        let lineage = Arc::new(Lineage { workflow_id, parent_workflow_id, conversation_id, dispatcher });
-        Self(Arc::new(Shared { stream, lineage, links, numbers: Mutex::default() }))
+        let lineage = Lineage {
+            workflow_id,
+            parent_workflow_id,
+            conversation_id,
+            links,
+            stream: stream.downgrade(),
+            dispatcher,
+            workflow: OnceLock::new(),
+            numbers: Mutex::default(),
+        };
+        Self { stream, lineage: Arc::new(lineage) }
+    }
+
+    /// The run of a lineage, unless its stream is closed.
+    pub(super) fn of(lineage: &Arc<Lineage>) -> Option<Self> {
+        lineage.stream.upgrade().map(|stream| Self { stream, lineage: Arc::clone(lineage) })
     }
 
     /// The run's id, which all its events carry.
     #[must_use]
     pub fn workflow_id(&self) -> &str {
-        &self.0.lineage.workflow_id
+        &self.lineage.workflow_id
     }
 
     /// The id of the run that this one is nested in.
     #[must_use]
     pub fn parent_workflow_id(&self) -> Option<&str> {
-        self.0.lineage.parent_workflow_id.as_deref()
+        self.lineage.parent_workflow_id.as_deref()
     }
 
     /// The conversation that the run belongs to, if the application named one.
     #[must_use]
     pub fn conversation_id(&self) -> Option<&str> {
-        self.0.lineage.conversation_id.as_deref()
+        self.lineage.conversation_id.as_deref()
     }
 
     /// The stream of the run's events.
     #[must_use]
     pub fn stream(&self) -> &EventStream {
-        &self.0.stream
+        &self.stream
     }
 
     pub(crate) fn links(&self) -> &[TraceContext] {
-        &self.0.links
+        &self.lineage.links
     }
 
     /// Appends an event of this run that is of none of its components; a bad id is refused.
     pub(crate) fn emit(&self, event: Event) -> Result<Arc<Event>, EventError> {
-        let event = self.0.lineage.adopt(event);
-        self.0.lineage.dispatcher.enter(|| self.stream().append(event))
+        let event = self.lineage.adopt(event);
+        self.lineage.dispatcher.enter(|| self.stream().append(event))
     }
 
     pub(super) fn lineage(&self) -> &Arc<Lineage> {
-        &self.0.lineage
+        &self.lineage
     }
 
     /// The id `name:N` with the next free N, so that simultaneous calls of one tool are distinct.
     pub(crate) fn numbered(&self, name: &str) -> String {
-        let mut numbers = self.0.numbers.lock();
-        let number = numbers.entry(name.to_owned()).or_default();
-        let id = format!("{name}:{number}");
-        *number += 1;
-        id
+        self.lineage.numbered(name)
     }
 }
 

@@ -1,6 +1,17 @@
 //! The form of a component's id, one rule for each scope.
 
+use std::borrow::Cow;
+
 use super::{EventError, EventScope};
+
+/// The longest name that is made of another text: it leaves room for what ids put behind a name, however high they count.
+const MAX_MADE_NAME_BYTES: usize = 200;
+
+/// Marks a name that was cut.
+const CUT: char = '…';
+
+/// The name of what has none.
+const UNNAMED: &str = "unnamed";
 
 /// The rule of a scope, as an error shows it.
 const fn rule(scope: EventScope) -> &'static str {
@@ -43,6 +54,31 @@ pub(super) fn check_workflow(id: &str) -> Result<(), EventError> {
 /// Checks that a name also leaves room for the number that is put behind it, however high that gets.
 pub(crate) fn check_numbered(scope: EventScope, name: &str) -> Result<(), EventError> {
     check(scope, &format!("{name}:{}", u64::MAX))
+}
+
+/// Makes a name that can be an id, or a part of one, in every scope, of any text: work must not fail for its name.
+///
+/// A valid one stays as it is. In any other, control characters count as space, each part between colons loses the space
+/// around it, parts that are empty then are left out, and what is too long is cut. Nothing at all becomes `unnamed`.
+pub(crate) fn name_of(text: &str) -> Cow<'_, str> {
+    if text.len() <= MAX_MADE_NAME_BYTES && is_well_formed(text) {
+        return Cow::Borrowed(text);
+    }
+    let is_padding = |c: char| c == ':' || c.is_whitespace() || c.is_control();
+    let text = text.trim_start_matches(is_padding);
+    let start = &text[..text.floor_char_boundary(MAX_MADE_NAME_BYTES)];
+    let start = start.replace(char::is_control, " ");
+    let parts: Vec<_> = start.split(':').map(str::trim).filter(|part| !part.is_empty()).collect();
+    let mut name = parts.join(":");
+    if name.is_empty() {
+        return Cow::Borrowed(UNNAMED);
+    }
+    if start.len() < text.len() {
+        name.truncate(name.floor_char_boundary(MAX_MADE_NAME_BYTES - CUT.len_utf8()));
+        name.truncate(name.trim_end_matches(is_padding).len());
+        name.push(CUT);
+    }
+    Cow::Owned(name)
 }
 
 /// Checks that no part between colons is empty or has space at an end, and that there is no control character.
@@ -172,6 +208,35 @@ mod tests {
         }
         assert!(check(Tool, &"x".repeat(EventScope::MAX_COMPONENT_ID_BYTES)).is_ok());
         assert!(check(Tool, &"x".repeat(EventScope::MAX_COMPONENT_ID_BYTES + 1)).is_err());
+    }
+
+    #[test]
+    fn any_text_makes_a_name() {
+        let made = |text: &str, expected: &str| {
+            let name = name_of(text);
+            assert_eq!(name, expected, "{text:?}");
+            assert!(check(EventScope::Agent, &name).is_ok() && check_numbered(EventScope::Tool, &name).is_ok());
+            assert!(check(EventScope::WorkflowStep, &format!("{name}:step:{}", u64::MAX)).is_ok(), "{name:?}");
+            assert_eq!(name_of(&name), name, "it stays as it is");
+        };
+        made("search", "search");
+        made("web search", "web search");
+        made("My Agent/2", "My Agent/2");
+        made("团队:lead", "团队:lead");
+        made("🦀\u{200d}", "🦀\u{200d}");
+        made("", "unnamed");
+        made(" \t\n", "unnamed");
+        made("::", "unnamed");
+        made("crate::tool", "crate:tool");
+        made(" a : b\u{a0}", "a:b");
+        made("a\nb\0c", "a b c");
+        made(":\u{85}: x", "x");
+        let cut = |letter: char, kept: usize| format!("{}…", letter.to_string().repeat(kept));
+        made(&"x".repeat(10_000), &cut('x', 197));
+        made(&"ü".repeat(10_000), &cut('ü', 98));
+        made(&format!("{}:{}", "y".repeat(197), "z".repeat(300)), &cut('y', 197));
+        made(&format!("{}x", " ".repeat(10_000)), "x");
+        made(&format!("x{}", " ".repeat(10_000)), "x…");
     }
 
     #[test]

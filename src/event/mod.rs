@@ -25,7 +25,7 @@ mod size;
 mod trace_context;
 
 pub(crate) use calendar::date_time;
-pub(crate) use component_id::{check, check_numbered};
+pub(crate) use component_id::{check, check_numbered, name_of};
 pub(crate) use construct::version_7;
 pub use data::EventData;
 pub(crate) use data::UNKNOWN_TOOL;

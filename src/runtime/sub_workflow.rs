@@ -5,7 +5,7 @@ use serde_json::Value as JsonValue;
 
 use super::{BoxError, RunError, Step, Workflow};
 use crate::{
-    component::Run,
+    component::{Run, RunOptions},
     event::{EventError, StepType},
 };
 
@@ -46,7 +46,7 @@ impl Step for SubWorkflowStep {
     }
 
     async fn run(&self, input: JsonValue, run: &Run) -> Result<JsonValue, BoxError> {
-        let nested = self.workflow.run(input, &run.nested()).await;
+        let nested = self.workflow.run(input, &run.nested(RunOptions::default())).await;
         let output = nested.map_err(|source| RunError::SubWorkflow {
             workflow: self.workflow.name().to_owned(),
             source: Box::new(source),

@@ -122,7 +122,7 @@ impl Workflow {
             Err(error) => {
                 let details =
                     FailureDetails { error_summary: Some(error.summary().into_text()), ..FailureDetails::default() };
-                component.fail(&error, error.code(), details);
+                component.fail_with(&error, error.code(), details);
                 Err(error)
             }
         }

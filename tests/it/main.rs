@@ -1,6 +1,7 @@
 //! How the crate behaves, seen from outside; what is global to a process has a binary of its own beside this one.
 
 mod cases;
+mod component;
 mod content;
 mod context;
 mod event;

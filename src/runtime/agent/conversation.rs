@@ -65,7 +65,7 @@ pub(in crate::runtime) async fn run(agent: &Agent, input: JsonValue, run: &Run) 
                 max_allowed,
                 ..FailureDetails::default()
             };
-            component.fail(&error, error.code(), details);
+            component.fail_with(&error, error.code(), details);
             Err(error)
         }
     }
@@ -85,7 +85,9 @@ async fn converse(
         tally.iterations += 1;
         if tally.iterations > 1 {
             let progress = AgentProgress { iteration: tally.iterations, max_iterations: limit };
-            component.progress(Some(format!("iteration {} of at most {limit}", tally.iterations)), progress);
+            component
+                .reporter()
+                .progress_with(Some(format!("iteration {} of at most {limit}", tally.iterations)), progress);
         }
         let mut response = ask(agent, history.messages(), run, tally).await?;
         tally.total_tokens = tally.total_tokens.saturating_add(response.usage.map_or(0, |usage| usage.total_tokens));

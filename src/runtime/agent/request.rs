@@ -46,7 +46,7 @@ pub(super) async fn request(
     let request = ChatRequest::new(messages.to_vec())
         .with_tools(tools)
         .with_options(agent.options.clone())
-        .with_trace_headers(component.headers(agent.sends_baggage));
+        .with_trace_headers(if agent.sends_baggage { component.headers_with_baggage() } else { component.headers() });
     let mut answer = Answer::default();
     match component.run(answer.read(agent, request, &component)).await {
         Ok(()) => {
@@ -55,7 +55,7 @@ pub(super) async fn request(
             Ok(Ok(answer.response))
         }
         Err(error) => {
-            component.fail(&error, error.code(), answer.failure_details(&error));
+            component.fail_with(&error, error.code(), answer.failure_details(&error));
             Ok(Err(Failure { error, has_begun: answer.has_begun }))
         }
     }
@@ -118,7 +118,7 @@ impl Answer {
         self.time_to_first_chunk_ms.get_or_insert_with(|| component.elapsed_ms());
         if let Some((message, data)) = progress {
             self.chunk_count += 1;
-            component.progress(message, data);
+            component.reporter().progress_with(message, data);
         }
     }
 

@@ -32,7 +32,7 @@ pub(in crate::runtime) async fn execute(
                 step_name: Some(step_name),
                 ..FailureDetails::default()
             };
-            component.fail(&error, error.code(), details);
+            component.fail_with(&error, error.code(), details);
             Err(error)
         }
     }

@@ -60,7 +60,7 @@ pub(in crate::runtime) async fn call(
                 tool_name: Some(call.name.clone()),
                 ..FailureDetails::default()
             };
-            component.fail(error, error.code(), details);
+            component.fail_with(error, error.code(), details);
         }
     }
     Ok(result)

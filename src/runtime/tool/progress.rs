@@ -46,7 +46,7 @@ impl ProgressCallback {
         Self::new(move |message, progress| {
             let message = cut(message);
             let Some(message) = spent.lock().admit(message) else { return };
-            reporter.progress(Some(message), ToolProgress { tool_name: tool_name.clone(), progress });
+            reporter.progress_with(Some(message), ToolProgress { tool_name: tool_name.clone(), progress });
         })
     }
 }

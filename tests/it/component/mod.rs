@@ -1,0 +1,3 @@
+//! Components of agent code that is not the runtime's: started, nested and ended by the public guard.
+
+mod guard;
