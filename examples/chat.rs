@@ -40,7 +40,7 @@ async fn print_answer(mut events: Subscription) {
                 io::stdout().flush().ok();
             }
             Err(RecvError::Lagged(lagged)) => eprintln!("… {lagged}"),
-            Err(RecvError::Closed) => return println!(),
+            Err(_) => return println!(),
         }
     }
 }

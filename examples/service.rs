@@ -98,7 +98,7 @@ async fn print_ends(mut events: Subscription) {
             }
             Ok(_) => {}
             Err(RecvError::Lagged(lagged)) => println!("… {lagged}"),
-            Err(RecvError::Closed) => return,
+            Err(_) => return,
         }
     }
 }

@@ -79,7 +79,7 @@ async fn print_live(mut events: Subscription) {
         match events.recv().await {
             Ok(event) => live.observe(&event),
             Err(RecvError::Lagged(lagged)) => live.add_line(&format!("… {lagged}")),
-            Err(RecvError::Closed) => return,
+            Err(_) => return,
         }
         print!("{}", live.take());
         // A closed terminal is no reason to stop the run.

@@ -178,6 +178,28 @@ impl<F: Future> Drop for Work<'_, F> {
     }
 }
 
+impl Run {
+    /// The run of the component that this is called in: a tool, a step, a model's client, or a task that one of them
+    /// [spawned](super::spawn). `None` outside a component, and once the run's stream is closed.
+    ///
+    /// ```
+    /// use agent_runtime::{component::Run, prelude::*};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let name = TransformStep::map("name", |_| json!(Run::current().map(|run| run.workflow_id().to_owned())));
+    /// let run = Runtime::new().execute(&Workflow::new("names").add_step(name).build(), 1).await?;
+    /// assert_eq!(run.output, run.workflow_id);
+    /// assert!(Run::current().is_none());
+    /// # Ok::<(), RunError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        Place::with(|place| Self::of(&place.voice.run)).flatten()
+    }
+}
+
 /// Begins a run on a stream, nested in the run of the current component if the options name no other.
 pub(crate) fn begin_run(stream: EventStream, options: RunOptions) -> Run {
     match Place::get() {

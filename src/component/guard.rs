@@ -92,6 +92,7 @@ impl Component {
         let lineage = run.lineage();
         let event = lineage.adopt(Event::unstamped(scope, EventType::Started, component_id.clone(), None, data));
         event.validate()?;
+        lineage.tags.validate()?;
         let agent = Place::with(|place| place.agent_in(lineage)).flatten();
         let dispatcher = lineage.dispatcher.or_current();
         let emitted = dispatcher.enter(|| run.stream().emit(event, Origin::Start));

@@ -7,6 +7,7 @@ use std::{
 
 use parking_lot::Mutex;
 
+use super::tags::Tags;
 use crate::{
     event::{Event, TraceContext},
     stream::{Dispatcher, WeakEventStream},
@@ -18,6 +19,7 @@ pub(super) struct Lineage {
     pub(super) workflow_id: String,
     pub(super) parent_workflow_id: Option<String>,
     pub(super) conversation_id: Option<String>,
+    pub(super) tags: Tags,
     pub(super) links: Vec<TraceContext>,
     pub(super) stream: WeakEventStream,
     pub(super) dispatcher: Dispatcher,
@@ -28,7 +30,8 @@ pub(super) struct Lineage {
 
 impl Lineage {
     /// Puts an event into the run.
-    pub(super) fn adopt(&self, event: Event) -> Event {
+    pub(super) fn adopt(&self, mut event: Event) -> Event {
+        self.tags.put_into(&mut event);
         event.in_workflow(Some(self.workflow_id.clone()), self.parent_workflow_id.clone())
     }
 

@@ -25,6 +25,7 @@ mod owned_stream;
 mod reporter;
 mod run;
 mod start_data;
+mod tags;
 mod tally;
 
 pub use builder::{ComponentBuilder, Parent, agent, nested_workflow, request, step, tool, workflow};

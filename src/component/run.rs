@@ -7,7 +7,10 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::lineage::Lineage;
+use super::{
+    lineage::Lineage,
+    tags::{self, Tags},
+};
 use crate::{
     event::{Event, EventError, TraceContext},
     stream::{Dispatcher, EventStream},
@@ -15,7 +18,8 @@ use crate::{
 
 /// A run of a workflow, which all its components share. Cheap to clone.
 ///
-/// A [`Step`](crate::runtime::Step) is handed the run that it belongs to.
+/// A [`Step`](crate::runtime::Step) is handed the run that it belongs to; everything else that runs in a component, a tool
+/// say, asks for [`Run::current`]. A clone keeps the run's stream open, so drop it with the work that needs it.
 #[derive(Clone)]
 pub struct Run {
     stream: EventStream,
@@ -29,6 +33,7 @@ pub struct RunOptions {
     workflow_id: Option<String>,
     parent_workflow_id: Option<String>,
     conversation_id: Option<String>,
+    tags: Vec<String>,
     links: Vec<TraceContext>,
 }
 
@@ -41,12 +46,13 @@ impl Run {
 
     /// Begins a run on a stream, under a subscriber.
     pub(super) fn new(stream: EventStream, options: RunOptions, dispatcher: Dispatcher) -> Self {
-        let RunOptions { workflow_id, parent_workflow_id, conversation_id, links } = options;
+        let RunOptions { workflow_id, parent_workflow_id, conversation_id, tags, links } = options;
         let workflow_id = workflow_id.unwrap_or_else(|| format!("wf_{}", stream.new_id().simple()));
         let lineage = Lineage {
             workflow_id,
             parent_workflow_id,
             conversation_id,
+            tags: Tags::new(tags),
             links,
             stream: stream.downgrade(),
             dispatcher,
@@ -79,6 +85,12 @@ impl Run {
         self.lineage.conversation_id.as_deref()
     }
 
+    /// The run's tags, those of the run around it first.
+    #[must_use]
+    pub fn tags(&self) -> &[String] {
+        self.lineage.tags.list()
+    }
+
     /// The stream of the run's events.
     #[must_use]
     pub fn stream(&self) -> &EventStream {
@@ -106,8 +118,13 @@ impl Run {
 }
 
 impl RunOptions {
-    /// Nests the run in another one, where the options name none, and puts it into that one's conversation likewise.
+    /// How many tags a run may have, those of the run around it included: 32.
+    pub const MAX_TAGS: usize = tags::MAX_TAGS;
+
+    /// Nests the run in another one, where the options name none, and puts it into that one's conversation likewise. It has
+    /// that one's tags besides its own.
     pub(super) fn inside(mut self, around: &Lineage) -> Self {
+        self.tags.splice(..0, around.tags.list().iter().cloned());
         self.parent_workflow_id.get_or_insert_with(|| around.workflow_id.clone());
         self.conversation_id = self.conversation_id.or_else(|| around.conversation_id.clone());
         self
@@ -130,6 +147,24 @@ impl RunOptions {
     /// conventions forbid to make one up.
     pub fn with_conversation_id(mut self, id: impl Into<String>) -> Self {
         self.conversation_id = Some(id.into());
+        self
+    }
+
+    /// Adds a word of the application's by which to find the run, and all that is nested in it: `production`, `user:17`. By
+    /// default, there is none.
+    ///
+    /// The tags are a list of texts in [`data["tags"]`](crate::event#tags) of each event, and an attribute of each
+    /// workflow's span. A tag has 1 to [`MAX_TAG_BYTES`](crate::event::EventScope::MAX_TAG_BYTES) bytes, without control
+    /// characters and without space at an end, and a run has at most [`MAX_TAGS`](Self::MAX_TAGS); else it fails before
+    /// its first event.
+    pub fn with_tag(mut self, tag: impl Into<String>) -> Self {
+        self.tags.push(tag.into());
+        self
+    }
+
+    /// Adds tags as [`with_tag`](Self::with_tag) does.
+    pub fn with_tags(mut self, tags: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.tags.extend(tags.into_iter().map(Into::into));
         self
     }
 

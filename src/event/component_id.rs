@@ -44,11 +44,20 @@ pub(crate) fn check(scope: EventScope, id: &str) -> Result<(), EventError> {
 
 /// Checks the id of a run: any text of few bytes without control characters, space at an end or nothing in it.
 pub(super) fn check_workflow(id: &str) -> Result<(), EventError> {
-    let is_good = !id.is_empty()
-        && id.len() <= EventScope::MAX_WORKFLOW_ID_BYTES
-        && id.trim() == id
-        && !id.contains(char::is_control);
-    if is_good { Ok(()) } else { Err(EventError::WorkflowId { id: id.to_owned() }) }
+    if is_label(id, EventScope::MAX_WORKFLOW_ID_BYTES) {
+        Ok(())
+    } else {
+        Err(EventError::WorkflowId { id: id.to_owned() })
+    }
+}
+
+/// Checks a tag of a run, by the rule of its id.
+pub(crate) fn check_tag(tag: &str) -> Result<(), EventError> {
+    if is_label(tag, EventScope::MAX_TAG_BYTES) { Ok(()) } else { Err(EventError::Tag { tag: tag.to_owned() }) }
+}
+
+fn is_label(text: &str, max_bytes: usize) -> bool {
+    !text.is_empty() && text.len() <= max_bytes && text.trim() == text && !text.contains(char::is_control)
 }
 
 /// Checks that a name also leaves room for the number that is put behind it, however high that gets.

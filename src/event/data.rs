@@ -43,6 +43,11 @@ trait Form: Send + Sync {
 
     /// The bytes in memory, about, the JSON that may yet be built included.
     fn size(&self) -> usize;
+
+    /// Whether fields can be added: it is an object, or nothing yet.
+    fn takes_fields(&self) -> bool {
+        true
+    }
 }
 
 /// A payload's fields, by their names in JSON.
@@ -66,6 +71,14 @@ struct Typed<P> {
     json: OnceLock<JsonValue>,
 }
 
+/// Data with a field that all events of a run share.
+struct Extended {
+    data: EventData,
+    name: &'static str,
+    value: Arc<JsonValue>,
+    json: OnceLock<JsonValue>,
+}
+
 impl EventData {
     /// The data of a streamed piece of text: `{"chunk": text}`.
     #[must_use]
@@ -75,6 +88,15 @@ impl EventData {
 
     pub(super) fn typed(payload: impl Payload) -> Self {
         Self(Arc::new(Typed { payload, json: OnceLock::new() }))
+    }
+
+    /// The data with one more field, whose value others share. Data that has the field keeps its own, and data that is no
+    /// object stays as it is.
+    pub(super) fn with_field(self, name: &'static str, value: Arc<JsonValue>) -> Self {
+        if !self.0.takes_fields() {
+            return self;
+        }
+        Self(Arc::new(Extended { data: self, name, value, json: OnceLock::new() }))
     }
 
     /// The data of a streamed piece of a model's reasoning: `{"reasoning": text}`.
@@ -137,6 +159,10 @@ impl Form for JsonValue {
     fn size(&self) -> usize {
         size_of::<Self>() + heap_of(self)
     }
+
+    fn takes_fields(&self) -> bool {
+        self.is_object() || self.is_null()
+    }
 }
 
 impl Form for Chunk {
@@ -173,6 +199,29 @@ impl<P: Payload> Form for Typed<P> {
 
     fn size(&self) -> usize {
         size_of::<Self>() + self.payload.heap() + object_bytes(P::FIELDS)
+    }
+}
+
+impl Form for Extended {
+    fn json(&self) -> &JsonValue {
+        self.json.get_or_init(|| {
+            let mut fields = self.data.as_object().cloned().unwrap_or_default();
+            fields.entry(self.name).or_insert_with(|| JsonValue::clone(&self.value));
+            JsonValue::Object(fields)
+        })
+    }
+
+    fn field(&self, name: &str) -> Option<FieldValue<'_>> {
+        self.data.0.field(name).or_else(|| (name == self.name).then_some(FieldValue::Json(&self.value)))
+    }
+
+    fn bare_chunk(&self) -> Option<&str> {
+        self.data.0.bare_chunk()
+    }
+
+    fn size(&self) -> usize {
+        // The data are kept beside the JSON that may be built of them.
+        size_of::<Self>() + 2 * (self.data.size() + heap_of(&self.value)) + object_bytes(1)
     }
 }
 

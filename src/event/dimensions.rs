@@ -30,6 +30,9 @@ impl EventScope {
     /// The longest id of a run of a workflow in bytes; it is in each event of the run.
     pub const MAX_WORKFLOW_ID_BYTES: usize = 256;
 
+    /// The longest tag of a run in bytes; each is in the data of each event of the run.
+    pub const MAX_TAG_BYTES: usize = 256;
+
     /// Every scope, outermost first.
     pub const ALL: &[Self] =
         &[Self::Workflow, Self::WorkflowStep, Self::Agent, Self::LlmRequest, Self::Tool, Self::System];

@@ -15,6 +15,7 @@ pub enum EventError {
         start(.id),
         EventScope::MAX_COMPONENT_ID_BYTES
     )]
+    #[non_exhaustive]
     ComponentId {
         /// The scope whose rule was broken.
         scope: EventScope,
@@ -29,15 +30,37 @@ pub enum EventError {
         start(.id),
         EventScope::MAX_WORKFLOW_ID_BYTES
     )]
+    #[non_exhaustive]
     WorkflowId {
         /// The id as given.
         id: String,
+    },
+    /// A tag of a run cannot be one.
+    #[error(
+        "tag {:?} is not valid: expected 1 to {} bytes, without control characters and without space at an end",
+        start(.tag),
+        EventScope::MAX_TAG_BYTES
+    )]
+    #[non_exhaustive]
+    Tag {
+        /// The tag as given.
+        tag: String,
+    },
+    /// A run has more tags than it may, those of the run around it included.
+    #[error("a run has {count} tags, more than {limit}")]
+    #[non_exhaustive]
+    TooManyTags {
+        /// How many it has.
+        count: usize,
+        /// How many it may have.
+        limit: usize,
     },
     /// The status cannot follow from the type.
     #[error(
         "event type {event_type} contradicts status {status}: expected status {}; use the constructor of the type",
         event_type.status()
     )]
+    #[non_exhaustive]
     StatusMismatch {
         /// The type as given.
         event_type: EventType,
@@ -46,6 +69,7 @@ pub enum EventError {
     },
     /// A `tracing` layer has appended as much as it may while it is shown one event.
     #[error("a layer that is shown one event may append no more than {limit} {unit}")]
+    #[non_exhaustive]
     TooManyFollowers {
         /// How much it may append.
         limit: usize,

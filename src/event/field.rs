@@ -35,6 +35,7 @@ pub(super) const SERVER_PORT: &str = "server_port";
 pub(super) const STEP_NAME: &str = "step_name";
 pub(super) const STEP_TYPE: &str = "step_type";
 pub(super) const STREAM: &str = "stream";
+pub(super) const TAGS: &str = "tags";
 pub(super) const TEMPERATURE: &str = "temperature";
 pub(super) const TIME_TO_FIRST_CHUNK_MS: &str = "time_to_first_chunk_ms";
 pub(super) const TOOLS: &str = "tools";

@@ -6,6 +6,7 @@
 #![doc = include_str!("../../docs/events.md")]
 //!
 //! [`Batched`]: crate::stream::Batched
+//! [`RunOptions::with_tag`]: crate::component::RunOptions::with_tag
 //! [`Workflow::execute`]: crate::runtime::Workflow::execute
 
 mod calendar;
@@ -25,7 +26,7 @@ mod size;
 mod trace_context;
 
 pub(crate) use calendar::date_time;
-pub(crate) use component_id::{check, check_numbered, name_of};
+pub(crate) use component_id::{check, check_numbered, check_tag, name_of};
 pub(crate) use construct::version_7;
 pub use data::EventData;
 pub(crate) use data::UNKNOWN_TOOL;

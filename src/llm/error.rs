@@ -10,6 +10,7 @@ use crate::wording::Summary;
 /// Providers' words for what no later try mends, though its status says so.
 const FINAL_CODES: [&str; 3] = ["insufficient_quota", "billing", "quota_exhausted"];
 
+/// What is behind a failed connection.
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// A model returned no answer, or only a part of one.
@@ -21,6 +22,7 @@ pub enum ModelError {
     Configuration(String),
     /// The server could not be reached, or the connection failed.
     #[error("connection to the model's server {server} failed")]
+    #[non_exhaustive]
     Connection {
         /// The server, as `host:port`.
         server: String,
@@ -30,6 +32,7 @@ pub enum ModelError {
     },
     /// The server did not answer in time.
     #[error("the model's server {server} sent nothing for {after:?} (timeout)")]
+    #[non_exhaustive]
     Timeout {
         /// The server, as `host:port`.
         server: String,
@@ -41,6 +44,7 @@ pub enum ModelError {
     Status(StatusError),
     /// The server's answer does not follow the protocol.
     #[error("the model's answer cannot be read: {reason}")]
+    #[non_exhaustive]
     Protocol {
         /// What was expected and what came.
         reason: String,
@@ -50,24 +54,28 @@ pub enum ModelError {
     StreamInterrupted,
     /// The model stopped for a reason that is no good end, or a limit cut its answer before it was of any use.
     #[error("the model stopped before its answer was complete: {reason}")]
+    #[non_exhaustive]
     Unfinished {
         /// Why it stopped, in the provider's word.
         reason: String,
     },
     /// The model refused to answer.
     #[error("the model refused to answer: {message}")]
+    #[non_exhaustive]
     Refused {
         /// The model's sentence.
         message: String,
     },
     /// The answer has neither text nor tool calls.
     #[error("the model's answer is empty (finish reason: {})", .reason.as_deref().unwrap_or("none"))]
+    #[non_exhaustive]
     Empty {
         /// Why the model stopped, in the provider's word; `None` if it did not say.
         reason: Option<String>,
     },
     /// The answer is larger than its reader allows.
     #[error("the model's answer has more than {limit} {unit}")]
+    #[non_exhaustive]
     TooLarge {
         /// The most that is allowed.
         limit: usize,
@@ -93,6 +101,48 @@ pub struct StatusError {
 }
 
 impl ModelError {
+    /// The server, as `host:port`, could not be reached, or the connection failed.
+    #[must_use]
+    pub fn connection(server: impl Into<String>, source: impl Into<Source>) -> Self {
+        Self::Connection { server: server.into(), source: source.into() }
+    }
+
+    /// The server, as `host:port`, did not answer in time.
+    #[must_use]
+    pub fn timeout(server: impl Into<String>, after: Duration) -> Self {
+        Self::Timeout { server: server.into(), after }
+    }
+
+    /// The answer does not follow the protocol: what was expected and what came.
+    #[must_use]
+    pub fn protocol(reason: impl Into<String>) -> Self {
+        Self::Protocol { reason: reason.into() }
+    }
+
+    /// The model stopped for a reason that is no good end, in the provider's word.
+    #[must_use]
+    pub fn unfinished(reason: impl Into<String>) -> Self {
+        Self::Unfinished { reason: reason.into() }
+    }
+
+    /// The model refused to answer, with its sentence.
+    #[must_use]
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self::Refused { message: message.into() }
+    }
+
+    /// The answer has neither text nor tool calls; the reason is the provider's word, if it said why the model stopped.
+    #[must_use]
+    pub const fn empty(reason: Option<String>) -> Self {
+        Self::Empty { reason }
+    }
+
+    /// The answer is larger than its reader allows: the most that is allowed and what is counted, `bytes` say.
+    #[must_use]
+    pub const fn too_large(limit: usize, unit: &'static str) -> Self {
+        Self::TooLarge { limit, unit }
+    }
+
     /// Whether the same request may succeed later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

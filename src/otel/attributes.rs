@@ -83,6 +83,13 @@ impl<'a> Attributes<'a> {
         self.list.extend(value.map(|value| KeyValue::new(key, self.content.text(value).into_owned())));
     }
 
+    /// Adds a list of names of the application's.
+    pub(super) fn texts(&mut self, key: &'static str, values: Option<Vec<&str>>) {
+        let Some(values) = values else { return };
+        let texts = values.into_iter().map(|value| StringValue::from(self.content.text(value).into_owned()));
+        self.list.push(KeyValue::new(key, Value::Array(Array::String(texts.collect()))));
+    }
+
     /// Adds a text that others keep too, as it is if the policy leaves it so.
     pub(super) fn shared(&mut self, key: &'static str, value: Option<&Arc<str>>) {
         let text = |value: &Arc<str>| match self.content.text(value) {

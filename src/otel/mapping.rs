@@ -80,7 +80,8 @@ pub(super) fn details(event: &Event, ids: &SharedIds, content: &ContentPolicy) -
             attributes.text(names::TOOL_DESCRIPTION, data.description());
             attributes.identifier(names::TOOL_CALL_ID, data.tool_call_id());
         }
-        EventScope::Workflow | EventScope::System => {}
+        EventScope::Workflow => attributes.texts(names::WORKFLOW_TAGS, data.tags()),
+        EventScope::System => {}
     }
     match made_up_id(event) {
         Some(id) => attributes.text(names::COMPONENT_ID, Some(&id)),

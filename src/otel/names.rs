@@ -85,6 +85,8 @@ pub(super) const EXCEPTION_MESSAGE: &str = "exception.message";
 
 /// string
 pub(super) const WORKFLOW_ID: &str = "agent_runtime.workflow.id";
+/// string[]
+pub(super) const WORKFLOW_TAGS: &str = "agent_runtime.workflow.tags";
 /// string
 pub(super) const WORKFLOW_PARENT_ID: &str = "agent_runtime.workflow.parent_id";
 /// string

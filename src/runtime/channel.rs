@@ -168,6 +168,6 @@ impl Pump {
 
 /// The event that stands for those that a slow receiver missed.
 fn gap(lagged: &Lagged) -> Event {
-    let data = MissedEvents::new(&lagged.missing());
+    let data = MissedEvents::from(lagged.clone());
     Event::system_progress("system:event_stream", Some(lagged.to_string()), None, None, data)
 }

@@ -26,6 +26,7 @@ pub enum RunError {
     NoTokioRuntime,
     /// An agent's model gave no answer.
     #[error("the model of agent {agent:?} gave no answer")]
+    #[non_exhaustive]
     Model {
         /// The agent.
         agent: String,
@@ -35,6 +36,7 @@ pub enum RunError {
     },
     /// An agent asked for tools again and again.
     #[error("agent {agent:?} gave no answer within {limit} iterations; raise the limit with `with_max_iterations`")]
+    #[non_exhaustive]
     IterationLimit {
         /// The agent.
         agent: String,
@@ -43,6 +45,7 @@ pub enum RunError {
     },
     /// An agent's model made the same call again and again, with the same result each time.
     #[error("agent {agent:?} called tool {tool:?} {count} times with the same arguments and result, and asks again")]
+    #[non_exhaustive]
     RepeatedCall {
         /// The agent.
         agent: String,
@@ -53,6 +56,7 @@ pub enum RunError {
     },
     /// A step failed with an error of the user's.
     #[error("step {step:?} failed")]
+    #[non_exhaustive]
     Step {
         /// The step's name.
         step: String,
@@ -64,6 +68,7 @@ pub enum RunError {
     },
     /// A nested workflow failed.
     #[error("nested workflow {workflow:?} failed")]
+    #[non_exhaustive]
     SubWorkflow {
         /// The nested workflow's name.
         workflow: String,
@@ -137,6 +142,7 @@ impl RunError {
 pub enum ToolError {
     /// The tool did not succeed.
     #[error("{message}")]
+    #[non_exhaustive]
     Failed {
         /// A sentence for people and for the model.
         message: String,
@@ -148,12 +154,14 @@ pub enum ToolError {
     Source(BoxError),
     /// The arguments are not what the tool takes.
     #[error("invalid arguments: {reason}")]
+    #[non_exhaustive]
     InvalidArguments {
         /// What is wrong with them.
         reason: String,
     },
     /// The model asked for a tool that its agent does not have.
     #[error("there is no tool {name:?}; known tools: {known}")]
+    #[non_exhaustive]
     Unknown {
         /// The name that the model gave.
         name: String,
@@ -162,6 +170,7 @@ pub enum ToolError {
     },
     /// The tool panicked.
     #[error("the tool panicked: {message}")]
+    #[non_exhaustive]
     Panicked {
         /// What the panic said.
         message: String,
@@ -190,6 +199,12 @@ impl ToolError {
     #[must_use]
     pub fn with_code(message: impl Into<String>, code: impl Into<String>) -> Self {
         Self::Failed { message: message.into(), code: Some(code.into()) }
+    }
+
+    /// Refuses arguments, for the reason that is shown to the model.
+    #[must_use]
+    pub fn invalid_arguments(reason: impl Into<String>) -> Self {
+        Self::InvalidArguments { reason: reason.into() }
     }
 
     /// What a tool returned, by its own type if it is one of ours.

@@ -16,7 +16,7 @@ use futures_util::Stream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{Lagged, RecvError, Subscription};
-use crate::event::{Event, EventData, EventScope, EventType, Merged};
+use crate::event::{ComponentStatus, Event, EventData, EventScope, EventType, Merged};
 
 /// How long progress is gathered before it is delivered as one event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +119,47 @@ impl Batched {
     /// Cancel safe: what was gathered is kept for the next call.
     pub async fn recv(&mut self) -> Result<Event, RecvError> {
         poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// Filters as [`Subscription::filter`] does.
+    pub fn filter(self, scope: EventScope) -> Self {
+        self.narrowed(|events| events.filter(scope))
+    }
+
+    /// Filters as [`Subscription::filter_status`] does.
+    pub fn filter_status(self, status: ComponentStatus) -> Self {
+        self.narrowed(|events| events.filter_status(status))
+    }
+
+    /// Filters as [`Subscription::filter_type`] does.
+    pub fn filter_type(self, event_type: EventType) -> Self {
+        self.narrowed(|events| events.filter_type(event_type))
+    }
+
+    /// Filters as [`Subscription::filter_workflow`] does.
+    pub fn filter_workflow(self, workflow_id: impl Into<String>) -> Self {
+        self.narrowed(|events| events.filter_workflow(workflow_id))
+    }
+
+    /// Filters as [`Subscription::filter_run`] does.
+    pub fn filter_run(self, workflow_id: impl Into<String>) -> Self {
+        self.narrowed(|events| events.filter_run(workflow_id))
+    }
+
+    /// Filters as [`Subscription::filter_component`] does.
+    pub fn filter_component(self, component_id: impl Into<String>) -> Self {
+        self.narrowed(|events| events.filter_component(component_id))
+    }
+
+    /// Filters what comes, and what has come and is not delivered yet.
+    fn narrowed(mut self, filter: impl FnOnce(Subscription) -> Subscription) -> Self {
+        self.subscription = filter(self.subscription);
+        // A merged event has the ids, scope, type and status of each that it stands for.
+        let filter = self.subscription.filter_mut();
+        self.ready.retain(|next| next.as_ref().map_or(true, |event| filter.passes(event)));
+        self.gathered.retain(|gathered| filter.passes(&gathered.last));
+        self.count = self.gathered.iter().map(|gathered| gathered.updates.len()).sum();
+        self
     }
 
     /// Where to subscribe again to miss nothing of what was not delivered yet.

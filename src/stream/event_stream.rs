@@ -146,10 +146,15 @@ impl EventStream {
 
     /// Returns the kept events from an offset on, up to those that were there when the call began.
     ///
+    /// The offset is an integer of any type, a `usize` or the `u64` of [`Event::offset`]; a negative one counts as 0.
     /// Starts at the oldest event kept if the offset is older than that, and has no gap. Emitters are not held up
     /// meanwhile: the events are taken in small portions, and copied when all are taken.
     #[expect(clippy::unused_async, reason = "the guide fixes the signature; the log itself never has to be awaited")]
-    pub async fn get_events(&self, offset: u64) -> Vec<Event> {
+    pub async fn get_events(&self, offset: impl TryInto<u64>) -> Vec<Event> {
+        self.kept_from(offset.try_into().unwrap_or(0))
+    }
+
+    fn kept_from(&self, offset: u64) -> Vec<Event> {
         let log = &self.handle.shared.log;
         let end = log.lock().kept().end;
         let mut cursor = offset;

@@ -7,15 +7,15 @@ use std::{
 
 use crate::event::{ComponentStatus, Event, EventScope, EventType};
 
-/// The conditions that an event must meet, all of them; an empty one lets everything through.
+/// The conditions that an event must meet, one of each kind of which there are any.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Filter {
-    pub(super) scope: Option<EventScope>,
-    pub(super) status: Option<ComponentStatus>,
-    pub(super) event_type: Option<EventType>,
-    pub(super) workflow_id: Option<String>,
-    pub(super) component_id: Option<String>,
-    run: Option<Family>,
+    scopes: Vec<EventScope>,
+    statuses: Vec<ComponentStatus>,
+    event_types: Vec<EventType>,
+    workflow_ids: Vec<String>,
+    component_ids: Vec<String>,
+    runs: Vec<Family>,
 }
 
 /// A run and the runs nested in it, as far as their events have been seen.
@@ -52,43 +52,93 @@ struct Wanted<'a> {
 }
 
 impl Filter {
-    pub(super) fn set_run(&mut self, workflow_id: String) {
-        self.run = Some(Family { run: workflow_id, nested: HashSet::new(), has_changed: false });
+    pub(super) fn add_scope(&mut self, scope: EventScope) {
+        add(&mut self.scopes, scope);
     }
 
-    /// Whether an event meets every condition. Call it for each event in order, but for those without a
+    pub(super) fn add_status(&mut self, status: ComponentStatus) {
+        add(&mut self.statuses, status);
+    }
+
+    pub(super) fn add_event_type(&mut self, event_type: EventType) {
+        add(&mut self.event_types, event_type);
+    }
+
+    pub(super) fn add_workflow(&mut self, workflow_id: String) {
+        add(&mut self.workflow_ids, workflow_id);
+    }
+
+    pub(super) fn add_component(&mut self, component_id: String) {
+        add(&mut self.component_ids, component_id);
+    }
+
+    pub(super) fn add_run(&mut self, workflow_id: String) {
+        if self.runs.iter().all(|family| family.run != workflow_id) {
+            self.runs.push(Family { run: workflow_id, nested: HashSet::new(), has_changed: false });
+        }
+    }
+
+    /// Whether an event meets the conditions. Call it for each event in order, but for those without a
     /// [topic](Self::topics) in common: a run's nested runs are learned from them.
     pub(super) fn passes(&mut self, event: &Event) -> bool {
-        let is_in_run = self.run.as_mut().is_none_or(|family| family.has(event));
-        let in_workflow =
+        // Each run learns from the event, whichever has it.
+        let is_anywhere = self.runs.is_empty();
+        let is_in_run = self.runs.iter_mut().fold(is_anywhere, |is_in_any, family| family.has(event) || is_in_any);
+        let is_of =
             |id: &String| event.workflow_id.as_ref() == Some(id) || event.parent_workflow_id.as_ref() == Some(id);
         is_in_run
-            && self.scope.is_none_or(|scope| event.scope == scope)
-            && self.status.is_none_or(|status| event.status == status)
-            && self.event_type.is_none_or(|event_type| event.event_type == event_type)
-            && self.workflow_id.as_ref().is_none_or(in_workflow)
-            && self.component_id.as_ref().is_none_or(|id| event.component_id == *id)
+            && has_one(&self.scopes, |scope| event.scope == *scope)
+            && has_one(&self.statuses, |status| event.status == *status)
+            && has_one(&self.event_types, |event_type| event.event_type == *event_type)
+            && has_one(&self.workflow_ids, is_of)
+            && has_one(&self.component_ids, |id| event.component_id == *id)
     }
 
-    /// The topics of the events that may pass, or from which nested runs are learned.
+    /// The topics of the events that may pass, or from which nested runs are learned; none is there twice.
     pub(super) fn topics(&self) -> Vec<Topic> {
-        if let Some(family) = &self.run {
-            let runs = family.nested.iter().chain([&family.run]);
-            return runs.map(|run| Topic::of(&Wanted { workflow_id: Some(run), ..Wanted::default() })).collect();
+        let runs: Vec<_> = self.runs.iter().flat_map(|family| family.nested.iter().chain([&family.run])).collect();
+        let mut wanted = vec![Wanted::default()];
+        if self.runs.is_empty() {
+            spread(&mut wanted, &self.scopes, |wanted, scope| wanted.scope = Some(*scope));
+            spread(&mut wanted, &self.statuses, |wanted, status| wanted.status = Some(*status));
+            spread(&mut wanted, &self.event_types, |wanted, event_type| wanted.event_type = Some(*event_type));
+            spread(&mut wanted, &self.workflow_ids, |wanted, id| wanted.workflow_id = Some(id));
+            spread(&mut wanted, &self.component_ids, |wanted, id| wanted.component_id = Some(id));
+        } else {
+            spread(&mut wanted, &runs, |wanted, id| wanted.workflow_id = Some(id));
         }
-        vec![Topic::of(&Wanted {
-            scope: self.scope,
-            status: self.status,
-            event_type: self.event_type,
-            workflow_id: self.workflow_id.as_deref(),
-            component_id: self.component_id.as_deref(),
-        })]
+        let mut topics: Vec<_> = wanted.iter().map(Topic::of).collect();
+        topics.sort_unstable();
+        topics.dedup();
+        topics
     }
 
     /// Whether the topics are others since this was asked last.
     pub(super) fn has_learned(&mut self) -> bool {
-        self.run.as_mut().is_some_and(|family| std::mem::take(&mut family.has_changed))
+        self.runs.iter_mut().fold(false, |has_any, family| std::mem::take(&mut family.has_changed) || has_any)
     }
+}
+
+fn add<T: PartialEq>(conditions: &mut Vec<T>, condition: T) {
+    if !conditions.contains(&condition) {
+        conditions.push(condition);
+    }
+}
+
+fn has_one<T>(conditions: &[T], is_met: impl Fn(&T) -> bool) -> bool {
+    conditions.is_empty() || conditions.iter().any(is_met)
+}
+
+/// Wants each of some values, where there are any, with each of what is wanted already.
+fn spread<'a, T>(wanted: &mut Vec<Wanted<'a>>, values: &'a [T], set: impl Fn(&mut Wanted<'a>, &'a T)) {
+    if values.is_empty() {
+        return;
+    }
+    let with = |mut wanted: Wanted<'a>, value| {
+        set(&mut wanted, value);
+        wanted
+    };
+    *wanted = wanted.iter().flat_map(|before| values.iter().map(|value| with(*before, value))).collect();
 }
 
 impl Family {

@@ -5,6 +5,7 @@
 //! `tracing` event, by which a bridge such as the OpenTelemetry layer sees it. Nothing here knows who listens.
 
 mod batch;
+mod blocking;
 mod clock;
 mod contain;
 mod dispatcher;

@@ -17,6 +17,7 @@ use tokio::task::coop::poll_proceed;
 
 use super::{
     Lagged, RecvError, TryRecvError,
+    blocking::block_on,
     filter::{Filter, Topic},
     log::{READ_BATCH, Read},
     shared::Shared,
@@ -43,6 +44,11 @@ use crate::event::{ComponentStatus, Event, EventScope, EventType};
 /// assert_eq!(tools.try_recv()?.component_id, "sub");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Filters
+///
+/// Filters of different kinds narrow, and filters of one kind widen: `.filter(Tool).filter(Agent).filter_status(Failed)` lets
+/// the failures of tools and of agents through. They hold for what is read from then on.
 pub struct Subscription {
     shared: Arc<Shared>,
     /// Its place among the waiters, once it has waited under its filter.
@@ -128,6 +134,21 @@ impl Subscription {
         }
     }
 
+    /// Waits as [`recv`](Self::recv) does and blocks the thread meanwhile, for threads that are not async.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv`](Self::recv).
+    ///
+    /// # Panics
+    ///
+    /// If called in async code, where it would block the executor, as Tokio's channels do. It may be called in
+    /// [`spawn_blocking`](tokio::task::spawn_blocking), and on any thread outside a runtime. On the thread that alone emits
+    /// the events it waits for ever.
+    pub fn blocking_recv(&mut self) -> Result<Event, RecvError> {
+        block_on(self.recv())
+    }
+
     /// Returns another subscription with the same filters, to the events that come from now on.
     #[must_use]
     pub fn resubscribe(&self) -> Self {
@@ -155,11 +176,11 @@ impl Subscription {
         }
     }
 
-    /// Lets through only events of a scope. For `StreamExt::filter`, which has the same name, call that by its path.
+    /// Lets through only events of a scope, or of one of several if called again. For `StreamExt::filter`, which has the same name, call that by its path.
     #[must_use]
     pub fn filter(mut self, scope: EventScope) -> Self {
         self.leave();
-        self.filter.scope = Some(scope);
+        self.filter.add_scope(scope);
         self
     }
 
@@ -167,7 +188,7 @@ impl Subscription {
     #[must_use]
     pub fn filter_status(mut self, status: ComponentStatus) -> Self {
         self.leave();
-        self.filter.status = Some(status);
+        self.filter.add_status(status);
         self
     }
 
@@ -175,7 +196,7 @@ impl Subscription {
     #[must_use]
     pub fn filter_type(mut self, event_type: EventType) -> Self {
         self.leave();
-        self.filter.event_type = Some(event_type);
+        self.filter.add_event_type(event_type);
         self
     }
 
@@ -183,7 +204,7 @@ impl Subscription {
     #[must_use]
     pub fn filter_workflow(mut self, workflow_id: impl Into<String>) -> Self {
         self.leave();
-        self.filter.workflow_id = Some(workflow_id.into());
+        self.filter.add_workflow(workflow_id.into());
         self
     }
 
@@ -193,7 +214,7 @@ impl Subscription {
     #[must_use]
     pub fn filter_run(mut self, workflow_id: impl Into<String>) -> Self {
         self.leave();
-        self.filter.set_run(workflow_id.into());
+        self.filter.add_run(workflow_id.into());
         self
     }
 
@@ -201,8 +222,12 @@ impl Subscription {
     #[must_use]
     pub fn filter_component(mut self, component_id: impl Into<String>) -> Self {
         self.leave();
-        self.filter.component_id = Some(component_id.into());
+        self.filter.add_component(component_id.into());
         self
+    }
+
+    pub(super) const fn filter_mut(&mut self) -> &mut Filter {
+        &mut self.filter
     }
 
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Event>, RecvError>> {

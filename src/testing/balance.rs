@@ -49,6 +49,7 @@ pub enum BalanceProblem {
     AfterWorkflow,
     /// A component ended while one below it, by the spans that a bridge made, was open.
     #[error("{inner:?} below it was still running")]
+    #[non_exhaustive]
     InnerOpen {
         /// The component that should have ended first.
         inner: String,

@@ -1,5 +1,7 @@
 //! The fields of each payload by name, and payloads as the data of events.
 
+use std::sync::Arc;
+
 use serde_json::Value as JsonValue;
 
 use super::{
@@ -122,10 +124,11 @@ into_event_data! {
 impl EventData {
     /// The data with the user's conversation id in it.
     pub(crate) fn in_conversation(self, id: &str) -> Self {
-        let mut value = JsonValue::from(self);
-        if let Some(fields) = value.as_object_mut() {
-            fields.insert(field::CONVERSATION_ID.to_owned(), id.into());
-        }
-        value.into()
+        self.with_field(field::CONVERSATION_ID, Arc::new(id.into()))
+    }
+
+    /// The data with the tags of its run in it.
+    pub(crate) fn with_tags(self, tags: &Arc<JsonValue>) -> Self {
+        self.with_field(field::TAGS, Arc::clone(tags))
     }
 }

@@ -80,6 +80,8 @@ readers! {
     step_type: StepType = STEP_TYPE, |value| StepType::deserialize(StrDeserializer::<de::value::Error>::new(value.text()?)).ok();
     /// Whether an answer comes in pieces.
     stream: bool = STREAM, FieldValue::flag;
+    /// The tags of a run, or of an event that has some of its own; what is no text is passed over.
+    tags: Vec<&str> = TAGS, |value| Some(value.list()?.iter().filter_map(JsonValue::as_str).collect());
     /// The sampling temperature.
     temperature: f64 = TEMPERATURE, FieldValue::real;
     /// From a request to the first piece of its answer.

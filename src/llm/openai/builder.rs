@@ -53,7 +53,7 @@ impl OpenAiClient {
             headers: Vec::new(),
             extra_body: Map::new(),
             token_limit: None,
-            carried: Self::CARRIED_FIELDS.map(str::to_owned).to_vec(),
+            carried: Self::CARRIED_FIELDS.iter().map(|name| (*name).to_owned()).collect(),
             left_out: Vec::new(),
             http: None,
         }

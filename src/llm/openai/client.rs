@@ -88,7 +88,7 @@ impl OpenAiClient {
     pub const FINISH_GRACE: Duration = answer::FINISH_GRACE;
 
     /// The fields beside text and calls that go back to the server with the message that they came with.
-    pub const CARRIED_FIELDS: [&str; 8] = [
+    pub const CARRIED_FIELDS: &[&str] = &[
         "extra_content",
         "reasoning",
         "reasoning_content",

@@ -11,6 +11,7 @@ pub const CAPTURE_VARIABLE: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_C
 
 /// Where messages, arguments and results go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ContentCapture {
     /// Nowhere. The default.
     #[default]
@@ -32,7 +33,7 @@ pub struct UnknownContentCapture {
 
 impl ContentCapture {
     /// Every value, from the least to the most.
-    pub const ALL: [Self; 4] = [Self::NoContent, Self::SpanOnly, Self::EventOnly, Self::SpanAndEvent];
+    pub const ALL: &[Self] = &[Self::NoContent, Self::SpanOnly, Self::EventOnly, Self::SpanAndEvent];
 
     /// Reads [`CAPTURE_VARIABLE`], in upper or lower case; unset or empty it is [`NoContent`](Self::NoContent).
     ///
@@ -40,7 +41,7 @@ impl ContentCapture {
     ///
     /// If it has another value, `true` of older instrumentations included. Report it then, and capture nothing.
     pub fn from_env() -> Result<Self, EnvironmentError> {
-        let words = Self::ALL.map(|capture| (capture.as_str(), capture));
+        let words: Vec<_> = Self::ALL.iter().map(|capture| (capture.as_str(), *capture)).collect();
         Ok(environment::one_of(CAPTURE_VARIABLE, &words)?.unwrap_or_default())
     }
 
@@ -73,7 +74,7 @@ impl FromStr for ContentCapture {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let named = |capture: &Self| capture.as_str().eq_ignore_ascii_case(text.trim());
-        Self::ALL.into_iter().find(named).ok_or_else(|| UnknownContentCapture { value: text.to_owned() })
+        Self::ALL.iter().copied().find(named).ok_or_else(|| UnknownContentCapture { value: text.to_owned() })
     }
 }
 
@@ -90,8 +91,8 @@ mod tests {
     #[test]
     fn the_four_values_are_read_in_any_case_and_nothing_else() {
         for capture in ContentCapture::ALL {
-            assert_eq!(capture.as_str().parse(), Ok(capture));
-            assert_eq!(format!(" {} ", capture.as_str().to_lowercase()).parse(), Ok(capture));
+            assert_eq!(capture.as_str().parse(), Ok(*capture));
+            assert_eq!(format!(" {} ", capture.as_str().to_lowercase()).parse(), Ok(*capture));
         }
         for text in ["true", "false", "1", "", "span", "SPAN ONLY", "SPAN_ONLY,EVENT_ONLY"] {
             let error = text.parse::<ContentCapture>().unwrap_err();
@@ -101,7 +102,8 @@ mod tests {
 
     #[test]
     fn each_value_says_where_content_goes() {
-        let places = ContentCapture::ALL.map(|capture| (capture.is_on_spans(), capture.is_in_events()));
+        let places = ContentCapture::ALL.iter().map(|capture| (capture.is_on_spans(), capture.is_in_events()));
+        let places: Vec<_> = places.collect();
         assert_eq!(places, [(false, false), (true, false), (false, true), (true, true)]);
         assert_eq!(ContentCapture::default(), ContentCapture::NoContent);
     }

@@ -15,6 +15,7 @@ pub enum TelemetrySetupError {
     Environment(#[from] EnvironmentError),
     /// A variable asks for what needs a Cargo feature.
     #[error("{variable}={value:?} needs the feature `{feature}` of agent-runtime-otel")]
+    #[non_exhaustive]
     MissingFeature {
         /// The environment variable.
         variable: &'static str,
@@ -25,6 +26,7 @@ pub enum TelemetrySetupError {
     },
     /// A file with certificates or a key cannot be read, or holds none that can be used.
     #[error("{variable}={:?} cannot be used", .path)]
+    #[non_exhaustive]
     Certificate {
         /// The environment variable.
         variable: &'static str,
@@ -36,6 +38,7 @@ pub enum TelemetrySetupError {
     },
     /// Of a client's certificate and its key, only one is set.
     #[error("{variable} is set and {missing} is not: a client certificate needs both")]
+    #[non_exhaustive]
     ClientCertificate {
         /// The environment variable that is set.
         variable: &'static str,

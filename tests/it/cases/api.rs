@@ -12,7 +12,7 @@ use agent_runtime::{
 use opentelemetry_sdk::trace::SdkTracer;
 use tracing::dispatcher;
 
-use crate::support::{Recording, full_flow, spans};
+use crate::support::{Recording, calling, full_flow, run, spans};
 
 /// C85.
 #[tokio::test]
@@ -114,4 +114,63 @@ fn public_types_are_send_sync_and_unpin_as_before() {
     let mut events = runtime.event_stream().subscribe();
     sends(events.recv());
     sends(runtime.event_stream().subscribe().batched(std::time::Duration::ZERO).recv());
+}
+
+/// C73: filters of one kind widen, those of different kinds narrow.
+#[tokio::test]
+async fn two_filters_of_one_kind_let_both_through() {
+    let stream = EventStream::new();
+    let read = |filter: fn(Subscription) -> Subscription| {
+        let mut events = filter(stream.subscribe_from(0));
+        std::iter::from_fn(move || events.try_recv().ok()).map(|event| event.component_id).collect::<Vec<_>>()
+    };
+    for id in ["tool", "other"] {
+        stream.append(Event::tool_started(id, Some(format!("run of {id}")), None, json!({}))).expect("valid");
+    }
+    stream.append(Event::agent_failed("agent", "no", None, None, json!({}))).expect("valid");
+    stream.append(Event::workflow_started("flow", None, None, json!({}))).expect("valid");
+    assert_eq!(read(|events| events.filter(EventScope::Tool).filter(EventScope::Agent)), ["tool", "other", "agent"]);
+    let failed = |events: Subscription| events.filter_status(ComponentStatus::Failed);
+    assert_eq!(read(failed), ["agent"]);
+    assert_eq!(read(|events| events.filter(EventScope::Tool).filter_status(ComponentStatus::Failed)), [""; 0]);
+    assert_eq!(read(|events| events.filter_component("tool").filter_component("agent")), ["tool", "agent"]);
+    assert_eq!(read(|events| events.filter_workflow("run of tool").filter_workflow("run of other")), ["tool", "other"]);
+}
+
+/// C82: the callback is called as in the guide, and is a type of its own that can grow.
+#[tokio::test]
+async fn progress_is_reported_with_a_text_and_a_number() {
+    #[derive(Debug)]
+    struct LongRunning;
+    #[async_trait]
+    impl Tool for LongRunning {
+        fn name(&self) -> &str {
+            "long_running"
+        }
+        fn description(&self) -> &str {
+            "Takes its time."
+        }
+        fn parameters(&self) -> JsonValue {
+            json!({"type": "object"})
+        }
+        async fn execute_with_progress(
+            &self,
+            _args: JsonValue,
+            progress: ProgressCallback,
+        ) -> Result<JsonValue, BoxError> {
+            for i in 0..3 {
+                progress(format!("Processed {i}/3"), Some(i));
+            }
+            Ok(json!({"status": "done"}))
+        }
+    }
+    let agent = Agent::builder("agent", calling(vec![("long_running", json!({}))], "Done.")).with_tool(LongRunning);
+    let ran = run(&Workflow::new("flow").add_step(AgentStep::new(agent.build())).build(), "go").await;
+    let reports =
+        ran.events.iter().filter(|event| (event.scope, event.event_type) == (EventScope::Tool, EventType::Progress));
+    let reports: Vec<_> = reports.map(|event| (event.message.as_deref(), event.data["progress"].as_u64())).collect();
+    assert_eq!(
+        reports,
+        [0, 1, 2].map(|i| (["Processed 0/3", "Processed 1/3", "Processed 2/3"].get(i).copied(), Some(i as u64)))
+    );
 }

@@ -192,7 +192,7 @@ impl Redactor for NoCanary {
 
 #[test]
 fn a_redactor_sees_the_words_of_providers() {
-    for (id, capture) in ContentCapture::ALL.map(|capture| ("C22, C23", capture)) {
+    for (id, capture) in ContentCapture::ALL.iter().map(|capture| ("C22, C23", *capture)) {
         let policy = ContentPolicy::default().with_capture(capture);
         let export = Export::with(policy.with_redactor(NoCanary));
         let own = json!([{"role": "canary", "content": [{"type": "canary", "modality": "canary", "canary": 1}]}]);

@@ -29,7 +29,7 @@ const SPAN_CONTENT: [(&str, &str); 14] = [
 
 #[test]
 fn each_value_puts_content_where_it_says() {
-    for capture in ContentCapture::ALL {
+    for &capture in ContentCapture::ALL {
         let export = Export::capturing(capture);
         for event in content_events() {
             export.append(event);

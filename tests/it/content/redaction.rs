@@ -67,7 +67,7 @@ fn secretive_events() -> Vec<Event> {
 
 #[test]
 fn whatever_the_capture_no_text_leaves_unredacted() {
-    for capture in ContentCapture::ALL {
+    for &capture in ContentCapture::ALL {
         let policy = ContentPolicy::default().with_capture(capture).with_redactor(PatternRedactor::new());
         let export = Export::with(policy);
         secretive_events().into_iter().for_each(|event| drop(export.append(event)));

@@ -155,7 +155,7 @@ async fn the_offset_leads_to_the_whole() {
     export.append(Event::llm_completed("a:llm:0", None, None, json!({"response": format!("re: {whole}")})));
     let span = export.span("chat");
     let event_at = async |name: &str| {
-        let offset = text(&span, name).and_then(|offset| offset.parse().ok()).expect(name);
+        let offset: u64 = text(&span, name).and_then(|offset| offset.parse().ok()).expect(name);
         export.stream.get_events(offset).await.remove(0)
     };
     let asked = event_at("agent_runtime.content.input_offset").await;

@@ -150,7 +150,7 @@ fn append_refuses_a_status_that_cannot_follow_from_the_type() {
             assert_eq!(appended.is_ok(), may_be, "{event_type} with {status}");
             if let Err(error) = appended {
                 assert!(
-                    matches!(error, EventError::StatusMismatch { event_type: t, status: s } if (t, s) == (event_type, status))
+                    matches!(error, EventError::StatusMismatch { event_type: t, status: s, .. } if (t, s) == (event_type, status))
                 );
                 let text = error.to_string();
                 assert!(text.contains(event_type.as_str()) && text.contains(status.as_str()), "{text}");

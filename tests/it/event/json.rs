@@ -223,7 +223,7 @@ fn json_that_breaks_a_rule_gives_the_rule_and_not_a_syntax_error() {
     let error = Event::from_json(&contradiction).expect_err("failed and completed");
     assert!(matches!(
         error,
-        EventError::StatusMismatch { event_type: EventType::Failed, status: ComponentStatus::Completed }
+        EventError::StatusMismatch { event_type: EventType::Failed, status: ComponentStatus::Completed, .. }
     ));
     assert!(error.to_string().contains("failed contradicts status completed"), "{error}");
 }

@@ -95,11 +95,14 @@ async fn what_the_runtime_emits_is_what_the_tables_say() {
         let section = section_of(&event, &reference);
         check(section, &event.data, &reference, &mut seen);
     }
-    for event in runs::merged_events().await {
-        let section = reference.iter().find(|section| section.heading == "Merged progress").expect("there is one");
-        let own =
-            section.rows.iter().filter_map(|row| Some((row.field.to_owned(), event.data.get(row.field)?.clone())));
-        check(section, &own.collect(), &reference, &mut seen);
+    let beside = [("Merged progress", runs::merged_events().await), ("Tags", runs::tagged_and_untagged().await)];
+    for (heading, events) in beside {
+        let section = reference.iter().find(|section| section.heading == heading).expect("there is one");
+        for event in events {
+            let own =
+                section.rows.iter().filter_map(|row| Some((row.field.to_owned(), event.data.get(row.field)?.clone())));
+            check(section, &own.collect(), &reference, &mut seen);
+        }
     }
     for section in &reference {
         for row in &section.rows {

@@ -88,6 +88,15 @@ pub(super) async fn merged_events() -> Vec<Event> {
     events.filter(|event| std::future::ready(event.data.merged().is_some())).collect().await
 }
 
+/// A run with tags and one without.
+pub(super) async fn tagged_and_untagged() -> Vec<Event> {
+    let runtime = Runtime::new();
+    for options in [RunOptions::default().with_tag("production"), RunOptions::default()] {
+        runtime.execute_with(&full_flow(), "go", options).await.expect("the run succeeds");
+    }
+    history(&runtime).await
+}
+
 async fn in_a_conversation() -> Vec<Event> {
     let other: TraceContext = read(json!({
         "trace_id": "0af7651916cd43dd8448eb211c80319c",
@@ -153,16 +162,16 @@ fn refusal(status: u16) -> ModelError {
 /// One error for each code of [`ModelError::code`].
 const ERRORS: [fn() -> ModelError; 18] = [
     || ModelError::Configuration("no model is set".to_owned()),
-    || ModelError::Connection { server: "host:1".to_owned(), source: "refused".into() },
-    || ModelError::Timeout { server: "host:1".to_owned(), after: Duration::from_secs(1) },
-    || ModelError::Protocol { reason: "not JSON".to_owned() },
+    || ModelError::connection("host:1", "refused"),
+    || ModelError::timeout("host:1", Duration::from_secs(1)),
+    || ModelError::protocol("not JSON"),
     || ModelError::StreamInterrupted,
-    || ModelError::Unfinished { reason: "length".to_owned() },
-    || ModelError::Unfinished { reason: "content_filter".to_owned() },
-    || ModelError::Unfinished { reason: "abort".to_owned() },
-    || ModelError::Refused { message: "No.".to_owned() },
-    || ModelError::Empty { reason: None },
-    || ModelError::TooLarge { limit: 1, unit: "bytes" },
+    || ModelError::unfinished("length"),
+    || ModelError::unfinished("content_filter"),
+    || ModelError::unfinished("abort"),
+    || ModelError::refused("No."),
+    || ModelError::empty(None),
+    || ModelError::too_large(1, "bytes"),
     || refusal(401),
     || refusal(403),
     || refusal(404),

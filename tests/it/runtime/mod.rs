@@ -2,9 +2,11 @@
 
 mod agents;
 mod channel;
+mod current;
 mod endings;
 mod ids;
 mod order;
 mod start;
 mod steps;
+mod tags;
 mod tools;

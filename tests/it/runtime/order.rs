@@ -33,7 +33,7 @@ async fn read_to_the_end(mut subscription: Subscription) -> Vec<Event> {
         match subscription.recv().await {
             Ok(event) => events.push(event),
             Err(RecvError::Closed) => return events,
-            Err(RecvError::Lagged(lagged)) => panic!("{lagged}"),
+            Err(error) => panic!("{error}"),
         }
     }
 }

@@ -290,6 +290,42 @@ async fn a_filter_set_before_still_counts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_filter_may_be_set_behind_the_merging_too_and_at_any_time() {
+    let run = |event: Event, id: &str| event.in_workflow(Some(id.to_owned()), None);
+    let events = || {
+        [
+            run(tool_progress("a", 1), "one"),
+            run(tool_progress("b", 2), "two"),
+            run(tool_progress("c", 3), "one"),
+            Event::agent_started("agent", Some("one".to_owned()), None, json!({})),
+            Event::tool_failed("t", "no", Some("two".to_owned()), None, json!({})),
+        ]
+    };
+    let filters: [(fn(Batched) -> Batched, &[&str]); 6] = [
+        (|b| b.filter(EventScope::Agent), &["agent"]),
+        (|b| b.filter_status(ComponentStatus::Failed), &["no"]),
+        (|b| b.filter_type(EventType::Progress), &["a\nc", "b"]),
+        (|b| b.filter_workflow("one"), &["a\nc", "agent"]),
+        (|b| b.filter_run("two").filter(EventScope::Tool), &["b", "no"]),
+        (|b| b.filter_component("agent").filter_component("nobody"), &["agent"]),
+    ];
+    for (filter, expected) in filters {
+        for reads_before in [false, true] {
+            let (stream, mut batched) = stream_and_batched();
+            append(&stream, events().into_iter().take(3));
+            if reads_before {
+                assert!(batched.recv().now_or_never().is_none(), "the progress is gathered");
+            }
+            append(&stream, events().into_iter().skip(3));
+            drop(stream);
+            let all = all(filter(batched)).await;
+            let texts = all.iter().map(|event| event.message.as_deref().unwrap_or(&event.component_id));
+            assert_eq!(texts.collect::<Vec<_>>(), expected, "{reads_before}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_merged_event_round_trips_as_json() {
     let (stream, mut batched) = stream_and_batched();
     append(&stream, [chunk("writer:llm:0", "a"), chunk("writer:llm:0", "b")]);

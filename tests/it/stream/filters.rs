@@ -7,7 +7,7 @@ use super::support::{all_kinds, append_numbers, drain, event_of, offsets};
 /// A filter and what it must let through.
 pub(super) type Case = (&'static str, fn(Subscription) -> Subscription, fn(&Event) -> bool);
 
-pub(super) const CASES: [Case; 11] = [
+pub(super) const CASES: [Case; 14] = [
     ("none", |s| s, |_| true),
     ("scope", |s| s.filter(EventScope::LlmRequest), |e| e.scope == EventScope::LlmRequest),
     ("status", |s| s.filter_status(ComponentStatus::Failed), |e| e.status == ComponentStatus::Failed),
@@ -40,6 +40,32 @@ pub(super) const CASES: [Case; 11] = [
                 && (e.workflow_id.as_deref() == Some("parent") || e.parent_workflow_id.as_deref() == Some("parent"))
         },
     ),
+    (
+        "two scopes and two statuses",
+        |s| {
+            s.filter(EventScope::Tool)
+                .filter_status(ComponentStatus::Failed)
+                .filter(EventScope::Agent)
+                .filter_status(ComponentStatus::Canceled)
+                .filter(EventScope::Tool)
+        },
+        |e| {
+            [EventScope::Tool, EventScope::Agent].contains(&e.scope)
+                && [ComponentStatus::Failed, ComponentStatus::Canceled].contains(&e.status)
+        },
+    ),
+    (
+        "two workflows and two components",
+        |s| {
+            let runs = s.filter_workflow("child").filter_workflow("other");
+            runs.filter_component("researcher").filter_component("researcher:llm:2").filter_component("nobody")
+        },
+        |e| {
+            [Some("child"), Some("other")].contains(&e.workflow_id.as_deref())
+                && ["researcher", "researcher:llm:2"].contains(&e.component_id.as_str())
+        },
+    ),
+    ("two runs", |s| s.filter_run("parent").filter_run("other"), |e| e.workflow_id.is_some()),
     ("nothing", |s| s.filter(EventScope::Agent).filter_component("researcher:llm:2"), |_| false),
 ];
 
@@ -70,11 +96,15 @@ async fn a_filter_gives_what_meets_all_of_its_conditions() {
 }
 
 #[test]
-fn the_last_condition_of_a_kind_counts() {
+fn runs_and_types_narrow_each_other_and_each_of_them_widens() {
     let stream = EventStream::new();
     append_all_kinds(&stream);
-    let mut subscription = stream.subscribe_from(0).filter(EventScope::Agent).filter(EventScope::System);
-    assert!(drain(&mut subscription).iter().all(|event| event.scope == EventScope::System));
+    let runs = stream.subscribe_from(0).filter_run("parent").filter_run("other").filter_run("parent");
+    let mut subscription = runs.filter_type(EventType::Started).filter_type(EventType::Failed);
+    let events = drain(&mut subscription);
+    // Six scopes, two types, three runs.
+    assert_eq!(events.len(), 6 * 2 * 3);
+    assert!(events.iter().all(|event| [EventType::Started, EventType::Failed].contains(&event.event_type)));
 }
 
 #[tokio::test]

@@ -46,6 +46,23 @@ async fn every_way_of_reading_says_the_same_of_a_lag() {
 }
 
 #[test]
+fn a_lag_can_be_sent_on_and_read_back() {
+    let stream = EventStream::builder().with_capacity(2).build();
+    let mut subscription = stream.subscribe();
+    append_numbers(&stream, 0..5);
+    let TryRecvError::Lagged(lagged) = subscription.try_recv().unwrap_err() else { panic!("events are gone") };
+    let json = serde_json::to_value(&lagged).expect("it has a JSON form");
+    assert_eq!(json, json!({"missed": 3, "first_offset": 0, "last_offset": 2}));
+    assert_eq!(serde_json::from_value::<Lagged>(json).expect("it is one"), lagged);
+    // Whatever is in it, the range is one.
+    let odd = json!({"missed": 1, "first_offset": 9, "last_offset": 3});
+    let odd: Lagged = serde_json::from_value(odd).expect("it is one");
+    assert_eq!((odd.count(), odd.to_string().is_empty()), (0, false));
+    let far = json!({"missed": 1, "first_offset": 0, "last_offset": u64::MAX});
+    assert_eq!(serde_json::from_value::<Lagged>(far).expect("it is one").count(), u64::MAX);
+}
+
+#[test]
 fn the_error_says_in_words_which_events_are_gone() {
     let stream = EventStream::builder().with_capacity(2).build();
     append_numbers(&stream, 0..12);

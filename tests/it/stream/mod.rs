@@ -1,6 +1,7 @@
 //! The event stream and its readers: one file for each promise.
 
 mod batched;
+mod blocking;
 mod determinism;
 mod filters;
 mod lag;

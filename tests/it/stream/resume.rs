@@ -35,6 +35,17 @@ async fn the_history_is_what_is_kept_from_an_offset_on() {
 }
 
 #[tokio::test]
+async fn an_offset_may_be_an_integer_of_any_type() {
+    let stream = ten_of_thirty();
+    let events = stream.get_events(25_usize).await;
+    assert_eq!(offsets(&events), [25, 26, 27, 28, 29]);
+    assert_eq!(stream.get_events(25).await, events);
+    assert_eq!(stream.get_events(25_u64).await, events);
+    assert_eq!(stream.get_events(20 + events.len()).await, events);
+    assert_eq!(stream.get_events(-1).await.len(), 10, "what lies before the first counts as the first");
+}
+
+#[tokio::test]
 async fn a_long_history_comes_whole() {
     let stream = EventStream::new();
     append_numbers(&stream, 0..1_000);

@@ -132,10 +132,12 @@ fn a_reader_that_changes_its_filter_waits_for_what_it_wants_now() {
     stream.append(event_of(EventScope::Agent, EventType::Started)).unwrap();
     stream.append(event_of(EventScope::Agent, EventType::Completed)).unwrap();
     let mut reader = Reader::waiting(subscription.filter(EventScope::Agent));
-    stream.append(event_of(EventScope::Tool, EventType::Started)).unwrap();
+    stream.append(event_of(EventScope::System, EventType::Progress)).unwrap();
     assert_eq!(reader.rung(), 0);
     stream.append(event_of(EventScope::Agent, EventType::Started)).unwrap();
     assert_eq!((reader.rung(), reader.take()), (1, Some(3)));
+    stream.append(event_of(EventScope::Tool, EventType::Started)).unwrap();
+    assert_eq!((reader.rung(), reader.take()), (2, Some(4)));
 }
 
 #[test]

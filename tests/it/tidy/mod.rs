@@ -2,6 +2,7 @@
 //! they are, which words are used, and which foreign types the public API names.
 
 mod foreign;
+mod growth;
 mod layout;
 mod names;
 mod source;
