@@ -57,6 +57,16 @@ pub(crate) fn updates_golden_files() -> Result<bool, EnvironmentError> {
     Ok(one_of(UPDATE_GOLDEN, &words)?.unwrap_or_default())
 }
 
+/// Whether spans carry OpenInference's names as well.
+#[cfg(feature = "otlp-http")]
+const OPEN_INFERENCE: &str = "AGENT_RUNTIME_OPEN_INFERENCE";
+
+/// Reads [`OPEN_INFERENCE`].
+#[cfg(feature = "otlp-http")]
+pub(crate) fn open_inference() -> Result<Option<bool>, EnvironmentError> {
+    one_of(OPEN_INFERENCE, &[("true", true), ("false", false)])
+}
+
 /// What a variable says, without the space around it.
 pub(crate) fn text(variable: &'static str) -> Result<Option<String>, EnvironmentError> {
     match env::var(variable) {

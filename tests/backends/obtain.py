@@ -65,6 +65,14 @@ def model() -> Path:
     return cached(f"model-{key}", install)
 
 
+def phoenix() -> Path:
+    return python_with("phoenix")
+
+
+def mlflow() -> Path:
+    return python_with("mlflow")
+
+
 def kafka() -> Path:
     """The directory of Kafka's jar files."""
     project = HERE / "kafka/pom.xml"
@@ -78,6 +86,21 @@ def kafka() -> Path:
             raise Missing(f"mvn cannot download Kafka: it needs Maven Central\n{done.stdout[-500:]}\n{tail(done)}")
 
     return cached(f"kafka-{digest(project)}", download)
+
+
+def python_with(name: str) -> Path:
+    """The Python of a virtual environment with the packages of a reader."""
+    requirements = HERE / "readers" / f"{name}.txt"
+
+    def install(directory: Path) -> None:
+        must_run([sys.executable, "-m", "venv", str(directory)], HERE)
+        pip = [str(directory / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        done = run([*pip, "--requirement", str(requirements)], HERE)
+        if done.returncode != 0:
+            raise Missing(f"pip cannot install {requirements}: it needs PyPI and Python 3.11 or later\n{tail(done)}")
+
+    # Renamed afterwards, so only its Python is used, which finds its packages from where it lies.
+    return cached(f"{name}-{digest(requirements, sys.implementation.cache_tag)}", install) / "bin/python"
 
 
 def go_program(name: str, package: str) -> Path:

@@ -45,12 +45,15 @@ PORTS = [
     "KAFKA_CONTROLLER_PORT",
     "CONSUMER_HEALTH_PORT",
     "CONSUMER_TELEMETRY_PORT",
+    "PHOENIX_PORT",
+    "PHOENIX_GRPC_PORT",
+    "MLFLOW_PORT",
 ]
 # What is started only by name.
-OPTIONAL = ["kafka", "consumer", "model"]
+OPTIONAL = ["kafka", "consumer", "model", "phoenix", "mlflow"]
 # Sixteen bytes in base64, as Kafka wants them.
 KAFKA_CLUSTER = "YWdlbnQtcnVudGltZS1rYQ"
-DATA = ["prometheus", "kafka", "jaeger", "collector-queue"]
+DATA = ["prometheus", "kafka", "jaeger", "collector-queue", "phoenix", "mlflow"]
 
 
 @dataclass(frozen=True)
@@ -310,6 +313,35 @@ def model_is_ready(state: State) -> bool:
     return fetch(state.url("MODEL_PORT", "/health")) is not None
 
 
+def phoenix_command(python: Path, state: State) -> list:
+    settings = [
+        "PHOENIX_HOST=127.0.0.1",
+        f"PHOENIX_WORKING_DIR={state.directory / 'phoenix'}",
+        "PHOENIX_TELEMETRY_ENABLED=false",
+        "PHOENIX_ALLOW_EXTERNAL_RESOURCES=false",
+    ]
+    # Its ports have the names of ours.
+    return ["env", *settings, python, "-m", "phoenix.server.main", "serve"]
+
+
+def phoenix_is_ready(state: State) -> bool:
+    return fetch(state.url("PHOENIX_PORT", "/healthz")) is not None
+
+
+def mlflow_command(python: Path, state: State) -> list:
+    directory = state.directory / "mlflow"
+    directory.mkdir(exist_ok=True)
+    # Without the first it asks GitHub for prices during the first export.
+    settings = ["MLFLOW_MODEL_CATALOG_URI=", "MLFLOW_DISABLE_TELEMETRY=true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false"]
+    store = ["--backend-store-uri", f"sqlite:///{directory}/db", "--default-artifact-root", directory / "artifacts"]
+    where = ["--host", "127.0.0.1", "--port", state.env["MLFLOW_PORT"], "--workers", "1"]
+    return ["env", *settings, python, "-m", "mlflow", "server", *where, *store]
+
+
+def mlflow_is_ready(state: State) -> bool:
+    return fetch(state.url("MLFLOW_PORT", "/health")) is not None
+
+
 # In the order in which they start: Kafka before who finds its address, Jaeger before the collector that sends to it, the collector before Prometheus.
 PARTS = {
     part.name: part
@@ -344,5 +376,7 @@ PARTS = {
             model_is_ready,
             {"OPENAI_BASE_URL": "http://127.0.0.1:{MODEL_PORT}/v1"},
         ),
+        Part("phoenix", obtain.phoenix, phoenix_command, phoenix_is_ready, {"PHOENIX": "http://127.0.0.1:{PHOENIX_PORT}"}),
+        Part("mlflow", obtain.mlflow, mlflow_command, mlflow_is_ready, {"MLFLOW": "http://127.0.0.1:{MLFLOW_PORT}"}),
     ]
 }

@@ -20,24 +20,7 @@ const PROTOCOLS: [&str; 2] = ["grpc", "http/protobuf"];
 
 const QUICKSTART: &str = include_str!("../support/quickstart.tree");
 
-const FAILURES: &str = "\
-invoke_workflow answer_ticket: server_error
-  workflow_step find_order
-    invoke_agent order_desk
-      chat small-model
-      execute_tool order_by_number: ARCHIVE_OFFLINE
-      chat small-model
-      execute_tool orders_by_customer
-      chat small-model
-  workflow_step translate_in_time
-    invoke_workflow translate: canceled
-      workflow_step translator: canceled
-        invoke_agent translator: canceled
-          chat slow-model: canceled
-  workflow_step write_answer: server_error
-    invoke_agent writer: server_error
-      chat large-model: server_error
-";
+const FAILURES: &str = include_str!("../support/failures.tree");
 
 #[test]
 fn an_example_is_one_tree_in_jaeger_over_either_protocol() {

@@ -64,9 +64,15 @@ fn the_versions_that_fit_are_those_of_the_manifest() {
 
 #[test]
 fn every_file_that_is_linked_is_there() {
-    for page in
-        ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "docs/guide.md", "docs/operating.md", "docs/events.md"]
-    {
+    for page in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "ARCHITECTURE.md",
+        "docs/guide.md",
+        "docs/operating.md",
+        "docs/environment.md",
+        "docs/events.md",
+    ] {
         let text = fs::read_to_string(Path::new(ROOT).join(page)).expect("the page is there");
         let folder = Path::new(page).parent().expect("a file has a folder");
         let links = text.split("](").skip(1).filter_map(|link| link.split(')').next());

@@ -13,8 +13,7 @@ pub(in crate::otel) fn kind(scope: EventScope) -> Option<KeyValue> {
     }
 }
 
-/// An attribute with content once more, as it may leave the process already: of a workflow and an agent its bare text, of
-/// a step and a tool its JSON.
+/// An attribute with content once more, as it may leave the process already: a bare text where it is one, else its JSON.
 pub(super) fn copy(name: &str, value: &JsonValue) -> Vec<KeyValue> {
     let (key, type_key) = match name {
         names::INPUT_MESSAGES | names::STEP_INPUT | names::TOOL_CALL_ARGUMENTS => {
@@ -26,8 +25,8 @@ pub(super) fn copy(name: &str, value: &JsonValue) -> Vec<KeyValue> {
         _ => return Vec::new(),
     };
     let is_chat = matches!(name, names::INPUT_MESSAGES | names::OUTPUT_MESSAGES);
-    let text = value.pointer("/0/parts/0/content").and_then(JsonValue::as_str).filter(|_| is_chat);
-    let (text, mime_type) = match text {
+    let text = if is_chat { value.pointer("/0/parts/0/content") } else { Some(value) };
+    let (text, mime_type) = match text.and_then(JsonValue::as_str) {
         Some(text) => (text.to_owned(), "text/plain"),
         None => (value.to_string(), "application/json"),
     };

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use agent_runtime::otel::CAPTURE_VARIABLE;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::{common::v1::any_value::Value, trace::v1::Span};
 
 use super::program::Program;
 use crate::support::sink::{Signal, Sink};
@@ -26,6 +26,7 @@ const ROWS: &[Row] = &[
     ("B32 parent", &[(SAMPLER, "PARENTBASED_ALWAYS_OFF")], 0, None),
     ("F21 sampler", &[(SAMPLER, "nonsense")], 10, Some(SAMPLER)),
     ("F21 capture", &[(CAPTURE_VARIABLE, "true")], 10, Some(CAPTURE_VARIABLE)),
+    ("names of OpenInference", &[("AGENT_RUNTIME_OPEN_INFERENCE", "yes")], 10, Some("AGENT_RUNTIME_OPEN_INFERENCE")),
     ("B39 queue 0", &[("OTEL_BSP_MAX_QUEUE_SIZE", "0")], 10, Some("OTEL_BSP_MAX_QUEUE_SIZE")),
     ("B39 queue -1", &[("OTEL_BSP_MAX_QUEUE_SIZE", "-1")], 10, Some("OTEL_BSP_MAX_QUEUE_SIZE")),
     ("B39 batch 0", &[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "0")], 10, Some("OTEL_BSP_MAX_EXPORT_BATCH_SIZE")),
@@ -159,5 +160,16 @@ fn what_says_where_telemetry_goes_or_how_is_an_error_that_names_it() {
         let program = Program::run(&[(variable, value)]);
         let refusal = program.refusal();
         assert!(refusal.contains(&format!("{variable}={value:?} is not one of")), "{case}: {refusal}");
+    }
+}
+
+#[test]
+fn the_names_of_open_inference_are_there_where_the_variable_asks_for_them() {
+    for (value, expected) in [("", 0), ("false", 0), ("True", 2)] {
+        let sink = Sink::http();
+        let url = sink.url();
+        Program::run(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &url), ("AGENT_RUNTIME_OPEN_INFERENCE", value)]);
+        let has_kind = |span: &&Span| span.attributes.iter().any(|kept| kept.key == "openinference.span.kind");
+        assert_eq!(sink.spans().iter().filter(has_kind).count(), expected, "{value:?}");
     }
 }

@@ -117,6 +117,8 @@ fn open_inference_is_a_switch_and_its_values_are_the_content() {
             Event::agent_started("a", id(), None, json!({"input": "ask"})),
             Event::llm_started("a:llm:0", id(), None, json!({"messages": [{"role": "user", "content": "ask"}]})),
             Event::llm_completed("a:llm:0", id(), None, json!({"response": "said"})),
+            Event::workflow_step_started("f:step:1", id(), None, json!({"step_name": "of texts", "input": "ask"})),
+            Event::workflow_step_completed("f:step:1", id(), None, json!({"output": "said"})),
             Event::tool_started("t:0", id(), None, json!({"arguments": {"n": 1}})),
             Event::tool_completed("t:0", id(), None, json!({"result": {"n": 2}})),
             Event::agent_completed("a", id(), None, json!({"output": "said"})),
@@ -132,7 +134,8 @@ fn open_inference_is_a_switch_and_its_values_are_the_content() {
         events().into_iter().for_each(|event| drop(export.append(event)));
         let rows = [
             ("invoke_workflow", Some("CHAIN"), Some(("ask", "said", "text/plain"))),
-            ("workflow_step", Some("CHAIN"), Some((r#"{"n":1}"#, r#"{"n":2}"#, "application/json"))),
+            ("workflow_step of texts", Some("CHAIN"), Some(("ask", "said", "text/plain"))),
+            ("workflow_step s", Some("CHAIN"), Some((r#"{"n":1}"#, r#"{"n":2}"#, "application/json"))),
             ("invoke_agent", None, Some(("ask", "said", "text/plain"))),
             ("chat", None, None),
             ("execute_tool", None, Some((r#"{"n":1}"#, r#"{"n":2}"#, "application/json"))),

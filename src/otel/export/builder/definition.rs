@@ -13,7 +13,7 @@ use tracing::Level;
 
 use crate::{
     environment::{
-        EnvironmentError,
+        EnvironmentError, open_inference,
         telemetry::{self as environment, SdkSettings},
     },
     otel::{
@@ -76,7 +76,14 @@ impl Telemetry {
         TelemetryBuilder::new(service_name.into())
     }
 
-    #[doc = include_str!("../environment.md")]
+    /// Exports over OTLP as the OpenTelemetry variables say, by default to `http://localhost:4318` over HTTP/protobuf and
+    /// without content: spans, metrics, and log events if content is captured in them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TelemetryBuilder::build`].
+    ///
+    #[doc = include_str!("../../../../docs/environment.md")]
     pub fn from_env(service_name: impl Into<String>) -> Result<Self, TelemetrySetupError> {
         Self::builder(service_name).with_content_capture_from_env().with_otlp_from_env().build()
     }
@@ -109,8 +116,9 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Sets where content goes as [`ContentCapture::from_env`] reads it. A value that it does not know captures nothing,
-    /// which is reported as [`Telemetry::ignored_settings`] says.
+    /// Sets where content goes as [`ContentCapture::from_env`] reads it, and whether under OpenInference's names as well, as
+    /// `AGENT_RUNTIME_OPEN_INFERENCE` says if it is set. A value that neither knows counts as not set and is reported, as
+    /// [`Telemetry::ignored_settings`] says.
     pub fn with_content_capture_from_env(mut self) -> Self {
         self.captures_from_env = true;
         self
@@ -185,11 +193,7 @@ impl TelemetryBuilder {
     pub fn build(mut self) -> Result<Telemetry, TelemetrySetupError> {
         let mut settings = SdkSettings::read();
         if self.captures_from_env {
-            let capture = ContentCapture::from_env().unwrap_or_else(|error| {
-                settings.ignored.push(error);
-                ContentCapture::NoContent
-            });
-            self.content = self.content.with_capture(capture);
+            self.content = content_from_env(self.content, &mut settings.ignored);
         }
         let is_disabled = self.otlp != Otlp::No && environment::is_disabled();
         if is_disabled {
@@ -230,6 +234,16 @@ impl TelemetryBuilder {
             self.logs.connect(connected);
         }
         Ok(connector.longest_timeout().max(Self::DEFAULT_SHUTDOWN_TIMEOUT))
+    }
+}
+
+/// Where content goes and under which names, as the environment says it.
+fn content_from_env(content: ContentPolicy, ignored: &mut Vec<EnvironmentError>) -> ContentPolicy {
+    let mut heed = |error| ignored.push(error);
+    let content = content.with_capture(ContentCapture::from_env().map_err(&mut heed).unwrap_or_default());
+    match open_inference().map_err(&mut heed) {
+        Ok(Some(enabled)) => content.with_open_inference(enabled),
+        Ok(None) | Err(()) => content,
     }
 }
 
