@@ -113,7 +113,7 @@ impl<D: StartData> ComponentBuilder<D> {
 
     /// Starts it inside a component that need not be current, or in a run. By default, in the component that is current.
     ///
-    /// In a run, it lies in the current component if that is one of the run, else where its ids put it.
+    /// In a run, it lies in the current component if that is one of the run, else directly in the run's workflow.
     pub fn with_parent(mut self, parent: impl Into<Parent>) -> Self {
         self.parent = parent.into();
         self
@@ -332,7 +332,7 @@ where
 
 /// The id of a component, of a name that may be anything.
 fn component_id(scope: EventScope, name: &str, agent: Option<&str>, run: &Lineage) -> String {
-    let workflow = || run.workflow.get().map_or("workflow", |id| &**id);
+    let workflow = || run.workflow.get().map_or("workflow", |(id, _)| &**id);
     match scope {
         EventScope::Workflow | EventScope::Agent | EventScope::System => name_of(name).into_owned(),
         EventScope::WorkflowStep => run.numbered(&format!("{}:step", name_of(workflow()))),

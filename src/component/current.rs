@@ -11,6 +11,7 @@ use std::{
 use super::{
     Run, RunOptions,
     lineage::Lineage,
+    position::Position,
     reporter::{Reporter, Voice},
 };
 use crate::{
@@ -121,6 +122,18 @@ impl Place {
     /// Looks at the component that this is called in, if any.
     pub(super) fn with<R>(look: impl FnOnce(&Self) -> R) -> Option<R> {
         CURRENT.try_with(look).ok()
+    }
+
+    /// The position that something of a run begins in: the current component if that is of the run, else the run's workflow,
+    /// else, as the run begins, the current component if that is of the run around, else the workflow of that.
+    pub(super) fn around(run: &Arc<Lineage>) -> Option<Position> {
+        let current_if = |is_it: &dyn Fn(&Arc<Lineage>) -> bool| {
+            Self::with(|place| is_it(&place.voice.run).then(|| place.voice.position.clone())).flatten()
+        };
+        current_if(&|current| Arc::ptr_eq(current, run))
+            .or_else(|| run.workflow.get().map(|(_, position)| position.clone()))
+            .or_else(|| current_if(&|current| Some(&current.workflow_id) == run.parent_workflow_id.as_ref()))
+            .or_else(|| run.around.clone())
     }
 
     /// The nearest agent around what starts here in a run.

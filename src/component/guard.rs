@@ -14,6 +14,7 @@ use super::{
     cause::{Cause, Described, with_sources},
     completion::Completion,
     current::{Current, Place},
+    position::Position,
     reporter::{Reporter, Voice},
     tally::Calls,
 };
@@ -90,7 +91,8 @@ impl Component {
             None => data,
         };
         let lineage = run.lineage();
-        let event = lineage.adopt(Event::unstamped(scope, EventType::Started, component_id.clone(), None, data));
+        let mut event = lineage.adopt(Event::unstamped(scope, EventType::Started, component_id.clone(), None, data));
+        event.parent_start_id = Place::around(lineage).map(|position| position.start_id());
         event.validate()?;
         lineage.tags.validate()?;
         let agent = Place::with(|place| place.agent_in(lineage)).flatten();
@@ -102,8 +104,9 @@ impl Component {
                 return Err(refused.outcome().expect_err("only what follows a start can come too late"));
             }
         };
+        let position = Position::of(emitted.event.event_id);
         match (scope, &agent) {
-            (EventScope::Workflow, _) => drop(lineage.workflow.set(component_id.as_str().into())),
+            (EventScope::Workflow, _) => drop(lineage.workflow.set((component_id.as_str().into(), position.clone()))),
             (EventScope::LlmRequest, Some(agent)) => drop(agent.calls.llm.fetch_add(1, Ordering::Relaxed)),
             (EventScope::Tool, Some(agent)) => drop(agent.calls.tool.fetch_add(1, Ordering::Relaxed)),
             _ => {}
@@ -114,7 +117,7 @@ impl Component {
             component_id,
             name,
             agent,
-            start_id: emitted.event.event_id,
+            position,
             started: monotonic_now(),
             open: OpenFlag::new(),
             dispatcher: emitted.shown.then_some(dispatcher),

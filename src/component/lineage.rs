@@ -7,7 +7,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::tags::Tags;
+use super::{position::Position, tags::Tags};
 use crate::{
     event::{Event, TraceContext},
     stream::{Dispatcher, WeakEventStream},
@@ -18,13 +18,15 @@ use crate::{
 pub(super) struct Lineage {
     pub(super) workflow_id: String,
     pub(super) parent_workflow_id: Option<String>,
+    /// The position of the workflow of the run around, if that is one of this process.
+    pub(super) around: Option<Position>,
     pub(super) conversation_id: Option<String>,
     pub(super) tags: Tags,
     pub(super) links: Vec<TraceContext>,
     pub(super) stream: WeakEventStream,
     pub(super) dispatcher: Dispatcher,
-    /// The id of the run's workflow, once that has begun.
-    pub(super) workflow: OnceLock<Arc<str>>,
+    /// The id of the run's workflow and its position, once that has begun.
+    pub(super) workflow: OnceLock<(Arc<str>, Position)>,
     pub(super) numbers: Mutex<HashMap<String, u64>>,
 }
 

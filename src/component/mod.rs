@@ -22,6 +22,7 @@ mod current;
 mod guard;
 mod lineage;
 mod owned_stream;
+mod position;
 mod reporter;
 mod run;
 mod start_data;

@@ -5,11 +5,11 @@ use std::{mem, sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use serde_json::Value as JsonValue;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::{
     completion::Completion,
     lineage::Lineage,
+    position::Position,
     tally::{self, Calls, Ended, Outcome, Tally},
 };
 use crate::{
@@ -57,8 +57,8 @@ pub(super) struct Voice {
     pub(super) name: Option<String>,
     /// The nearest agent of the run around it.
     pub(super) agent: Option<Arc<Self>>,
-    /// The id of the Started event, by which an end finds its start.
-    pub(super) start_id: Uuid,
+    /// By which an end finds its start.
+    pub(super) position: Position,
     pub(super) started: Instant,
     pub(super) open: OpenFlag,
     /// The subscriber that saw the start and sees all that follows; none if no layer was shown it.
@@ -204,7 +204,7 @@ impl Voice {
         let Some(stream) = self.run.stream.upgrade() else { return };
         let mut event =
             self.run.adopt(Event::unstamped(self.scope, event_type, self.component_id.clone(), message, data));
-        event.start_id = Some(self.start_id);
+        event.start_id = Some(self.position.start_id());
         let origin = Origin::Guard { open: &self.open, shown: self.dispatcher.is_some(), seen: self.seen };
         let append = || drop(stream.emit(event, origin));
         match &self.dispatcher {

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use super::{
     lineage::Lineage,
+    position::Position,
     tags::{self, Tags},
 };
 use crate::{
@@ -32,6 +33,7 @@ pub struct Run {
 pub struct RunOptions {
     workflow_id: Option<String>,
     parent_workflow_id: Option<String>,
+    around: Option<Position>,
     conversation_id: Option<String>,
     tags: Vec<String>,
     links: Vec<TraceContext>,
@@ -46,11 +48,12 @@ impl Run {
 
     /// Begins a run on a stream, under a subscriber.
     pub(super) fn new(stream: EventStream, options: RunOptions, dispatcher: Dispatcher) -> Self {
-        let RunOptions { workflow_id, parent_workflow_id, conversation_id, tags, links } = options;
+        let RunOptions { workflow_id, parent_workflow_id, around, conversation_id, tags, links } = options;
         let workflow_id = workflow_id.unwrap_or_else(|| format!("wf_{}", stream.new_id().simple()));
         let lineage = Lineage {
             workflow_id,
             parent_workflow_id,
+            around,
             conversation_id,
             tags: Tags::new(tags),
             links,
@@ -125,7 +128,10 @@ impl RunOptions {
     /// that one's tags besides its own.
     pub(super) fn inside(mut self, around: &Lineage) -> Self {
         self.tags.splice(..0, around.tags.list().iter().cloned());
-        self.parent_workflow_id.get_or_insert_with(|| around.workflow_id.clone());
+        if self.parent_workflow_id.is_none() {
+            self.parent_workflow_id = Some(around.workflow_id.clone());
+            self.around = around.workflow.get().map(|(_, position)| position.clone());
+        }
         self.conversation_id = self.conversation_id.or_else(|| around.conversation_id.clone());
         self
     }

@@ -175,6 +175,7 @@ impl Event {
             parent_workflow_id: None,
             trace: None,
             start_id: None,
+            parent_start_id: None,
             data: data.into(),
         }
     }

@@ -45,6 +45,11 @@ pub struct Event {
     /// components of the same ids at once are then not taken for each other. `None` on events that are made by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_id: Option<Uuid>,
+    /// The [`event_id`](Self::event_id) of the Started event of the component that this one began in, on what the runtime
+    /// reports of a start: components of two runs under one id, or of two attempts, are then not taken for each other's.
+    /// `None` on events that are made by hand, which readers place by their ids, and where there is no such component.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_start_id: Option<Uuid>,
     /// What the scope and the user have to say; `event.data["chunk"].as_str()` reads a field.
     #[serde(default)]
     pub data: EventData,

@@ -53,7 +53,8 @@ pub(crate) struct Number {
 
 /// All open components.
 ///
-/// An event that names its component's start is of that one; any other is of the oldest one with its ids.
+/// An event that names its component's start is of that one; any other is of the oldest one with its ids. Likewise a start
+/// that names its parent's belongs under that one, and any other where the ids put it.
 ///
 /// Each stands in three rows, oldest first: that of all, that of its identity and that of its workflow and scope. The rows
 /// are found by hashes, so that a look-up copies no id and takes no longer the more are open. Ids whose hashes collide
@@ -66,6 +67,8 @@ pub(crate) struct OpenComponents<K> {
     all: Ends,
     by_identity: HashMap<Hash, Ends, RandomState>,
     by_siblings: HashMap<Hash, Ends, RandomState>,
+    /// The places by the ids of the starts; of copies of one start, the newest one's.
+    by_start: HashMap<Uuid, usize, RandomState>,
 }
 
 type Hash = u64;
@@ -130,6 +133,7 @@ impl<K> OpenComponents<K> {
             self.places.push(None);
             self.places.len() - 1
         });
+        self.by_start.insert(started.event_id, place);
         self.places[place] = Some(component);
         for row in [Row::All, Row::Identity, Row::Siblings] {
             self.stand_last(row, place);
@@ -186,12 +190,12 @@ impl<K> OpenComponents<K> {
         self.remove_at(number.place)
     }
 
-    /// The one that a new component belongs under, by the ids alone.
+    /// The one that a new component belongs under: the one that it names if that is open, else by the ids.
     pub(crate) fn parent_of(&self, event: &Event) -> Option<&Open<K>> {
         self.at(self.place_of_parent(event)?)
     }
 
-    /// The one that a new component belongs under, by the ids alone, to be changed.
+    /// The one that a new component belongs under, to be changed.
     #[cfg(feature = "otel")]
     pub(crate) fn parent_of_mut(&mut self, event: &Event) -> Option<&mut Open<K>> {
         let place = self.place_of_parent(event)?;
@@ -232,7 +236,14 @@ impl<K> OpenComponents<K> {
     }
 
     fn place_of(&self, event: &Event) -> Option<usize> {
-        self.place_where(event, |open| event.start_id.is_none_or(|id| open.start_id == id))
+        let is_it = |open: &Open<K>| open.scope == event.scope && *open.component_id == *event.component_id;
+        let named = event.start_id.and_then(|start_id| self.place_of_start(start_id));
+        let named = named.filter(|place| self.at(*place).is_some_and(is_it));
+        named.or_else(|| self.place_where(event, |open| event.start_id.is_none_or(|id| open.start_id == id)))
+    }
+
+    fn place_of_start(&self, start_id: Uuid) -> Option<usize> {
+        self.by_start.get(&start_id).copied()
     }
 
     /// The oldest one with an event's ids for which a condition holds.
@@ -248,6 +259,9 @@ impl<K> OpenComponents<K> {
 
     fn place_of_parent(&self, event: &Event) -> Option<usize> {
         use EventScope::{Agent, LlmRequest, System, Tool, Workflow as Flow, WorkflowStep};
+        if let Some(named) = event.parent_start_id.and_then(|parent| self.place_of_start(parent)) {
+            return Some(named);
+        }
         let workflow_id = event.workflow_id.as_deref();
         let workflow = Workflow { id: workflow_id, hash: self.hash_of_workflow(workflow_id) };
         let named = |scope: EventScope, name: &str| self.newest_named(workflow, scope, name);
@@ -335,6 +349,9 @@ impl<K> OpenComponents<K> {
         for row in [Row::All, Row::Identity, Row::Siblings] {
             self.step_out(row, &open);
         }
+        if self.by_start.get(&open.start_id) == Some(&place) {
+            self.by_start.remove(&open.start_id);
+        }
         self.free.push(place);
         if self.len() == 0 && self.places.len() > MAX_IDLE_PLACES {
             (self.places, self.free) = (Vec::new(), Vec::new());
@@ -393,6 +410,7 @@ impl<K> Default for OpenComponents<K> {
             all: Ends::default(),
             by_identity: HashMap::default(),
             by_siblings: HashMap::default(),
+            by_start: HashMap::default(),
         }
     }
 }

@@ -244,6 +244,7 @@ impl Gathered {
         self.last.component_id == event.component_id
             && self.last.workflow_id == event.workflow_id
             && self.last.scope == event.scope
+            && self.last.start_id == event.start_id
     }
 
     fn add(&mut self, event: Event) {

@@ -2,6 +2,8 @@
 
 use std::{fmt, mem};
 
+use uuid::Uuid;
+
 use super::text::{one_line, printable};
 use crate::event::{Event, EventScope, EventType};
 
@@ -42,7 +44,8 @@ pub struct Live {
     dropped_bytes: u64,
 }
 
-type RequestKey = (Option<String>, String);
+/// A request by its ids and, if its events name it, the id of its start.
+type RequestKey = (Option<String>, String, Option<Uuid>);
 
 impl Live {
     /// The most bytes of text that are kept until they are taken. Then the older half goes.
@@ -171,7 +174,7 @@ impl Live {
 }
 
 fn key(event: &Event) -> RequestKey {
-    (event.workflow_id.clone(), event.component_id.clone())
+    (event.workflow_id.clone(), event.component_id.clone(), event.start_id)
 }
 
 const fn indent(scope: EventScope) -> &'static str {

@@ -14,7 +14,9 @@ use crate::event::{ComponentStatus, Event, EventScope, EventType, OpenComponents
 
 /// Where each run stands.
 ///
-/// A run is what has one `workflow_id`, so a nested workflow is another run. Events without a `workflow_id` count as one run.
+/// A run is one execution of a workflow. A nested one is another run, and so is a second attempt under the same `workflow_id`,
+/// also while the first one goes on; a component is of the run that it names as what it began in, else of the newest one with
+/// its `workflow_id`. Events without a `workflow_id` count as one run.
 ///
 /// ```
 /// use agent_runtime::{event::ComponentStatus, prelude::*, view::StatusBoard};
@@ -37,21 +39,32 @@ use crate::event::{ComponentStatus, Event, EventScope, EventType, OpenComponents
 #[derive(Debug, Default)]
 pub struct StatusBoard {
     runs: BTreeMap<u64, RunStatus>,
+    /// The newest of each id.
     by_id: HashMap<Option<Arc<str>>, u64>,
     next: u64,
     /// The runs that are over, which go first when there is no more room.
     ended: BTreeSet<u64>,
     /// The titles of what is open.
-    open: OpenComponents<String>,
+    open: OpenComponents<Titled>,
     latest: DateTime<Utc>,
     dropped_runs: u64,
     dropped_components: u64,
     unmatched: u64,
 }
 
+/// What an open component is called, and the number of its run.
+#[derive(Debug)]
+struct Titled {
+    title: String,
+    run: u64,
+}
+
 /// Where one run stands.
 #[derive(Clone, Debug)]
 pub struct RunStatus {
+    number: u64,
+    /// Whether its workflow has begun, as far as was seen.
+    has_begun: bool,
     workflow_id: Option<Arc<str>>,
     name: String,
     status: ComponentStatus,
@@ -64,9 +77,11 @@ pub struct RunStatus {
 }
 
 impl RunStatus {
-    fn new(workflow_id: Option<Arc<str>>, event: &Event) -> Self {
+    fn new(number: u64, workflow_id: Option<Arc<str>>, event: &Event) -> Self {
         let name = workflow_id.as_deref().map_or_else(|| "(no workflow)".to_owned(), |id| one_line(id, MAX_CHARS));
         Self {
+            number,
+            has_begun: false,
             workflow_id,
             name,
             status: ComponentStatus::Running,
@@ -177,10 +192,11 @@ impl StatusBoard {
     /// What is open in a run, in the order of its beginnings: what it is called, and for how long it has been running by the
     /// time of the latest event.
     pub fn open(&self, run: &RunStatus) -> impl Iterator<Item = (&str, Duration)> {
-        let mut open: Vec<_> = self.open.in_workflow(run.workflow_id()).collect();
+        let of_run = self.open.in_workflow(run.workflow_id()).filter(|(_, component)| component.kept.run == run.number);
+        let mut open: Vec<_> = of_run.collect();
         open.sort_unstable_by_key(|(number, _)| *number);
         open.into_iter().map(|(_, component)| {
-            (component.kept.as_str(), (self.latest - component.started).to_std().unwrap_or_default())
+            (component.kept.title.as_str(), (self.latest - component.started).to_std().unwrap_or_default())
         })
     }
 
@@ -209,26 +225,34 @@ impl StatusBoard {
         if let Some(run) = self.runs.get_mut(&number) {
             if event.scope == EventScope::Workflow {
                 run.name = one_line(&event.component_id, MAX_CHARS);
+                run.has_begun = true;
                 run.status = ComponentStatus::Running;
                 run.ended = None;
                 self.ended.remove(&number);
             }
-            self.open.insert(event, run.workflow_id.clone(), title(event));
+            self.open.insert(event, run.workflow_id.clone(), Titled { title: title(event), run: number });
         }
     }
 
     /// The run of a component that begins, made now if there was none.
     fn run_of(&mut self, event: &Event) -> u64 {
         let workflow_id: Option<Arc<str>> = event.workflow_id.as_deref().map(Arc::from);
-        if let Some(number) = self.by_id.get(&workflow_id) {
-            return *number;
+        let newest = self.by_id.get(&workflow_id).copied();
+        let known = if event.scope == EventScope::Workflow && workflow_id.is_some() {
+            newest.filter(|number| self.runs.get(number).is_some_and(|run| !run.has_begun))
+        } else {
+            let parent = self.open.parent_of(event).filter(|parent| parent.workflow_id == workflow_id);
+            parent.map(|parent| parent.kept.run).or(newest)
+        };
+        if let Some(number) = known {
+            return number;
         }
         if self.runs.len() >= Self::MAX_RUNS {
             self.drop_a_run();
         }
         let number = self.next;
         self.next += 1;
-        self.runs.insert(number, RunStatus::new(workflow_id.clone(), event));
+        self.runs.insert(number, RunStatus::new(number, workflow_id.clone(), event));
         self.by_id.insert(workflow_id, number);
         number
     }
@@ -238,8 +262,11 @@ impl StatusBoard {
         let Some(number) = self.ended.first().copied().or_else(oldest) else { return };
         self.ended.remove(&number);
         let Some(run) = self.runs.remove(&number) else { return };
-        self.by_id.remove(&run.workflow_id);
-        let open: Vec<_> = self.open.in_workflow(run.workflow_id()).map(|(number, _)| number).collect();
+        if self.by_id.get(&run.workflow_id) == Some(&run.number) {
+            self.by_id.remove(&run.workflow_id);
+        }
+        let open = self.open.in_workflow(run.workflow_id()).filter(|(_, component)| component.kept.run == run.number);
+        let open: Vec<_> = open.map(|(number, _)| number).collect();
         self.dropped_components += open.len() as u64;
         for component in open {
             self.open.remove(component);
@@ -252,11 +279,11 @@ impl StatusBoard {
             self.unmatched += 1;
             return;
         };
-        let Some(number) = self.by_id.get(&component.workflow_id).copied() else { return };
-        if let Some(run) = self.runs.get_mut(&number) {
-            run.end(event, &component.kept);
+        let Titled { title, run } = component.kept;
+        if let Some(run) = self.runs.get_mut(&run) {
+            run.end(event, &title);
             if run.ended.is_some() {
-                self.ended.insert(number);
+                self.ended.insert(run.number);
             }
         }
     }

@@ -6,14 +6,15 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::{Drawing, DrawingNode, TreeNode};
 use crate::event::{Event, EventScope, EventType, Number, OpenComponents, SpanId};
 
 /// The components of one or many runs as a tree, with status, duration and tokens.
 ///
-/// A component lies below the one whose span is its parent's, if a bridge made spans, else where workflow and component ids
-/// put it, as in a trace. System events are no components and are left out.
+/// A component lies below the one whose span is its parent's, if a bridge made spans, else below the one that it names as
+/// what it began in, else where workflow and component ids put it, as in a trace. System events are no components and are left out.
 ///
 /// ```
 /// use agent_runtime::{event::ComponentStatus, prelude::*, view::Tree};
@@ -39,6 +40,7 @@ pub struct Tree {
     /// The numbers of the entries that run.
     open: OpenComponents<u64>,
     by_span: HashMap<SpanId, u64>,
+    by_start: HashMap<Uuid, u64>,
     /// The roots that are over, which go first when there is no more room.
     ended_roots: BTreeSet<u64>,
     latest: DateTime<Utc>,
@@ -49,6 +51,7 @@ pub struct Tree {
 #[derive(Debug)]
 struct Entry {
     node: TreeNode,
+    start_id: Uuid,
     parent: Option<u64>,
     children: Vec<u64>,
     /// Where it is among the open ones.
@@ -68,6 +71,7 @@ impl Tree {
             next: 0,
             open: OpenComponents::default(),
             by_span: HashMap::new(),
+            by_start: HashMap::new(),
             ended_roots: BTreeSet::new(),
             latest: DateTime::UNIX_EPOCH,
             dropped: 0,
@@ -175,14 +179,17 @@ impl Tree {
         if let Some(trace) = event.trace.filter(|trace| trace.sampled) {
             self.by_span.insert(trace.span_id, number);
         }
+        let start_id = event.event_id;
+        self.by_start.insert(start_id, number);
         let workflow_id = event.workflow_id.as_deref().map(Into::into);
         let open = Some(self.open.insert(event, workflow_id, number));
-        self.entries.insert(number, Entry { node: TreeNode::of(event), parent, children: Vec::new(), open });
+        self.entries.insert(number, Entry { node: TreeNode::of(event), start_id, parent, children: Vec::new(), open });
     }
 
     fn parent_of(&self, event: &Event) -> Option<u64> {
         let by_span = event.trace.and_then(|trace| self.by_span.get(&trace.parent_span_id?)).copied();
-        by_span.or_else(|| self.open.parent_of(event).map(|component| component.kept))
+        let by_start = || self.by_start.get(&event.parent_start_id?).copied();
+        by_span.or_else(by_start).or_else(|| self.open.parent_of(event).map(|component| component.kept))
     }
 
     fn change(&mut self, number: Option<u64>, change: impl FnOnce(&mut TreeNode)) {
@@ -209,6 +216,9 @@ impl Tree {
             }
             if let Some(trace) = entry.node.trace().filter(|trace| self.by_span.get(&trace.span_id) == Some(&number)) {
                 self.by_span.remove(&trace.span_id);
+            }
+            if self.by_start.get(&entry.start_id) == Some(&number) {
+                self.by_start.remove(&entry.start_id);
             }
             self.dropped += 1;
         }

@@ -3,11 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use agent_runtime::{
+    component::RunOptions,
+    event::Usage,
     llm::{ChatRequest, ChatStream, ModelError, Role},
     prelude::*,
     testing::event_list,
 };
 use futures_util::StreamExt as _;
+use tokio::sync::Barrier;
 use tracing::instrument::WithSubscriber as _;
 
 use super::{Recording, Spans, assert_balanced};
@@ -131,6 +134,38 @@ pub(crate) fn full_flow() -> Workflow {
         .add_step(SubWorkflowStep::new(check))
         .add_step(AgentStep::new(writer).with_name("write"))
         .build()
+}
+
+/// The events of two runs at once, without a bridge, that share their id and the ids of all their components: while both
+/// are in their tool `meet`, each reports progress, starts a run `inner_TAG` there and takes `TAG` times ten tokens and
+/// answers with `TAG`. The tags are 4 and 1, and the tool of the second fails.
+pub(crate) async fn two_runs_at_once() -> Vec<Event> {
+    let (runtime, both) = (Runtime::new(), Arc::new(Barrier::new(2)));
+    let flow = |tag: u64| {
+        let (runtime, both) = (runtime.clone(), Arc::clone(&both));
+        let meet = tool("meet", move |_, progress| {
+            let (runtime, both) = (runtime.clone(), Arc::clone(&both));
+            async move {
+                both.wait().await;
+                for part in 0..tag {
+                    progress(format!("{tag} of {tag}"), Some(part));
+                }
+                runtime.execute(&Workflow::new(format!("inner_{tag}")).build(), "go").await?;
+                both.wait().await;
+                if tag == 4 { Ok(json!("met")) } else { Err(ToolError::new("missed").into()) }
+            }
+        });
+        let model = ScriptedModel::new(format!("model_{tag}"))
+            .with_reply(ScriptedReply::tool_calls([("meet", json!({}))]).with_usage(Usage::default()))
+            .with_reply(ScriptedReply::text("Done.").with_usage(Usage::new(10 * tag, tag)));
+        agent_flow(Arc::new(model), [meet])
+    };
+    let run = async |flow: Workflow| {
+        let options = RunOptions::default().with_workflow_id("request-1");
+        runtime.execute_with(&flow, "go", options).await.expect("the run succeeds");
+    };
+    tokio::join!(run(flow(4)), run(flow(1)));
+    history(&runtime).await
 }
 
 /// A model that returns the same answer to every request.

@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use opentelemetry::{Context, KeyValue, SpanId, trace::TraceContextExt as _};
+use uuid::Uuid;
 
 use crate::{
     event::{self, Event, EventScope, SharedIds, TraceId},
@@ -46,10 +47,13 @@ struct Mark {
     logs: AtomicU32,
 }
 
-/// Where a context lies: the workflow, and the span of its component.
+/// Where a context lies: the workflow, and its component with the span of that.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) workflow_id: Option<Arc<str>>,
+    /// The id of the start of the run's workflow, which distinguishes runs under one id.
+    workflow_start: Option<Uuid>,
+    start_id: Uuid,
     pub(super) span_id: SpanId,
     pub(super) trace_id: TraceId,
 }
@@ -77,6 +81,18 @@ impl Inside {
     /// Whether a span is the component's own for some mapper, and so none of the user's.
     fn is_component(&self, span_id: SpanId) -> bool {
         self.marks().any(|mark| mark.place.span_id == span_id)
+    }
+}
+
+impl Place {
+    /// Whether a component belongs in here: by the start that it names as its parent's, else by the ids of the runs.
+    fn takes(&self, event: &Event) -> bool {
+        if let Some(parent) = event.parent_start_id {
+            return self.start_id == parent || self.workflow_start == Some(parent);
+        }
+        let (inside, own) = (self.workflow_id.as_deref(), event.workflow_id.as_deref());
+        let is_nested = event.scope == EventScope::Workflow && event.parent_workflow_id.is_some();
+        if is_nested { inside == event.parent_workflow_id.as_deref() } else { inside == own && inside.is_some() }
     }
 }
 
@@ -145,15 +161,21 @@ pub(super) fn ids_of(mapper: MapperId, event: &Event, parent: &Context) -> Share
     SharedIds { component: event.component_id.as_str().into(), workflow }
 }
 
-/// Marks the context of a component's span.
-pub(super) fn mark(mapper: MapperId, context: &Context, ids: &SharedIds) -> Context {
+/// Marks the context of the span of a component that begins.
+pub(super) fn mark(mapper: MapperId, context: &Context, started: &Event, ids: &SharedIds) -> Context {
     let (span_id, trace_id) = {
         let span = context.span();
         (span.span_context().span_id(), event::TraceId::from_bytes(span.span_context().trace_id().to_bytes()))
     };
     let around = context.get::<Inside>();
     let others = around.map(|around| around.others_than(mapper)).unwrap_or_default();
-    let place = Place { workflow_id: ids.workflow.clone(), span_id, trace_id };
+    let of_run = |place: &Place| if place.workflow_id == ids.workflow { place.workflow_start } else { None };
+    let workflow_start = match started.scope {
+        EventScope::Workflow => Some(started.event_id),
+        _ => around.and_then(|around| of_run(&around.of(mapper)?.place)),
+    };
+    let start_id = started.event_id;
+    let place = Place { workflow_id: ids.workflow.clone(), workflow_start, start_id, span_id, trace_id };
     let mark = Arc::new(Mark { mapper, place, component: context.clone(), logs: AtomicU32::new(0) });
     context.with_value(Inside { mark, others })
 }
@@ -181,18 +203,14 @@ pub(super) fn add_log(mapper: MapperId, name: &'static str, attributes: impl FnO
     }
 }
 
-/// The current context, if it lies inside the workflow that the event's component belongs into.
+/// The current context, if it lies where the event's component belongs.
 pub(super) fn ambient_for(mapper: MapperId, event: &Event) -> Option<Context> {
-    let own = event.workflow_id.as_deref();
-    let belongs = |mark: &Mark| {
-        let inside = mark.place.workflow_id.as_deref();
-        let nested = event.scope == EventScope::Workflow && event.parent_workflow_id.is_some();
-        if nested { inside == event.parent_workflow_id.as_deref() } else { inside == own && inside.is_some() }
-    };
     Context::map_current(|current| {
         let inside = current.get::<Inside>()?;
         let mark = inside.of(mapper)?;
-        belongs(mark).then(|| if is_foreign(current, inside, mark) { mark.component.clone() } else { current.clone() })
+        mark.place
+            .takes(event)
+            .then(|| if is_foreign(current, inside, mark) { mark.component.clone() } else { current.clone() })
     })
 }
 

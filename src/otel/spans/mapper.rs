@@ -212,7 +212,7 @@ where
             notes
         });
         let trace = trace_context(span.span_context(), &parent);
-        let context = context::mark(self.id, &parent.with_span(span), &ids);
+        let context = context::mark(self.id, &parent.with_span(span), event, &ids);
         let inside = Arc::new(OtelContext::new(context));
         let open_span = OpenSpan {
             inside: Arc::clone(&inside),

@@ -1,14 +1,16 @@
-//! The spans whose end has not come yet, and the workflows that have just ended.
+//! The spans whose end has not come yet, and those that have just ended.
 
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
 };
 
+use foldhash::fast::RandomState;
 use opentelemetry::{
     Context, KeyValue,
     trace::{SpanContext, TraceContextExt as _},
 };
+use uuid::Uuid;
 
 use super::{
     coalesce::Coalescer,
@@ -22,7 +24,7 @@ use crate::{
     },
 };
 
-/// How many ended workflows are remembered.
+/// How many ended workflows are remembered, and how many ended components of other scopes.
 const MAX_ENDED: usize = 1_024;
 
 /// A component's span between its start and its end.
@@ -55,16 +57,23 @@ pub(super) type OpenComponent = Open<Seen<OpenSpan>>;
 #[derive(Debug, Default)]
 pub(super) struct OpenSpans {
     open: Bounded<OpenSpan>,
-    ended: EndedWorkflows,
+    ended: Ended,
 }
 
-/// The workflows that ended last, for those that are nested in them and come late.
+/// The components that ended last, for what belongs in them and comes late.
 #[derive(Debug, Default)]
-struct EndedWorkflows {
-    /// The newest of each id, with its number.
-    spans: HashMap<Arc<str>, (u64, SpanContext)>,
-    order: VecDeque<(Arc<str>, u64)>,
-    next: u64,
+struct Ended {
+    workflows: Recent<(Option<Arc<str>>, SpanContext)>,
+    /// The start of the newest workflow of each id.
+    newest: HashMap<Arc<str>, Uuid>,
+    others: Recent<SpanContext>,
+}
+
+/// The last [`MAX_ENDED`] of something, by the ids of starts.
+#[derive(Debug)]
+struct Recent<V> {
+    by_start: HashMap<Uuid, V, RandomState>,
+    order: VecDeque<Uuid>,
 }
 
 impl OpenSpans {
@@ -113,7 +122,7 @@ impl OpenSpans {
         self.open.close()
     }
 
-    /// The span that a new component belongs under, by the ids alone.
+    /// The span that a new component belongs under: that of the one that it names if that is open, else by the ids.
     pub(super) fn parent_of(&self, event: &Event) -> Option<&OpenSpan> {
         self.open.open().parent_of(event).map(|component| &component.kept.of)
     }
@@ -125,9 +134,15 @@ impl OpenSpans {
         open.into_iter().flatten().map(|component| &component.kept.of)
     }
 
-    /// The span of a workflow that has just ended.
+    /// The span of the workflow of this id that has just ended.
     pub(super) fn ended(&self, workflow_id: Option<&str>) -> Option<&SpanContext> {
-        self.ended.spans.get(workflow_id?).map(|(_, span)| span)
+        self.ended.workflow(*self.ended.newest.get(workflow_id?)?)
+    }
+
+    /// The span of the component that an event names as its parent, if that has just ended.
+    pub(super) fn ended_parent(&self, event: &Event) -> Option<&SpanContext> {
+        let start_id = event.parent_start_id?;
+        self.ended.others.by_start.get(&start_id).or_else(|| self.ended.workflow(start_id))
     }
 
     /// The span that had a given id when the event was recorded, in the event's workflow or the one around it.
@@ -155,19 +170,43 @@ impl OpenSpans {
     }
 }
 
-impl EndedWorkflows {
+impl Ended {
     fn add(&mut self, component: &OpenComponent) {
-        let (EventScope::Workflow, Some(workflow_id)) = (component.scope, &component.workflow_id) else { return };
-        if self.order.len() == MAX_ENDED
-            && let Some((oldest, number)) = self.order.pop_front()
-            && self.spans.get(&oldest).is_some_and(|(newest, _)| *newest == number)
-        {
-            self.spans.remove(&oldest);
-        }
         let span = component.kept.of.context().span().span_context().clone();
-        self.order.push_back((Arc::clone(workflow_id), self.next));
-        self.spans.insert(Arc::clone(workflow_id), (self.next, span));
-        self.next += 1;
+        if component.scope != EventScope::Workflow {
+            self.others.add(component.start_id, span);
+            return;
+        }
+        let forgotten = self.workflows.add(component.start_id, (component.workflow_id.clone(), span));
+        if let Some((start_id, (Some(workflow_id), _))) = forgotten
+            && self.newest.get(&workflow_id) == Some(&start_id)
+        {
+            self.newest.remove(&workflow_id);
+        }
+        if let Some(workflow_id) = &component.workflow_id {
+            self.newest.insert(Arc::clone(workflow_id), component.start_id);
+        }
+    }
+
+    fn workflow(&self, start_id: Uuid) -> Option<&SpanContext> {
+        self.workflows.by_start.get(&start_id).map(|(_, span)| span)
+    }
+}
+
+impl<V> Recent<V> {
+    /// Adds one; returns the oldest if that has to go.
+    fn add(&mut self, start_id: Uuid, value: V) -> Option<(Uuid, V)> {
+        if self.by_start.insert(start_id, value).is_none() {
+            self.order.push_back(start_id);
+        }
+        let beyond = self.order.len() > MAX_ENDED;
+        beyond.then(|| self.order.pop_front().and_then(|oldest| self.by_start.remove_entry(&oldest))).flatten()
+    }
+}
+
+impl<V> Default for Recent<V> {
+    fn default() -> Self {
+        Self { by_start: HashMap::default(), order: VecDeque::new() }
     }
 }
 

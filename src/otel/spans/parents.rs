@@ -12,10 +12,12 @@ use super::{
 use crate::event::{self, Event, EventScope, TraceContext};
 
 /// Where a component's span belongs: where it was when the event was recorded, else in the context around it if that lies
-/// in its workflow, else where the ids say, else, as a root, under whatever span of the caller is active.
+/// in its parent, else in the parent that it names, else where the ids say, else, as a root, under whatever span of the
+/// caller is active.
 pub(super) fn parent_context(mapper: MapperId, open: &OpenSpans, event: &Event) -> Context {
     recorded_parent(open, event)
         .or_else(|| context::ambient_for(mapper, event))
+        .or_else(|| ended_parent(open, event))
         .or_else(|| open.parent_of(event).map(|parent| parent.context().clone()))
         .unwrap_or_else(Context::current)
 }
@@ -39,6 +41,11 @@ pub(super) fn trace_context(span: &SpanContext, parent: &Context) -> TraceContex
         parent_span_id: (parent != SpanId::INVALID).then(|| event::SpanId::from_bytes(parent.to_bytes())),
         sampled: span.is_sampled(),
     }
+}
+
+/// The component that an event names as its parent, if that is over. By its ids the event might lie in another run under them.
+fn ended_parent(open: &OpenSpans, event: &Event) -> Option<Context> {
+    open.ended_parent(event).map(|span| Context::new().with_remote_span_context(span.clone()))
 }
 
 /// The parent that the span of a stored event had. Where that was a span of the user's, only its id is known.

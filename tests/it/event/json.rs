@@ -16,6 +16,7 @@ const FULL: &str = concat!(
     r#""trace":{"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b7","#,
     r#""parent_span_id":"a2fb4a1d1a96d312","sampled":true},"#,
     r#""start_id":"0198c0de-7aa0-7000-8000-000000000029","#,
+    r#""parent_start_id":"0198c0de-7aa0-7000-8000-000000000028","#,
     r#""data":{"error_code":"rate_limit_exceeded","retry_after":60}}"#,
 );
 
@@ -34,6 +35,7 @@ fn full_event() -> Event {
     event.timestamp = "2026-02-16T08:09:10.123456789Z".parse().expect("well formed");
     event.offset = Some(7);
     event.start_id = Some("0198c0de-7aa0-7000-8000-000000000029".parse().expect("well formed"));
+    event.parent_start_id = Some("0198c0de-7aa0-7000-8000-000000000028".parse().expect("well formed"));
     let trace_id = TraceId::from_bytes(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128.to_be_bytes());
     let span = |id: u64| SpanId::from_bytes(id.to_be_bytes());
     let trace = TraceContext::new(trace_id, span(0x00f0_67aa_0ba9_02b7)).with_parent(span(0xa2fb_4a1d_1a96_d312));
@@ -126,6 +128,7 @@ fn random_events_round_trip() {
         event.message = random.random_bool(0.5).then(|| random_text(&mut random));
         event.workflow_id = random.random_bool(0.5).then(|| format!("wf_{}", random.random::<u64>()));
         event.start_id = random.random_bool(0.5).then(|| uuid::Uuid::from_u128(random.random()));
+        event.parent_start_id = random.random_bool(0.5).then(|| uuid::Uuid::from_u128(random.random()));
         event.offset = random.random_bool(0.5).then(|| random.random());
         event.data = random_json(&mut random, 4).into();
         assert_eq!(round_trip(&event), event, "round {round}");
@@ -155,7 +158,7 @@ fn fields_that_are_not_known_are_ignored_and_optional_ones_may_be_null() {
     let known = Event::from_json(BARE).unwrap();
     json["severity"] = json!("high");
     json["nested"] = json!({"any": ["thing"]});
-    for optional in ["offset", "message", "workflow_id", "parent_workflow_id", "trace", "start_id"] {
+    for optional in ["offset", "message", "workflow_id", "parent_workflow_id", "trace", "start_id", "parent_start_id"] {
         json[optional] = JsonValue::Null;
     }
     assert_eq!(Event::from_json(&json.to_string()).unwrap(), known);

@@ -5,6 +5,7 @@ mod channel;
 mod current;
 mod endings;
 mod ids;
+mod one_id;
 mod order;
 mod start;
 mod steps;
