@@ -53,6 +53,8 @@
 //! | `otlp-grpc` | no | `OTEL_EXPORTER_OTLP_PROTOCOL=grpc` for `Telemetry`; with it comes `otlp-http` |
 //! | `redaction` | yes | [`PatternRedactor`](otel::PatternRedactor), which takes keys, e-mail addresses and the like out of telemetry; with it comes `otel` |
 //! | `testing` | no | the module `testing`, for tests of agents; with it comes `otel` |
+//!
+//! The crates whose types signatures here name are re-exported in [`reexports`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod component;
@@ -65,6 +67,7 @@ pub mod llm;
 #[cfg(feature = "otel")]
 pub mod otel;
 pub mod prelude;
+pub mod reexports;
 pub mod runtime;
 pub mod stream;
 #[cfg(feature = "testing")]

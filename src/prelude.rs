@@ -2,14 +2,17 @@
 
 pub use async_trait::async_trait;
 pub use serde_json::{Value as JsonValue, json};
+pub use tokio::sync::mpsc;
 
+#[cfg(feature = "openai")]
+pub use crate::llm::OpenAiClient;
 pub use crate::{
-    component::{self, InCurrent, RunOptions},
-    event::{ComponentStatus, Event, EventData, EventError, EventScope, EventType},
+    component::{self, InCurrent, Run, RunOptions},
+    event::{ComponentStatus, Event, EventData, EventError, EventScope, EventType, StepType},
     llm::{ChatModel, ScriptedModel, ScriptedReply},
     runtime::{
         Agent, AgentStep, BoxError, ConditionalStep, FnTool, ProgressCallback, RunError, RunOutput, Runtime, Step,
         SubWorkflowStep, Tool, ToolError, TransformStep, Workflow,
     },
-    stream::{BatchWindow, EventStream, Lagged, RecvError, Subscription, TryRecvError},
+    stream::{BatchWindow, Batched, EventStream, Lagged, RecvError, Subscription, TryRecvError},
 };

@@ -175,6 +175,9 @@ impl Voice {
     pub(super) fn fail(&self, event_type: EventType, message: String, code: &str, mut details: FailureDetails) {
         let mut ended = self.ended();
         ended.complete_failure(&mut details);
+        if (self.scope, event_type) == (EventScope::Workflow, EventType::Failed) {
+            details.error.get_or_insert_with(|| message.clone());
+        }
         let failure = Failure { error_code: code.to_owned(), duration_ms: ended.duration_ms, details };
         self.end(event_type, Some(message), failure, &ended);
     }

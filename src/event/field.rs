@@ -10,6 +10,7 @@ pub(super) const COMPLETION_TOKENS: &str = "completion_tokens";
 pub(super) const CONVERSATION_ID: &str = "conversation_id";
 pub(super) const DESCRIPTION: &str = "description";
 pub(super) const DURATION_MS: &str = "duration_ms";
+pub(super) const ERROR: &str = "error";
 pub(super) const ERROR_CODE: &str = "error_code";
 pub(super) const ERROR_SUMMARY: &str = "error_summary";
 pub(super) const FINISH_REASON: &str = "finish_reason";

@@ -189,6 +189,7 @@ impl ChatModel for ScriptedModel {
             };
             Some((item, steps))
         })
+        .fuse()
         .boxed())
     }
 }

@@ -27,6 +27,9 @@ pub struct Failure {
 #[serde(default)]
 #[non_exhaustive]
 pub struct FailureDetails {
+    /// The error with its sources, as the event's `message` has it; of a workflow. It stays in the process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     /// The failure in our own words and the application's, with those of others that may leave the process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_summary: Option<String>,
@@ -82,6 +85,7 @@ impl Failure {
 
 impl FailureDetails {
     setters! {
+        text with_error(error);
         text with_error_summary(error_summary);
         text with_step_name(step_name);
         text with_tool_name(tool_name);

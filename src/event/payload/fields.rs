@@ -54,7 +54,7 @@ payloads! {
     RepeatedCall { tool_name arguments previous_result call_count agent unknown }
     MissedEvents { missed first_offset last_offset }
     FailureDetails {
-        error_summary step_name tool_name iterations max_allowed retry_after retry_after_ms response chunk_count
+        error error_summary step_name tool_name iterations max_allowed retry_after retry_after_ms response chunk_count
         time_to_first_chunk_ms usage response_id response_model
     }
 }

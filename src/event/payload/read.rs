@@ -38,6 +38,8 @@ readers! {
     description: &str = DESCRIPTION, FieldValue::text;
     /// How long the component took, by its own measure.
     duration: Duration = DURATION_MS, |value| value.number().map(Duration::from_millis);
+    /// The error of a workflow that failed, with its sources.
+    error: &str = ERROR, FieldValue::text;
     /// The fixed word for what failed.
     error_code: &str = ERROR_CODE, FieldValue::text;
     /// The failure without what a model, a provider or a library wrote, but for known words.

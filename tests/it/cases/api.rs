@@ -174,3 +174,26 @@ async fn progress_is_reported_with_a_text_and_a_number() {
         [0, 1, 2].map(|i| (["Processed 0/3", "Processed 1/3", "Processed 2/3"].get(i).copied(), Some(i as u64)))
     );
 }
+
+/// C83: what our signatures name can be named in the version that they name.
+#[test]
+fn the_crates_of_our_signatures_are_re_exported() {
+    use agent_runtime::{
+        llm::OpenAiClient,
+        otel::PatternRedactor,
+        reexports::{
+            chrono::{DateTime, Utc},
+            opentelemetry::trace::TracerProvider as _,
+            opentelemetry_sdk::trace::SdkTracerProvider,
+            regex, reqwest,
+            tokio::sync::mpsc::Sender,
+            uuid::Uuid,
+        },
+    };
+    let event = Event::tool_started("t", None, None, json!({}));
+    let _ids: (Uuid, DateTime<Utc>) = (event.event_id, event.timestamp);
+    let _mapper = SpanMapper::new(SdkTracerProvider::builder().build().tracer("t"));
+    let _client = OpenAiClient::builder("m").with_http_client(reqwest::Client::new());
+    let _error: Option<regex::Error> = PatternRedactor::new().with_pattern("own", "(").err();
+    let _channel: Option<Sender<Event>> = None;
+}

@@ -51,6 +51,16 @@ async fn replies_come_in_order_and_in_pieces() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_polled_after_its_end_stays_ended() {
+    let interrupted = ScriptedReply::text("Hello").then_error(0, || ModelError::StreamInterrupted);
+    for reply in [ScriptedReply::text("Hello"), interrupted] {
+        let mut stream = ScriptedModel::new("m").with_reply(reply).stream(request("Hi")).await.unwrap();
+        while stream.next().await.is_some() {}
+        assert!(stream.next().await.is_none() && stream.next().await.is_none());
+    }
+}
+
+#[tokio::test]
 async fn a_script_that_is_used_up_says_so() {
     let model = ScriptedModel::new("m").with_reply(ScriptedReply::text("only one"));
     read(model.stream(request("1")).await).await;

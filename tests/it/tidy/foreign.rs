@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use super::source::{Source, sources};
 
 /// The crates whose types public signatures may name, and why.
-const ALLOWED: [(&str, &str); 12] = [
+const ALLOWED: [(&str, &str); 13] = [
     ("async_trait", "the attribute of our traits"),
     ("chrono", "timestamps, in the type that the guide names"),
     ("futures_util", "`Stream`"),
     ("opentelemetry", "tracers, meters and contexts of the user's"),
     ("opentelemetry_sdk", "providers, exporters and processors of the user's"),
+    ("regex", "the error of a pattern of the user's, behind the feature `redaction`"),
     ("reqwest", "the HTTP client of the user's, behind the feature `openai`"),
     ("serde", "events and payloads are read and written"),
     ("serde_json", "the data of events"),
@@ -23,6 +24,8 @@ const ALLOWED: [(&str, &str); 12] = [
 #[test]
 fn public_signatures_name_types_of_few_other_crates() {
     let mut found = BTreeSet::new();
+    let dependencies = dependencies();
+    assert!(dependencies.len() > 15, "the dependencies are found: {dependencies:?}");
     for source in &sources() {
         for (name, krate) in foreign(source) {
             if let Some(signature) = signatures(&source.code()).into_iter().find(|text| names(text, &name)) {
@@ -31,12 +34,45 @@ fn public_signatures_name_types_of_few_other_crates() {
                 found.insert(krate);
             }
         }
+        for krate in &dependencies {
+            let path = format!("{krate}::");
+            if let Some(signature) = signatures(&source.code()).into_iter().find(|text| has_path(text, &path)) {
+                let is_allowed = ALLOWED.iter().any(|(allowed, _)| allowed == krate);
+                assert!(is_allowed, "src/{} names a type of {krate} in public: {signature}", source.path);
+                found.insert(krate.clone());
+            }
+        }
     }
     // These are named by derives and by implementations of their traits, which are no signatures.
     let in_implementations = ["async_trait", "futures_util", "serde", "tracing", "tracing_subscriber"];
     for (krate, _) in ALLOWED.iter().filter(|(krate, _)| !in_implementations.contains(krate)) {
         assert!(found.contains(*krate), "no public signature names a type of {krate} any more");
     }
+}
+
+/// C83: a program names the same versions through us.
+#[test]
+fn the_crates_that_signatures_name_are_re_exported_and_no_others() {
+    let sources = sources();
+    let reexports = sources.iter().find(|source| source.path == "reexports.rs").expect("there is a list of them");
+    let listed: BTreeSet<_> = reexports.imports().into_iter().collect();
+    assert_eq!(listed, ALLOWED.iter().map(|(krate, _)| (*krate).to_owned()).collect());
+}
+
+/// The crates that ours depends on, as code names them.
+fn dependencies() -> Vec<String> {
+    let manifest = include_str!("../../../Cargo.toml");
+    let (_, section) = manifest.split_once("\n[dependencies]\n").expect("there are dependencies");
+    let lines = section.lines().take_while(|line| !line.starts_with('['));
+    let names = lines.filter_map(|line| line.split_once([' ', '.', '=']));
+    names.map(|(name, _)| name.replace('-', "_")).filter(|name| !name.starts_with('#')).collect()
+}
+
+fn has_path(text: &str, path: &str) -> bool {
+    text.match_indices(path).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
+    })
 }
 
 /// The names that a file imports from other crates.

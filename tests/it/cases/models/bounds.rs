@@ -7,7 +7,7 @@ use std::{
 
 use agent_runtime::prelude::*;
 
-use super::notation::{call, calls, refusal, reply, text};
+use super::notation::{call, calls, last, refusal, reply, said, text};
 use super::{Case, check, done};
 use crate::support::{HttpReply, RecordedRequest, tool};
 
@@ -111,4 +111,26 @@ async fn identical_calls_of_one_answer_are_repetitions_too() {
     })])
     .await;
     check([Case::new("M63, other arguments", text("Yes.")).answers("Yes.")]).await;
+}
+
+#[tokio::test]
+async fn an_answer_is_cut_off_at_its_bound_and_kept_up_to_it() {
+    // Each piece is below the bound of an event.
+    let pieces = || said(&"x".repeat(1 << 20)).repeat(96);
+    check([
+        Case::new("C59", pieces() + &text("")).fails("response_too_large", "more than 1048576 bytes").asks(1).also(
+            |done| {
+                let failed = done.events(EventScope::LlmRequest, EventType::Failed);
+                let kept = failed[0].data.response().expect("the text up to the failure").len();
+                assert!(kept <= 2 * Agent::DEFAULT_MAX_ANSWER_BYTES, "{kept}");
+                assert!(done.events(EventScope::LlmRequest, EventType::Progress).len() <= 2, "the rest is not read");
+            },
+        ),
+        Case::new("C59, as much as is set", said(&"x".repeat(1 << 20)) + &last(json!({"content": "Yes."}), "stop"))
+            .agent(|agent| agent.with_max_answer_bytes(2 << 20))
+            .also(|done| assert!(done.error.is_none()))
+            .asks(1)
+            .ends_with("Yes."),
+    ])
+    .await;
 }

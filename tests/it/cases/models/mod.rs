@@ -60,6 +60,8 @@ struct Case {
 /// What must come of a run.
 enum Right {
     Answer(&'static str),
+    /// The end of the answer, which is long.
+    End(&'static str),
     /// The error's code, and what its text has.
     Failure(&'static str, &'static str),
     /// The run is dropped while it waits.
@@ -122,6 +124,11 @@ impl Case {
 
     fn answers(mut self, answer: &'static str) -> Self {
         self.right = Right::Answer(answer);
+        self
+    }
+
+    fn ends_with(mut self, end: &'static str) -> Self {
+        self.right = Right::End(end);
         self
     }
 
@@ -215,6 +222,10 @@ fn check_outcome(id: &str, right: &Right, run: Option<Result<RunOutput, RunError
     match (right, run) {
         (Right::Answer(answer), Some(Ok(run))) => {
             assert_eq!(run.output, *answer, "{id}");
+            None
+        }
+        (Right::End(end), Some(Ok(run))) => {
+            assert!(run.output.as_str().is_some_and(|output| output.ends_with(end)), "{id}");
             None
         }
         (Right::Failure(code, says), Some(Err(error))) => {
