@@ -69,6 +69,7 @@ pub mod otel;
 pub mod prelude;
 pub mod reexports;
 pub mod runtime;
+pub mod store;
 pub mod stream;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -12,6 +12,7 @@
 mod calendar;
 mod component_id;
 mod construct;
+mod content;
 mod data;
 mod dimensions;
 mod error;
@@ -34,9 +35,9 @@ pub use dimensions::{ComponentStatus, EventScope, EventType};
 pub use error::EventError;
 pub use merged::Merged;
 pub use model::Event;
-pub(crate) use open_components::{Number, OpenComponents};
 #[cfg(feature = "otel")]
-pub(crate) use open_components::{Open, SharedIds};
+pub(crate) use open_components::SharedIds;
+pub(crate) use open_components::{Number, Open, OpenComponents};
 pub use payload::{
     AgentCompleted, AgentProgress, AgentStarted, Failure, FailureDetails, LlmCompleted, LlmStarted, MissedEvents,
     RepeatedCall, StepCompleted, StepStarted, StepType, ToolCall, ToolCompleted, ToolProgress, ToolStarted, Usage,

@@ -179,7 +179,6 @@ impl<K> OpenComponents<K> {
     }
 
     /// Takes out the one that was opened last.
-    #[cfg(feature = "otel")]
     pub(crate) fn take_newest(&mut self) -> Option<Open<K>> {
         self.remove_at(self.all.newest?)
     }
@@ -379,7 +378,6 @@ impl SharedIds {
 }
 
 impl<K> Open<K> {
-    #[cfg(feature = "otel")]
     pub(crate) const fn component_id(&self) -> &Arc<str> {
         &self.component_id
     }

@@ -11,7 +11,7 @@ use rand::{SeedableRng as _, rngs::StdRng};
 use uuid::Uuid;
 
 use super::{
-    Subscription,
+    Epoch, Subscription,
     clock::Clock,
     from_layers::{self, Origin, Refused},
     log::{Bounds, Log, READ_BATCH, Read},
@@ -52,7 +52,7 @@ pub struct EventStreamBuilder {
     capacity: usize,
     capacity_bytes: usize,
     seed: Option<u64>,
-    epoch: Option<DateTime<Utc>>,
+    start_time: Option<DateTime<Utc>>,
 }
 
 /// A handle that does not keep the stream open.
@@ -62,6 +62,7 @@ pub(crate) struct WeakEventStream(Weak<Handle>);
 /// The strong end: its drop closes the stream.
 struct Handle {
     shared: Arc<Shared>,
+    epoch: Epoch,
 }
 
 impl EventStream {
@@ -89,7 +90,7 @@ impl EventStream {
             capacity: Self::DEFAULT_CAPACITY,
             capacity_bytes: Self::DEFAULT_CAPACITY_BYTES,
             seed: None,
-            epoch: None,
+            start_time: None,
         }
     }
 
@@ -117,6 +118,19 @@ impl EventStream {
     pub fn append(&self, event: Event) -> Result<Arc<Event>, EventError> {
         event.validate()?;
         self.emit(event, Origin::Hand).map_or_else(Refused::outcome, |emitted| Ok(emitted.event))
+    }
+
+    /// Appends an event that a store has kept, so that it is shown again: as [`append`](Self::append), but the event also keeps
+    /// its time, and it goes to the subscribers alone.
+    ///
+    /// For a stream of its own: among events that happen now, its times would run backwards.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`append`](Self::append).
+    pub fn append_stored(&self, event: Event) -> Result<Arc<Event>, EventError> {
+        event.validate()?;
+        self.emit(event, Origin::Store).map_or_else(Refused::outcome, |emitted| Ok(emitted.event))
     }
 
     /// Appends a valid event and also returns what a layer answered.
@@ -184,6 +198,12 @@ impl EventStream {
         self.handle.shared.new_id()
     }
 
+    /// What names this life of the stream, so that an offset means something after it: the next stream has another.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.handle.epoch
+    }
+
     /// The offset of the oldest event kept; equal to [`next_offset`](Self::next_offset) while there is none.
     #[must_use]
     pub fn first_offset(&self) -> u64 {
@@ -245,18 +265,20 @@ impl EventStreamBuilder {
 
     /// Starts the stream's clock at a given time, 1970 or later, for tests; it runs with Tokio's clock, which a test can
     /// pause. By default, the wall clock.
-    pub fn with_epoch(mut self, epoch: DateTime<Utc>) -> Self {
-        self.epoch = Some(epoch);
+    pub fn with_start_time(mut self, time: DateTime<Utc>) -> Self {
+        self.start_time = Some(time);
         self
     }
 
     /// Makes the stream.
     #[must_use]
     pub fn build(self) -> EventStream {
-        let clock = self.epoch.map_or_else(Clock::system, Clock::starting_at);
+        let clock = self.start_time.map_or_else(Clock::system, Clock::starting_at);
+        let epoch = self.seed.map_or_else(Epoch::new, Epoch::of_seed);
         let ids = self.seed.map_or_else(rand::make_rng, StdRng::seed_from_u64);
         let log = Log::new(Bounds { events: self.capacity, bytes: self.capacity_bytes });
-        EventStream { handle: Arc::new(Handle { shared: Arc::new(Shared::new(Timeline::new(clock), ids, log)) }) }
+        let shared = Arc::new(Shared::new(Timeline::new(clock), ids, log));
+        EventStream { handle: Arc::new(Handle { shared, epoch }) }
     }
 }
 

@@ -44,6 +44,8 @@ pub(crate) enum Origin<'a> {
         /// Whether one of them looked at it.
         seen: bool,
     },
+    /// A store, which kept it with its time: layers were shown it then.
+    Store,
 }
 
 /// Whether a component is open: looked at and changed under the lock of its stream's writer, in the call that numbers the
@@ -98,7 +100,7 @@ impl Origin<'_> {
     /// Whether the event may still come: an end closes its component. Call it with the writer's lock held.
     pub(super) fn claim(self, event_type: EventType) -> bool {
         match self {
-            Self::Hand | Self::Start => true,
+            Self::Hand | Self::Start | Self::Store => true,
             Self::Guard { open, .. } if event_type.is_terminal() => open.0.swap(false, Ordering::Relaxed),
             Self::Guard { open, .. } => open.is_open(),
         }
@@ -109,6 +111,7 @@ impl Origin<'_> {
         match self {
             Self::Hand | Self::Start => true,
             Self::Guard { shown, .. } => shown,
+            Self::Store => false,
         }
     }
 }
@@ -117,7 +120,7 @@ impl Origin<'_> {
     /// Whether no layer looked at the start of the event's component.
     pub(super) const fn start_is_unseen(self) -> bool {
         match self {
-            Self::Hand | Self::Start => false,
+            Self::Hand | Self::Start | Self::Store => false,
             Self::Guard { seen, .. } => !seen,
         }
     }

@@ -10,6 +10,7 @@ mod clock;
 mod contain;
 mod dispatcher;
 mod emission;
+mod epoch;
 mod error;
 mod event_stream;
 mod filter;
@@ -27,6 +28,7 @@ pub(crate) use dispatcher::Dispatcher;
 #[cfg(feature = "otlp-http")]
 pub(crate) use emission::unseen_events_in_process;
 pub use emission::{ComponentContext, Emission, TRACING_TARGET};
+pub use epoch::{Epoch, EpochError};
 pub use error::{Lagged, RecvError, TryRecvError};
 pub(crate) use event_stream::WeakEventStream;
 pub use event_stream::{EventStream, EventStreamBuilder};

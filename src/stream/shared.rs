@@ -71,7 +71,7 @@ impl Shared {
 
     /// Appends a valid event.
     pub(super) fn emit(self: &Arc<Self>, mut event: Event, origin: Origin<'_>) -> Result<Emitted, Refused> {
-        let is_forwarded = event.offset.is_some();
+        let is_forwarded = event.offset.is_some() || matches!(origin, Origin::Store);
         if !is_forwarded {
             event.trace = None;
         }
@@ -117,11 +117,11 @@ impl Shared {
         if !origin.claim(kept.event.event_type) {
             return Err(Refused::TooLate(kept.event));
         }
-        Ok(self.put_unseen(&mut writer, kept))
+        Ok(self.put_unseen(&mut writer, kept, origin))
     }
 
-    fn put_unseen(&self, writer: &mut Writer, mut kept: Kept) -> (Emitted, Aftermath) {
-        writer.stamp(Arc::make_mut(&mut kept.event), &self.log);
+    fn put_unseen(&self, writer: &mut Writer, mut kept: Kept, origin: Origin<'_>) -> (Emitted, Aftermath) {
+        writer.stamp(Arc::make_mut(&mut kept.event), origin, &self.log);
         let event = Arc::clone(&kept.event);
         (Emitted { event, context: None, shown: false, seen: false }, self.publish([kept]))
     }
@@ -136,7 +136,7 @@ impl Shared {
             return Err(Refused::TooLate(kept.event));
         }
         let ends_shown = writer.ends_shown(&kept.event, origin);
-        writer.stamp(Arc::make_mut(&mut kept.event), &self.log);
+        writer.stamp(Arc::make_mut(&mut kept.event), origin, &self.log);
         let event = Arc::clone(&kept.event);
         let aftermath = match &mut writer.followers {
             Some(followers) => {
@@ -163,10 +163,10 @@ impl Shared {
             return Err(Refused::TooLate(kept.event));
         }
         if matches!(origin, Origin::Hand) && writer.hidden.has(&kept.event) {
-            return Ok(self.put_unseen(&mut writer, kept));
+            return Ok(self.put_unseen(&mut writer, kept, origin));
         }
         let Kept { mut event, bytes } = kept;
-        writer.stamp(Arc::make_mut(&mut event), &self.log);
+        writer.stamp(Arc::make_mut(&mut event), origin, &self.log);
         writer.followers = Some(Followers::default());
         drop(writer);
         let Dispatched { event, context, is_seen, .. } = self.show(event, origin.start_is_unseen());
@@ -221,9 +221,11 @@ impl Shared {
 }
 
 impl Writer {
-    /// Sets the event's place, time and, if it has none, id.
-    fn stamp(&mut self, event: &mut Event, log: &Mutex<Log>) {
-        event.timestamp = self.timeline.time_of(event, log);
+    /// Sets the event's place, its time, unless it is a stored one's, and, if it has none, its id.
+    fn stamp(&mut self, event: &mut Event, origin: Origin<'_>, log: &Mutex<Log>) {
+        if !matches!(origin, Origin::Store) {
+            event.timestamp = self.timeline.time_of(event, log);
+        }
         if event.event_id.is_nil() {
             event.event_id = self.draw_id(event.timestamp);
         }

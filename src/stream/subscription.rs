@@ -176,6 +176,11 @@ impl Subscription {
         }
     }
 
+    /// The offset that the next event of the stream will get, or would if it were not closed.
+    pub(crate) fn end_of_stream(&self) -> u64 {
+        self.shared.log.lock().kept().end
+    }
+
     /// Lets through only events of a scope, or of one of several if called again. For `StreamExt::filter`, which has the same name, call that by its path.
     #[must_use]
     pub fn filter(mut self, scope: EventScope) -> Self {

@@ -4,7 +4,7 @@
 //! fixed time; in a test with Tokio's time paused two runs then have the same events and spans, to the byte. It returns the
 //! events, the spans and a drawing of the span tree, which [`assert_tree`](Recorder::assert_tree) compares with a file.
 //! [`assert_balanced`] checks that every component that began also ended. A [`Recording`] has the spans alone, of runs on
-//! whatever threads. With [`ScriptedModel`](crate::llm::ScriptedModel) in the model's place no network is needed.
+//! whatever threads. [`assert_store_contract`] checks an engine for [`store`](crate::store). With [`ScriptedModel`](crate::llm::ScriptedModel) in the model's place no network is needed.
 //!
 //! Paused time needs `#[tokio::test(start_paused = true)]`, and that needs Tokio's feature `test-util`:
 //!
@@ -45,6 +45,7 @@ mod golden;
 mod recorder;
 mod recording;
 mod spans;
+mod store_contract;
 mod tree;
 
 pub use balance::{BalanceProblem, Imbalance, assert_balanced, balance_faults, check_balance, event_list};
@@ -53,4 +54,5 @@ pub use golden::assert_golden;
 pub use recorder::{Recorder, RecorderBuilder};
 pub use recording::Recording;
 pub use spans::{SpanPlace, Spans, attribute};
+pub use store_contract::assert_store_contract;
 pub use tree::span_tree;

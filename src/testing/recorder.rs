@@ -203,7 +203,7 @@ impl RecorderBuilder {
     pub fn build(self) -> Recorder {
         let Self { seed, recording, neighbors } = self;
         let epoch = DateTime::<Utc>::from_timestamp(EPOCH_SECONDS, 0).unwrap_or_default();
-        let stream = EventStream::builder().with_seed(seed).with_epoch(epoch).build();
+        let stream = EventStream::builder().with_seed(seed).with_start_time(epoch).build();
         // An empty list of layers refuses every event for all layers above it.
         let neighbors = Some(neighbors).filter(|neighbors| !neighbors.is_empty());
         let subscriber = tracing_subscriber::registry().with(neighbors).with(recording.layer());

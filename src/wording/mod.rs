@@ -8,7 +8,6 @@ mod quoted;
 mod summary;
 mod words;
 
-#[cfg(feature = "otel")]
 pub(crate) use prose::{known_words, without_quotations};
 #[cfg(feature = "redaction")]
 pub(crate) use quoted::{backslashes_before, end as quotation_end};

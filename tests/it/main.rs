@@ -13,6 +13,7 @@ mod otel;
 mod reference;
 mod runtime;
 mod sampling;
+mod store;
 mod stream;
 #[expect(dead_code, reason = "shared with other test binaries, which use other parts of it")]
 #[path = "../support/mod.rs"]

@@ -21,6 +21,7 @@ mod scrub;
 #[cfg(feature = "redaction")]
 mod secrets;
 mod shape;
+mod stored;
 mod truncate;
 
 pub use capture::{CAPTURE_VARIABLE, ContentCapture, UnknownContentCapture};

@@ -142,6 +142,11 @@ impl ContentPolicy {
         Some(contained(redactor, Some(field), &digits)).filter(|text| *text != digits).map(Cow::into_owned)
     }
 
+    /// The redactor, if there is one.
+    pub(super) fn redactor(&self) -> Option<&dyn Redactor> {
+        self.redactor.as_deref()
+    }
+
     /// How much of an answer's pieces is worth keeping.
     pub(in crate::otel) const fn max_partial_bytes(&self) -> usize {
         truncate::kept_before_redaction(self.max_bytes)

@@ -149,7 +149,7 @@ impl Setup {
             OtelLayer::metrics_only(recorder)
         };
         let registry = tracing_subscriber::registry().with(self.filter).with(layer);
-        let stream = EventStream::builder().with_seed(1).with_epoch(epoch()).build();
+        let stream = EventStream::builder().with_seed(1).with_start_time(epoch()).build();
         Metered {
             runtime: Runtime::with_event_stream(stream),
             mapper,

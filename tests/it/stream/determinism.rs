@@ -11,7 +11,7 @@ use super::support::{all_kinds, event_of};
 const EPOCH: &str = "2026-01-01T00:00:00Z";
 
 fn stream(seed: u64) -> EventStream {
-    EventStream::builder().with_seed(seed).with_epoch(EPOCH.parse().expect("a time")).build()
+    EventStream::builder().with_seed(seed).with_start_time(EPOCH.parse().expect("a time")).build()
 }
 
 /// Appends events without an id, some time apart, so that the stream gives ids and times.

@@ -99,7 +99,7 @@ async fn an_append_on_a_plain_thread_wakes_a_reader_in_a_runtime() {
 
 #[tokio::test(start_paused = true)]
 async fn time_never_runs_backwards_though_threads_see_different_clocks() {
-    let stream = EventStream::builder().with_epoch("2026-01-01T00:00:00Z".parse().unwrap()).build();
+    let stream = EventStream::builder().with_start_time("2026-01-01T00:00:00Z".parse().unwrap()).build();
     append_numbers(&stream, 0..1);
     time::advance(time::Duration::from_secs(3600)).await;
     append_numbers(&stream, 1..2);

@@ -45,7 +45,8 @@ fn payload_fields_are_named_in_one_place() {
         "tool_name",
         "updates",
     ];
-    for source in sources().iter().filter(|source| ["stream", "component", "runtime", "otel"].contains(&source.room()))
+    for source in
+        sources().iter().filter(|source| ["stream", "component", "runtime", "store", "otel"].contains(&source.room()))
     {
         let code = source.code();
         for field in fields {

@@ -1,0 +1,82 @@
+//! What a store can refuse, and why.
+
+use std::error::Error;
+
+use thiserror::Error;
+use uuid::Uuid;
+
+use super::Position;
+use crate::stream::Epoch;
+
+/// A store could not do what was asked. Nothing of a batch is stored then, unless the variant says otherwise.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The store cannot be reached or is busy; the same call may succeed later. Whether a batch was stored is not known, and
+    /// appending it again stores it once.
+    #[error("the store is not available: {what}")]
+    Unavailable {
+        /// What was tried, and what to look at.
+        what: String,
+        /// What the engine says.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// What is stored is damaged.
+    #[error("the store is damaged: {what}")]
+    Damaged {
+        /// What, where and what to do.
+        what: String,
+        /// What the engine says.
+        source: Option<Box<dyn Error + Send + Sync>>,
+    },
+    /// The store was written by a later version of this crate, or is none of ours.
+    #[error("the store cannot be read by this version: {what}")]
+    Incompatible {
+        /// What was found and what to do.
+        what: String,
+    },
+    /// This handle does not own the epoch: it has not opened it, has closed it, or was taken for dead and another one has
+    /// adopted it.
+    #[error("epoch {epoch} is not open under this handle of the store; start a new stream, or recover the store first")]
+    NotOwner {
+        /// The epoch.
+        epoch: Epoch,
+    },
+    /// No event of the epoch was ever stored here.
+    #[error("the store knows no epoch {epoch}; read from the beginning, or from the store that the position is of")]
+    UnknownEpoch {
+        /// The epoch.
+        epoch: Epoch,
+    },
+    /// Another event has the position already, or one behind it is stored.
+    #[error("position {position} is taken: event {given} comes too late or is another than the one stored")]
+    Conflict {
+        /// The position.
+        position: Position,
+        /// The event that was to be stored.
+        given: Uuid,
+    },
+    /// An event has no offset, or one that is not behind the event before it; append it to a stream first.
+    #[error(
+        "event {event_id} cannot be part of a batch: its offset is {offset:?}, expected {expected} or a higher one"
+    )]
+    Unordered {
+        /// The event.
+        event_id: Uuid,
+        /// Its offset.
+        offset: Option<u64>,
+        /// The lowest that it may have.
+        expected: u64,
+    },
+    /// The call has to be made on a Tokio runtime.
+    #[error("there is no Tokio runtime here: call it from a task of one")]
+    NoRuntime,
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later without anything else being done.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+}

@@ -1,0 +1,7 @@
+//! Events beyond the process: recorded, read back, recovered, shown again.
+
+mod contract;
+mod position;
+mod privacy;
+mod recorder;
+mod replay;
