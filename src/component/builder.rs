@@ -13,6 +13,7 @@ use super::{
     lineage::Lineage,
     owned_stream::ComponentStream,
     start_data::StartData,
+    work::WorkAs,
 };
 use crate::{
     event::{
@@ -158,14 +159,15 @@ impl<D: StartData> ComponentBuilder<D> {
     /// # Cancel safety
     ///
     /// Dropping the future drops the work inside the component, which then says Canceled.
-    pub async fn run<T, E, Kind>(self, work: impl Future<Output = Result<T, E>>) -> Result<T, E>
+    pub fn run<T, E, Kind>(self, work: impl Future<Output = Result<T, E>>) -> impl Future<Output = Result<T, E>>
     where
         E: Cause<Kind>,
     {
-        let component = self.start_or_inert();
-        let result = component.run(work).await;
-        end(component, &result);
-        result
+        let start = || self.start_or_inert();
+        WorkAs::new(work, start, |component, result| {
+            end(component, &result);
+            result
+        })
     }
 
     /// Calls work as the component, as [`run`](Self::run) polls it.
@@ -213,23 +215,23 @@ impl<D: StartData> ComponentBuilder<D> {
     /// # Cancel safety
     ///
     /// Dropping the future, or the stream before its end, drops it inside the component, which then says Canceled.
-    pub async fn stream<S, E, Kind, ItemKind>(
+    pub fn stream<S, E, Kind, ItemKind>(
         self,
         opening: impl Future<Output = Result<S, E>>,
-    ) -> Result<ComponentStream<S>, E>
+    ) -> impl Future<Output = Result<ComponentStream<S>, E>>
     where
         S: TryStream,
         S::Error: Cause<ItemKind>,
         E: Cause<Kind>,
     {
-        let component = self.start_or_inert();
-        match component.run(opening).await {
+        let start = || self.start_or_inert();
+        WorkAs::new(opening, start, |component: Component, opened| match opened {
             Ok(stream) => Ok(component.stream(stream)),
             Err(error) => {
                 component.fail(&error);
                 Err(error)
             }
-        }
+        })
     }
 
     fn start_or_inert(self) -> Component {

@@ -1,11 +1,8 @@
 //! Where the current task stands in the tree of components: set around each poll of a component's future.
 
 use std::{
-    future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll},
 };
 
 use super::{
@@ -48,13 +45,6 @@ pub(super) struct Place {
     pub(super) context: Option<Arc<dyn ComponentContext>>,
 }
 
-/// The future of a component's work, which is dropped inside the component as well: what its destructors trace and ask
-/// for belongs there.
-struct Work<'a, F: Future> {
-    current: Current,
-    future: Pin<&'a mut Option<F>>,
-}
-
 tokio::task_local! {
     static CURRENT: Place;
 }
@@ -86,12 +76,6 @@ impl Current {
             Some(place) => place.enter(work),
             None => work(),
         }
-    }
-
-    /// Polls a future inside the component, always, and drops it there.
-    pub async fn run<F: Future>(self, future: F) -> F::Output {
-        let mut work = Work { current: self, future: pin!(Some(future)) };
-        poll_fn(|cx| work.poll(cx)).await
     }
 
     /// The component's voice.
@@ -173,21 +157,6 @@ impl Place {
             Ok(result) => result,
             Err(panic) => resume_unwind(panic),
         }
-    }
-}
-
-impl<F: Future> Work<'_, F> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let Self { current, future } = self;
-        let future = future.as_mut().as_pin_mut().expect("the future is there until the drop");
-        current.enter(|| future.poll(cx))
-    }
-}
-
-impl<F: Future> Drop for Work<'_, F> {
-    fn drop(&mut self) {
-        let Self { current, future } = self;
-        current.enter(|| future.set(None));
     }
 }
 

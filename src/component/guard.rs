@@ -2,7 +2,6 @@
 
 use std::{
     error::Error,
-    future::Future,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -132,11 +131,6 @@ impl Component {
     /// A component of no run.
     pub(super) const fn inert() -> Self {
         Self(None)
-    }
-
-    /// Polls work inside the component, always, and drops it there: what it starts nests below the component.
-    pub async fn run<F: Future>(&self, work: F) -> F::Output {
-        self.current().run(work).await
     }
 
     /// Calls work inside the component: what it starts nests below the component.

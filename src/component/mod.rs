@@ -28,6 +28,7 @@ mod run;
 mod start_data;
 mod tags;
 mod tally;
+mod work;
 
 pub use builder::{ComponentBuilder, Parent, agent, nested_workflow, request, step, tool, workflow};
 pub use carrier::{InCurrent, spawn, spawn_blocking, trace_headers};

@@ -155,3 +155,18 @@ invoke_workflow flow · unset
     );
     Ok(())
 }
+
+/// A future grows by what each component around it needs, however many there are, and never by copies of itself.
+#[tokio::test]
+async fn components_around_work_hold_it_once() {
+    async fn pass(bytes: [u8; 4096]) -> Result<usize, BoxError> {
+        tokio::task::yield_now().await;
+        Ok(bytes.len())
+    }
+    let work = pass([0; 4096]);
+    let alone = size_of_val(&work);
+    let nested = component::agent("a").run(component::step("b").run(component::tool("c").run(work).in_current()));
+    let each = (size_of_val(&nested) - alone) / 3;
+    assert!(each < 1_024, "{each} bytes for each component around {alone}");
+    assert_eq!(nested.await.expect("it succeeds"), 4096);
+}
