@@ -14,6 +14,7 @@ mod dashboard;
 mod example;
 mod jaeger;
 mod kafka;
+mod largest;
 mod metrics;
 mod native;
 mod outage;

@@ -97,6 +97,12 @@ impl ContentPolicy {
         self.pass(text, Cow::Borrowed)
     }
 
+    /// The same, cut to what there is room for.
+    pub(in crate::otel) fn text_within<'a>(&self, text: &'a str, max_bytes: usize) -> Cow<'a, str> {
+        let text = self.text(text);
+        if text.len() <= max_bytes { text } else { truncate::cut_text(&text, max_bytes).into() }
+    }
+
     /// A sentence of the application's, on a span: without content it goes without what it quotes, which may be anybody's.
     pub(in crate::otel) fn sentence<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if self.capture.is_on_spans() { self.text(text) } else { self.pass(text, wording::without_quotations) }

@@ -12,12 +12,15 @@ use std::{
 };
 
 use opentelemetry::{
-    KeyValue, StringValue,
+    KeyValue, StringValue, Value,
     metrics::{Counter, Meter},
 };
 use parking_lot::Mutex;
 
-use super::instruments;
+use super::{
+    instruments,
+    series::{Group, Series},
+};
 use crate::otel::{ContentPolicy, content::OTHER, names};
 
 /// How many values each attribute of the metrics takes by default; those that come after become `_OTHER`.
@@ -26,12 +29,17 @@ pub const DEFAULT_MAX_LABEL_VALUES: usize = 100;
 /// The longest value in bytes; a longer one is no name and becomes `_OTHER`.
 const MAX_LABEL_BYTES: usize = 256;
 
+/// The labels whose values are words of this crate's own.
+const WORDS: [&str; 5] =
+    [names::OPERATION_NAME, names::STEP_TYPE, names::TOOL_TYPE, names::TOKEN_MODALITY, names::TOKEN_TYPE];
+
 /// Knows which values each attribute has taken; the first ones stay, so that no series changes its name.
 #[derive(Debug)]
 pub(super) struct LabelGuard {
     max_values: usize,
     content: ContentPolicy,
     taken: Mutex<HashMap<&'static str, HashSet<Arc<str>>>>,
+    series: Mutex<Series>,
     overflowed: AtomicU64,
     counter: Counter<u64>,
 }
@@ -48,6 +56,7 @@ impl LabelGuard {
             max_values: DEFAULT_MAX_LABEL_VALUES,
             content: ContentPolicy::default(),
             taken: Mutex::default(),
+            series: Mutex::default(),
             overflowed: AtomicU64::new(0),
             counter: instruments::overflowed_labels(meter),
         }
@@ -92,9 +101,13 @@ impl LabelGuard {
                 return Some(value);
             }
         }
+        self.count_overflow(StringValue::from(key));
+        None
+    }
+
+    fn count_overflow(&self, key: StringValue) {
         self.overflowed.fetch_add(1, Ordering::Relaxed);
         self.counter.add(1, &[KeyValue::new(names::METRIC_LABEL, key)]);
-        None
     }
 }
 
@@ -129,7 +142,25 @@ impl Labels<'_> {
         self
     }
 
+    /// The set, from which others are made.
     pub(super) fn into_set(self) -> Vec<KeyValue> {
+        self.set
+    }
+
+    /// The set that instruments of a group take: with `_OTHER` for all names and without numbers, if there is no room for
+    /// another one.
+    pub(super) fn for_instruments(mut self, group: Group) -> Vec<KeyValue> {
+        if !self.guard.series.lock().admit(group, &self.set) {
+            self.set.retain_mut(|label| {
+                if WORDS.contains(&label.key.as_str()) {
+                    return true;
+                }
+                self.guard.count_overflow(StringValue::from(label.key.as_str().to_owned()));
+                let is_name = matches!(label.value, Value::String(_));
+                label.value = OTHER.into();
+                is_name
+            });
+        }
         self.set
     }
 }

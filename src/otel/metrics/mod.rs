@@ -11,6 +11,7 @@ mod open;
 mod price;
 mod process;
 mod recorder;
+mod series;
 
 #[cfg(feature = "otlp-http")]
 pub(super) use instruments::{

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use opentelemetry::KeyValue;
 
-use super::labels::LabelGuard;
+use super::{
+    labels::{LabelGuard, Labels},
+    series::Group,
+};
 use crate::{
     event::{Event, EventScope},
     otel::{mapping, names},
@@ -41,8 +44,14 @@ pub(super) struct Chunks {
 
 impl Measured {
     pub(super) fn of(started: &Event, guard: &LabelGuard) -> Self {
+        let labels = start_labels(started, guard);
+        let labels = if started.scope == EventScope::LlmRequest {
+            labels.for_instruments(Group::OutputChunk)
+        } else {
+            labels.into_set()
+        };
         Self {
-            labels: start_labels(started, guard).into(),
+            labels: labels.into(),
             name: name(started).map(str::to_owned),
             calls: Calls::default(),
             chunks: Chunks { unwanted: started.data.stream() == Some(false), ..Chunks::default() },
@@ -70,7 +79,7 @@ impl Chunks {
 }
 
 /// The attributes from a component's start. A tool's name is not among them.
-pub(super) fn start_labels(event: &Event, guard: &LabelGuard) -> Vec<KeyValue> {
+pub(super) fn start_labels<'a>(event: &Event, guard: &'a LabelGuard) -> Labels<'a> {
     let (data, labels) = (&event.data, guard.labels());
     match event.scope {
         EventScope::Workflow => labels.word(names::OPERATION_NAME, mapping::INVOKE_WORKFLOW).name_among(
@@ -100,7 +109,6 @@ pub(super) fn start_labels(event: &Event, guard: &LabelGuard) -> Vec<KeyValue> {
         }
         EventScope::System => labels,
     }
-    .into_set()
 }
 
 fn name(started: &Event) -> Option<&str> {

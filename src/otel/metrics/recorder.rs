@@ -16,6 +16,7 @@ use super::{
     labels::LabelGuard,
     open::{Measured, start_labels},
     process,
+    series::Group,
 };
 use crate::{
     event::{Event, EventData, EventScope, EventType, Open, SharedIds, UNKNOWN_TOOL},
@@ -195,7 +196,7 @@ impl MetricsRecorder {
 
     fn system(&self, event: &Event) {
         let labels = self.guard.labels().name(names::SYSTEM_SUBSYSTEM, Some(event.component_name()));
-        self.instruments.system_events.add(1, &labels.into_set());
+        self.instruments.system_events.add(1, &labels.for_instruments(Group::System));
     }
 
     fn interrupt(&self, component: &Open<Seen<Measured>>) {
@@ -215,7 +216,7 @@ impl MetricsRecorder {
         }
         let response_model = end.and_then(|end| mapping::response_model(&end.data));
         labels = labels.name(names::RESPONSE_MODEL, response_model).name(names::ERROR_TYPE, error);
-        let labels = labels.into_set();
+        let labels = labels.for_instruments(Group::Duration);
         let record = |histogram: &Histogram<f64>| histogram.record(took, &labels);
         match component.scope {
             EventScope::WorkflowStep => record(&self.instruments.step_duration),
@@ -235,7 +236,8 @@ impl MetricsRecorder {
     /// Records how often an agent asked its model and ran tools: as its end says, else as was seen.
     fn calls(&self, agent: Option<&Open<Seen<Measured>>>, end: &Event) {
         let seen = agent.map(|agent| agent.kept.of.calls);
-        let labels = self.guard.labels().name(names::AGENT_NAME, Some(end.component_name())).into_set();
+        let labels = self.guard.labels().name(names::AGENT_NAME, Some(end.component_name()));
+        let labels = labels.for_instruments(Group::Calls);
         if let Some(calls) = end.data.llm_calls().or(seen.map(|calls| calls.inference)) {
             self.instruments.agent_inference_calls.record(calls, &labels);
         }
@@ -247,10 +249,10 @@ impl MetricsRecorder {
     /// Records what the end of a request says besides its time.
     fn request(&self, request: Option<&Open<Seen<Measured>>>, end: &Event) {
         let data = &end.data;
-        let start =
-            request.map_or_else(|| start_labels(end, &self.guard).into(), |open| Arc::clone(&open.kept.of.labels));
-        let labels =
-            self.guard.labels_from(&start).name(names::RESPONSE_MODEL, mapping::response_model(data)).into_set();
+        let start = request
+            .map_or_else(|| start_labels(end, &self.guard).into_set().into(), |open| Arc::clone(&open.kept.of.labels));
+        let labels = self.guard.labels_from(&start).name(names::RESPONSE_MODEL, mapping::response_model(data));
+        let labels = labels.for_instruments(Group::Request);
         if let Some(time) = request.and_then(|request| time_to_first_chunk(request, data)) {
             self.for_times(|times| times.time_to_first_chunk.record(time, &labels));
         }
@@ -264,7 +266,8 @@ impl MetricsRecorder {
 
     /// Counts the tokens that a request used, also if it failed; what was not reported is not made up.
     fn count_tokens(&self, data: &EventData, labels: &[KeyValue]) {
-        let labels = self.guard.labels_from(labels).word(names::TOKEN_MODALITY, UNKNOWN_MODALITY).into_set();
+        let labels = self.guard.labels_from(labels).word(names::TOKEN_MODALITY, UNKNOWN_MODALITY);
+        let labels = labels.for_instruments(Group::Tokens);
         let count = |counter: &Counter<u64>, tokens: Option<u64>| {
             if let Some(tokens) = tokens {
                 counter.add(tokens, &labels);
@@ -283,8 +286,8 @@ impl MetricsRecorder {
             let Some(tokens) = tokens else { return };
             histogram.record(tokens, labels);
             if let Some(legacy) = &self.legacy {
-                let labels = self.guard.labels_from(labels).word(names::TOKEN_TYPE, token_type).into_set();
-                legacy.token_usage.record(tokens, &labels);
+                let labels = self.guard.labels_from(labels).word(names::TOKEN_TYPE, token_type);
+                legacy.token_usage.record(tokens, &labels.for_instruments(Group::TokenUsage));
             }
         };
         record(&self.instruments.operation_input_tokens, data.input_tokens(), "input");
@@ -297,7 +300,8 @@ impl MetricsRecorder {
             return;
         }
         let price = prices.price([end.data.response_model(), asked]);
-        let labels = self.guard.labels_from(labels).name(names::AGENT_NAME, Some(end.component_name())).into_set();
+        let labels = self.guard.labels_from(labels).name(names::AGENT_NAME, Some(end.component_name()));
+        let labels = labels.for_instruments(Group::Cost);
         match price.and_then(|price| price.of(&end.data)) {
             Some(cost) => instruments.cost.add(cost, &labels),
             None => instruments.unpriced.add(1, &labels),

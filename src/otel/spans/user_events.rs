@@ -17,6 +17,9 @@ use crate::otel::{ContentPolicy, names};
 /// How many fields of an event are kept.
 const MAX_FIELDS: usize = 32;
 
+/// How much text the fields of an event are together, so that a span with as many events as it takes still fits into a request.
+const MAX_BYTES: usize = 32 * 1024;
+
 /// The field with an event's sentence.
 const MESSAGE: &str = "message";
 
@@ -44,7 +47,7 @@ pub(super) fn observe(mapper: MapperId, event: &Event<'_>, content: &ContentPoli
             KeyValue::new(names::LOG_LEVEL, metadata.level().as_str()),
             KeyValue::new(names::LOG_TARGET, metadata.target()),
         ];
-        let mut fields = Fields { list, content };
+        let mut fields = Fields { list, content, room: MAX_BYTES };
         event.record(&mut fields);
         fields.list
     });
@@ -68,6 +71,8 @@ fn is_telemetry(target: &str) -> bool {
 struct Fields<'a> {
     list: Vec<KeyValue>,
     content: &'a ContentPolicy,
+    /// How many bytes of text there is room for.
+    room: usize,
 }
 
 impl Fields<'_> {
@@ -82,7 +87,9 @@ impl Fields<'_> {
         if field.name() == MESSAGE {
             self.push(field, self.content.sentence(text).into_owned());
         } else if self.content.capture().is_on_spans() {
-            self.push(field, self.content.text(text).into_owned());
+            let text = self.content.text_within(text, self.room);
+            self.room = self.room.saturating_sub(text.len());
+            self.push(field, text.into_owned());
         }
     }
 }

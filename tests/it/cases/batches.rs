@@ -2,10 +2,11 @@
 
 use agent_runtime::{
     llm::{ModelError, StatusError},
-    otel::{ContentCapture, Telemetry},
+    otel::{ContentCapture, PriceTable, Telemetry},
     prelude::*,
 };
-use opentelemetry_otlp::{LogExporter, SpanExporter, WithExportConfig as _};
+use opentelemetry_otlp::{LogExporter, MetricExporter, SpanExporter, WithExportConfig as _};
+use opentelemetry_proto::tonic::metrics::v1::metric;
 use tracing_subscriber::{layer::SubscriberExt as _, registry};
 
 use crate::support::{set_default, sink::Sink};
@@ -93,4 +94,59 @@ async fn an_error_of_some_hundred_bytes_goes_whole() {
     let spans = sink.spans();
     let status = spans.one("chat m").status.clone().unwrap_or_default();
     assert!(status.message.contains(told.trim_end()), "B24: {}", status.message);
+}
+
+/// The longest value that a label takes, another one for each number.
+fn longest(kind: &str, number: u64) -> String {
+    format!("{:a<256}", format!("{kind}-{number}-"))
+}
+
+#[tokio::test]
+async fn metrics_fit_into_one_request_however_long_names_are_and_however_they_mix() {
+    let sink = Sink::http();
+    let exporter = MetricExporter::builder().with_http().with_endpoint(format!("{}/v1/metrics", sink.url()));
+    let telemetry = Telemetry::builder("test")
+        .with_metric_exporter(exporter.build().unwrap())
+        .with_legacy_metrics(true)
+        .with_prices(PriceTable::new("USD").unwrap())
+        .build()
+        .unwrap();
+    let stream = EventStream::new();
+    let _subscriber = set_default(registry().with(telemetry.layer()));
+    const MIXES: u64 = 3_000;
+    for number in 0..MIXES {
+        // Each takes its hundred values, and no two of them run in step.
+        let [model, provider, host, code] = [100, 99, 97, 89].map(|values| number % values);
+        let id = format!("{}:llm:{number}", longest("agent", number % 83).split_at(200).0);
+        let start = json!({
+            "model": longest("model", model), "provider": longest("provider", provider), "stream": true,
+            "server_address": longest("host", host), "server_port": 1 + host,
+        });
+        let usage = json!({"prompt_tokens": 3, "completion_tokens": 2, "cached_tokens": 1, "reasoning_tokens": 1});
+        let end = json!({"response_model": longest("answered", model), "usage": usage, "response": "hi"});
+        let started = Event::llm_started(&id, None, None, start);
+        let chunk = || Event::llm_progress(&id, None, None, None, json!({"chunk": "hi"}));
+        let ended = Event::llm_completed(&id, None, None, end);
+        let tool = format!("{}:{number}", longest("tool", code).split_at(200).0);
+        let failed = json!({"error_code": longest("code", provider)});
+        let tool_started = Event::tool_started(&tool, None, None, json!({"agent": longest("agent", host)}));
+        let tool_failed = Event::tool_failed(&tool, "no", None, None, failed);
+        for event in [started, chunk(), chunk(), ended, tool_started, tool_failed] {
+            stream.append(event).unwrap();
+        }
+    }
+    telemetry.shutdown().expect("all arrive");
+    let requests = sink.metrics();
+    assert_sizes("metrics", &requests.iter().map(prost::Message::encoded_len).collect::<Vec<_>>());
+    let counted = requests.last().unwrap().resource_metrics[0].scope_metrics[0].metrics.iter();
+    let counted: u64 = counted
+        .filter(|metric| metric.name == "gen_ai.client.inference.duration")
+        .filter_map(|metric| match metric.data.as_ref()? {
+            metric::Data::Histogram(histogram) => {
+                Some(histogram.data_points.iter().map(|point| point.count).sum::<u64>())
+            }
+            _ => None,
+        })
+        .sum();
+    assert_eq!(counted, MIXES, "labels are merged, measurements are not lost");
 }
