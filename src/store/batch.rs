@@ -109,6 +109,12 @@ impl Gap {
 }
 
 impl GapReason {
+    /// The reason that a store has written.
+    #[must_use]
+    pub fn of_str(text: &str) -> Option<Self> {
+        [Self::Overrun, Self::Interrupted, Self::Damaged].into_iter().find(|reason| reason.as_str() == text)
+    }
+
     /// The reason as a store writes it: snake case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

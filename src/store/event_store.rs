@@ -55,7 +55,10 @@ pub trait EventStore: fmt::Debug + Send + Sync {
     /// [`StoreError::UnknownEpoch`]; what the engine meets.
     async fn adopt_epoch(&self, epoch: Epoch) -> Result<bool, StoreError>;
 
-    /// Reads the next events behind a cursor, at most `limit` that pass and at least one if there is one.
+    /// Reads the next events behind a cursor, at most `limit` that pass.
+    ///
+    /// A page may be shorter, or empty, though there are more, so that no call looks at a whole store: go on at
+    /// [`Page::next`] until [`Page::is_last`].
     ///
     /// # Errors
     ///

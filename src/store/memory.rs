@@ -147,15 +147,9 @@ impl EventStore for MemoryStore {
         let contents = self.shared.contents.lock();
         let skip = contents.skip_to(from)?;
         let (mut events, mut next) = (Vec::new(), from);
-        let mut looked_at = 0;
-        for kept in contents.events.range(skip..) {
-            if events.len() >= limit.max(1) || looked_at == MAX_LOOKED_AT && !events.is_empty() {
+        for (looked_at, kept) in contents.events.range(skip..).enumerate() {
+            if events.len() >= limit.max(1) || looked_at == MAX_LOOKED_AT {
                 return Ok(Page::new(events, next, false));
-            }
-            looked_at += 1;
-            // A position may be ahead of what is stored of its epoch; what lies in front of it was read elsewhere.
-            if matches!(from, Cursor::After(position) if kept.stored.position <= position) {
-                continue;
             }
             next = Cursor::After(kept.stored.position);
             if query.passes(&kept.stored) {

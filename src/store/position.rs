@@ -22,6 +22,7 @@ use crate::stream::Epoch;
 /// assert_eq!(position.partial_cmp(&Position::new(Epoch::new(), 8)), None);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Position {
     /// The life of the stream.
     pub epoch: Epoch,
@@ -29,7 +30,7 @@ pub struct Position {
     pub offset: u64,
 }
 
-/// Where a reader of a store stands.
+/// Where a reader of a store stands. These are all there will be, as an engine must know where to begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Cursor {
     /// In front of the oldest event.

@@ -12,8 +12,11 @@ use crate::{
 #[derive(Clone, Default)]
 pub(super) struct Intake {
     pub(super) with_content: bool,
-    pub(super) redaction: Option<Arc<dyn Fn(&mut Event) + Send + Sync>>,
+    pub(super) redaction: Option<Redaction>,
 }
+
+/// Takes out of an event what must not reach a disk.
+pub(super) type Redaction = Arc<dyn Fn(&mut Event) + Send + Sync>;
 
 impl Intake {
     /// The event as it is stored.

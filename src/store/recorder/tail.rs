@@ -81,7 +81,7 @@ impl Tail {
             }
             if !is_full && self.stop_at().is_none() {
                 // Whoever stops it does not wait for the pause.
-                drop(select(pin!(sleep(self.linger)), pin!(self.stop.changed())).await);
+                select(pin!(sleep(self.linger)), pin!(self.stop.changed())).await;
             }
         }
         self.store.close_epoch(self.epoch).await

@@ -50,7 +50,7 @@ impl EventStore for Guarded {
         if self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
             // The worst that can be said of a batch that was stored.
             self.store.append(batch).await?;
-            return Err(StoreError::Unavailable { what: "a test".to_owned(), source: "no answer".into() });
+            return Err(StoreError::unavailable("a test", "no answer"));
         }
         self.store.append(batch).await
     }

@@ -3,8 +3,9 @@
 use super::source::{Source, sources};
 
 /// Enums that users match to the end, and why no variant is added before a major release.
-const FINAL: [(&str, &str); 2] = [
+const FINAL: [(&str, &str); 3] = [
     ("EventType", "the stages of a life, which the guide fixes"),
+    ("Cursor", "engines outside this crate match where a reader begins"),
     ("ComponentStatus", "each follows from an `EventType`, but for `Pending`"),
 ];
 
