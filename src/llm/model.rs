@@ -7,12 +7,47 @@ use futures_util::stream::BoxStream;
 
 use super::{ChatDelta, ChatRequest, ModelError};
 
-/// The pieces of an answer, in order; dropping the stream cancels the request.
+/// The pieces of an answer, in order; dropping the stream cancels the request. An error is the last item, and an agent
+/// does not poll the stream behind its end.
 pub type ChatStream = BoxStream<'static, Result<ChatDelta, ModelError>>;
 
 /// A chat model that answers in pieces.
 ///
 /// # Examples
+///
+/// Implementing it for another provider takes a name and the pieces. No events are emitted here, no retries are made and no
+/// finish reason is judged: the agent does all that.
+///
+/// ```
+/// use agent_runtime::{
+///     llm::{ChatDelta, ChatModel, ChatRequest, ChatStream, ModelError},
+///     prelude::*,
+/// };
+/// use futures_util::{StreamExt, stream};
+///
+/// #[derive(Debug)]
+/// struct Echo;
+///
+/// #[async_trait]
+/// impl ChatModel for Echo {
+///     fn provider(&self) -> &str { "echo" }
+///     fn model(&self) -> &str { "echo-1" }
+///     async fn stream(&self, request: ChatRequest) -> Result<ChatStream, ModelError> {
+///         let last = request.messages.last().ok_or_else(|| ModelError::protocol("there is no message"))?;
+///         let pieces = [ChatDelta::Text(last.content.clone()), ChatDelta::Finish("stop".to_owned())];
+///         Ok(stream::iter(pieces.map(Ok)).boxed())
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let workflow = Workflow::new("mirror").add_step(AgentStep::new(Agent::builder("echo", Echo).build())).build();
+/// assert_eq!(Runtime::new().execute(&workflow, "Hello").await?.output, "Hello");
+/// # Ok::<(), RunError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Asking one directly, without an agent:
 ///
 /// ```
 /// use agent_runtime::llm::{ChatMessage, ChatModel, ChatRequest, ChatResponse, ModelError, ScriptedModel, ScriptedReply};

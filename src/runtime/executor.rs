@@ -61,6 +61,11 @@ impl Runtime {
     /// - [`RunError::InvalidName`] if a component's name cannot be an id; nothing was run then.
     /// - Any other [`RunError`] if a step failed.
     ///
+    /// # Panics
+    ///
+    /// If a step or a model does. Each component around it has then said Failed, with the code `panic`; the panic of a tool
+    /// is contained.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future cancels the run: every component that is open says Canceled, innermost first.
@@ -73,6 +78,10 @@ impl Runtime {
     /// # Errors
     ///
     /// Those of [`execute`](Self::execute).
+    ///
+    /// # Panics
+    ///
+    /// As [`execute`](Self::execute) does.
     ///
     /// # Cancel safety
     ///
@@ -116,6 +125,10 @@ impl Runtime {
     ///
     /// Those of [`execute`](Self::execute), as the future's output.
     ///
+    /// # Panics
+    ///
+    /// The future, as [`execute`](Self::execute) does.
+    ///
     /// # Cancel safety
     ///
     /// That of [`execute`](Self::execute).
@@ -124,6 +137,18 @@ impl Runtime {
     }
 
     /// Starts a run as [`start`](Self::start) does, with options.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`execute`](Self::execute), as the future's output.
+    ///
+    /// # Panics
+    ///
+    /// The future, as [`execute`](Self::execute) does.
+    ///
+    /// # Cancel safety
+    ///
+    /// That of [`execute`](Self::execute).
     pub fn start_with(
         &self,
         workflow: &Workflow,

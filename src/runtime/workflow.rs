@@ -70,6 +70,11 @@ impl Workflow {
     /// - [`RunError::NoTokioRuntime`] without a Tokio runtime.
     /// - Any other [`RunError`] if a step failed; its events have been sent.
     ///
+    /// # Panics
+    ///
+    /// If a step or a model does. Each component around it has then said Failed, with the code `panic`; the panic of a tool
+    /// is contained.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future cancels the run: every component that is open says Canceled, innermost first.

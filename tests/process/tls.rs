@@ -2,13 +2,7 @@
 //!
 //! The exporters read their environment, so each test runs in a process of its own; see `child_…`.
 
-use std::{
-    collections::HashMap,
-    error::Error,
-    fs, iter,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, error::Error, fs, iter, path::PathBuf, time::Duration};
 
 use agent_runtime::{
     otel::{ContentCapture, Telemetry},
@@ -94,13 +88,10 @@ async fn child_runs_and_reports_how_it_ended() {
     Runtime::new().execute(&full_flow(), "go").await.expect("the run succeeds");
     println!("{telemetry:?} {:?}", telemetry.tracer_provider());
     println!("{:?} {:?}", telemetry.meter_provider(), telemetry.logger_provider());
-    let began = Instant::now();
-    let result = telemetry.shutdown();
-    println!("\ntook: {}", began.elapsed().as_millis());
-    match result {
-        Ok(_) => println!("outcome: all arrived"),
+    match telemetry.shutdown() {
+        Ok(_) => println!("\noutcome: all arrived"),
         Err(error) => {
-            println!("outcome: {}", with_sources(&error));
+            println!("\noutcome: {}", with_sources(&error));
             println!("{error:?}");
             let delivery = error.report().spans.delivery;
             println!("lost: {} of {}", delivery.failed, delivery.ended);
@@ -313,8 +304,9 @@ fn a_request_takes_no_longer_than_the_environment_allows() {
                     },
                 );
             let finished = run(&silent, protocol, variables);
-            let took: u64 = said(&finished, "took: ").parse().expect("it is a number");
-            assert!((300..15_000).contains(&took), "{protocol} {variables:?}: {took} ms");
+            // Failed by the request's own limit, and not unanswered by that of the shutdown, which is far longer.
+            let all = FULL_TREE.lines().count();
+            assert_eq!(said(&finished, "lost: "), format!("{all} of {all}"), "{protocol} {variables:?}");
             let outcome = said(&finished, "outcome: ").to_lowercase();
             assert!(outcome.contains("time") || outcome.contains("cancelled"), "{protocol}: {outcome}");
         }

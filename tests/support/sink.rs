@@ -66,7 +66,8 @@ pub(crate) enum Signal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     Accept,
-    AcceptAfter(Duration),
+    /// Takes the request, and says so once this holds.
+    AcceptWhen(fn() -> bool),
     /// Takes the request, but for so many of its items.
     AcceptPartly {
         rejected: i64,
@@ -248,8 +249,10 @@ impl State {
         let entirely = Taken { rejected: 0, message: String::new() };
         match answer {
             Answer::Accept => Ok(entirely),
-            Answer::AcceptAfter(delay) => {
-                sleep(delay).await;
+            Answer::AcceptWhen(holds) => {
+                while !holds() {
+                    sleep(Duration::from_millis(5)).await;
+                }
                 Ok(entirely)
             }
             Answer::AcceptPartly { rejected, message } => Ok(Taken { rejected, message: message.to_owned() }),

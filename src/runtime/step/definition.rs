@@ -48,12 +48,16 @@ pub trait Step: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// Does the work.
+    /// Does the work. `run` is the run that the step belongs to, which a task that is left behind should not keep.
     ///
     /// # Errors
     ///
     /// If there is no output; the workflow fails with it. A [`RunError`](crate::runtime::RunError) is passed on as it is, any
     /// other error as [`RunError::Step`](crate::runtime::RunError::Step).
+    ///
+    /// # Panics
+    ///
+    /// A panic is the run's: the step and all that is around it say Failed, and it goes on to the caller.
     ///
     /// # Cancel safety
     ///

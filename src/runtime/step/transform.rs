@@ -10,6 +10,26 @@ use super::Step;
 use crate::{component::Run, event::StepType, runtime::BoxError};
 
 /// A step that calls a function of the user's.
+///
+/// | the function | cannot fail | can fail, with any error |
+/// | --- | --- | --- |
+/// | is async | [`then`](Self::then) | [`new`](Self::new) |
+/// | is not | [`map`](Self::map) | [`try_map`](Self::try_map) |
+///
+/// ```
+/// use agent_runtime::prelude::*;
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let parse = TransformStep::try_map("parse", |text| text.as_str().unwrap_or_default().parse::<u64>().map(|n| json!(n)));
+/// let double = TransformStep::map("double", |n| json!(n.as_u64().unwrap_or(0) * 2));
+/// let workflow = Workflow::new("arithmetic").add_step(parse).add_step(double).build();
+/// assert_eq!(Runtime::new().execute(&workflow, "21").await?.output, 42);
+/// let error = Runtime::new().execute(&workflow, "many").await.expect_err("that is no number");
+/// assert_eq!((error.code(), error.to_string()), ("transform", "step \"parse\" failed".to_owned()));
+/// # Ok::<(), RunError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct TransformStep {
     name: String,

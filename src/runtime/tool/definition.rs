@@ -49,6 +49,10 @@ pub trait Tool: Send + Sync + fmt::Debug {
 
     /// Does the work. A panic in it is contained and counts as a failure.
     ///
+    /// Tools of one answer run at once. [`Run::current`](crate::component::Run::current) is the run that this call is in;
+    /// workflows, components and spans that are started here nest below it, also in tasks of
+    /// [`component::spawn`](crate::component::spawn).
+    ///
     /// # Errors
     ///
     /// If there is no result; the model hears why, and the run goes on. Any error will do; a

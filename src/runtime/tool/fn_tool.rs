@@ -10,6 +10,25 @@ use super::{ProgressCallback, Tool};
 use crate::runtime::BoxError;
 
 /// A tool made of an async function.
+///
+/// ```
+/// use agent_runtime::prelude::*;
+///
+/// let divide = FnTool::new(
+///     "divide",
+///     "Divides `a` by `b`.",
+///     json!({"type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}}}),
+///     async |args: JsonValue, progress| {
+///         let (a, b) = args["a"].as_f64().zip(args["b"].as_f64()).ok_or("`a` and `b` must be numbers")?;
+///         progress(format!("dividing {a}"), None);
+///         if b == 0.0 {
+///             return Err(ToolError::with_code("division by zero", "DIV_BY_ZERO").into());
+///         }
+///         Ok(json!(a / b))
+///     },
+/// );
+/// let agent = Agent::builder("calculator", ScriptedModel::new("script")).with_tool(divide).build();
+/// ```
 #[derive(Clone)]
 pub struct FnTool {
     name: String,
@@ -23,7 +42,8 @@ type ToolFn = dyn Fn(JsonValue, ProgressCallback) -> BoxFuture<'static, Result<J
 impl FnTool {
     /// Makes a tool of a function of the arguments and the progress callback.
     ///
-    /// `parameters` is the JSON Schema of the arguments.
+    /// `parameters` is the JSON Schema of the arguments. An error of any type is the model's to read, a panic counts as one,
+    /// and the future is dropped where it stands if the run is canceled, as for every [`Tool`].
     pub fn new<F, Fut>(
         name: impl Into<String>,
         description: impl Into<String>,

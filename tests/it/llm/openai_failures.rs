@@ -162,14 +162,14 @@ async fn silence_ends_with_a_timeout_before_and_amid_the_answer() {
 
 #[tokio::test]
 async fn a_refusal_that_drips_is_not_waited_for() {
-    let drip = (0..100).fold(HttpReply::status(500).then("so it begins"), |reply, _| {
+    let drip = (0..10_000).fold(HttpReply::status(500).then("so it begins"), |reply, _| {
         reply.then_pause(Duration::from_millis(50)).then("…")
     });
     let server = ScriptedServer::start([drip]).await;
-    let started = std::time::Instant::now();
-    let answer = ask(server.base_url(), Duration::from_millis(500)).await;
+    let asking = ask(server.base_url(), Duration::from_millis(500));
+    // Minutes before the last drop.
+    let answer = tokio::time::timeout(Duration::from_secs(60), asking).await.expect("it waits for the last drop");
     assert_eq!(answer.error.map(|error| error.code()), Some("server_error"));
-    assert!(started.elapsed() < Duration::from_secs(4));
 }
 
 #[tokio::test]
