@@ -9,7 +9,7 @@ use std::{
     error::Error,
     iter,
     net::{TcpListener, TcpStream},
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::Duration,
 };
@@ -22,7 +22,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, registry};
 
 use crate::support::process::run_child;
-use crate::support::sink::{Answer, Signal, Sink, Transport, spans_of};
+use crate::support::sink::{Answer, Gate, Signal, Sink, Transport, spans_of};
 use crate::support::{FULL_TREE, full_flow};
 
 const TRANSPORTS: [(Transport, &str); 2] = [(Transport::Http, "http/protobuf"), (Transport::Grpc, "grpc")];
@@ -196,16 +196,15 @@ fn a_collector_cannot_reject_more_than_it_was_sent_and_a_mere_remark_is_no_loss(
 #[test]
 fn a_slow_collector_gets_everything_and_holds_up_no_workflow() {
     const RUN_COUNT: u64 = 10;
-    static HAVE_ENDED: AtomicBool = AtomicBool::new(false);
+    static ENDED: Gate = Gate::closed();
     for (transport, protocol) in TRANSPORTS {
-        HAVE_ENDED.store(false, Ordering::SeqCst);
-        let slow = Answer::AcceptWhen(|| HAVE_ENDED.load(Ordering::SeqCst));
-        let sink = answering(transport, Signal::Traces, slow);
+        ENDED.set_open(false);
+        let sink = answering(transport, Signal::Traces, Answer::AcceptBehind(&ENDED));
         let ends = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = ends.local_addr().expect("it is bound").to_string();
         let listening = thread::spawn(move || {
             ends.accept().expect("the workflows end");
-            HAVE_ENDED.store(true, Ordering::SeqCst);
+            ENDED.set_open(true);
         });
         let variables = [
             (RUNS, &*RUN_COUNT.to_string()),
@@ -215,7 +214,7 @@ fn a_slow_collector_gets_everything_and_holds_up_no_workflow() {
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "60000"),
         ];
         let ending = run(&sink, protocol, &variables);
-        listening.join().expect("it was told so");
+        listening.join().expect("the process connected");
         assert_eq!(ending.outcome, "ok");
         let ended = RUN_COUNT * spans_of_a_run();
         assert_eq!((ending.reported.ended, sink.spans().len() as u64), (ended, ended));

@@ -4,7 +4,11 @@ use std::{
     collections::{HashMap, VecDeque},
     io::Read as _,
     net::{SocketAddr, TcpListener},
-    sync::Arc,
+    ptr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -66,8 +70,8 @@ pub(crate) enum Signal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     Accept,
-    /// Takes the request, and says so once this holds.
-    AcceptWhen(fn() -> bool),
+    /// Takes the request, and says so once the gate is open.
+    AcceptBehind(&'static Gate),
     /// Takes the request, but for so many of its items.
     AcceptPartly {
         rejected: i64,
@@ -80,6 +84,10 @@ pub(crate) enum Answer {
     /// Reads the request and closes the connection; over gRPC, says that it is not available.
     HangUp,
 }
+
+/// What holds answers back until a test opens it.
+#[derive(Debug)]
+pub(crate) struct Gate(AtomicBool);
 
 /// How a collector shows who it is, in PEM.
 #[derive(Clone, Debug)]
@@ -115,6 +123,28 @@ struct Taken {
     rejected: i64,
     message: String,
 }
+
+impl Gate {
+    pub(crate) const fn closed() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    pub(crate) fn set_open(&self, is_open: bool) {
+        self.0.store(is_open, Ordering::SeqCst);
+    }
+
+    fn is_open(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl PartialEq for Gate {
+    fn eq(&self, other: &Self) -> bool {
+        ptr::eq(self, other)
+    }
+}
+
+impl Eq for Gate {}
 
 impl Sink {
     /// Takes everything that comes over HTTP.
@@ -249,8 +279,8 @@ impl State {
         let entirely = Taken { rejected: 0, message: String::new() };
         match answer {
             Answer::Accept => Ok(entirely),
-            Answer::AcceptWhen(holds) => {
-                while !holds() {
+            Answer::AcceptBehind(gate) => {
+                while !gate.is_open() {
                     sleep(Duration::from_millis(5)).await;
                 }
                 Ok(entirely)
