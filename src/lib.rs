@@ -47,11 +47,13 @@
 //!
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
+//! | `ingest` | yes | [`ingest`], which makes components of the spans of other libraries |
 //! | `openai` | yes | [`OpenAiClient`](llm::OpenAiClient), for OpenAI and every server that speaks its chat API |
 //! | `otel` | yes | [`otel`]: events onto OpenTelemetry, for providers of the user's |
 //! | `otlp-http` | yes | [`Telemetry`](otel::Telemetry), the set-up call that exports over OTLP by HTTP; with it comes `otel` |
 //! | `otlp-grpc` | no | `OTEL_EXPORTER_OTLP_PROTOCOL=grpc` for `Telemetry`; with it comes `otlp-http` |
 //! | `redaction` | yes | [`PatternRedactor`](otel::PatternRedactor), which takes keys, e-mail addresses and the like out of telemetry; with it comes `otel` |
+//! | `adopt-spans` | no | `ingest` beside a `tracing-opentelemetry` layer: the components have its spans; with it come `ingest` and `otel` |
 //! | `testing` | no | the module `testing`, for tests of agents; with it comes `otel` |
 //!
 //! The crates whose types signatures here name are re-exported in [`reexports`].
@@ -63,6 +65,8 @@ mod environment;
 pub mod event;
 #[cfg(any(feature = "openai", feature = "otlp-http"))]
 mod http;
+#[cfg(feature = "ingest")]
+pub mod ingest;
 pub mod llm;
 #[cfg(feature = "otel")]
 pub mod otel;

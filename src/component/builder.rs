@@ -8,10 +8,11 @@ use serde_json::{Value as JsonValue, json};
 use super::{
     Run, RunOptions,
     cause::Cause,
-    current::{Current, Place, begin_run},
+    current::{Current, begin_run},
     guard::{Beginning, Component},
     lineage::Lineage,
     owned_stream::ComponentStream,
+    place::Place,
     start_data::StartData,
     work::WorkAs,
 };
@@ -73,6 +74,12 @@ pub fn workflow(stream: &EventStream, name: impl Into<String>) -> ComponentBuild
 /// Begins a run nested in the current one, on its stream.
 pub fn nested_workflow(name: impl Into<String>) -> ComponentBuilder<WorkflowStarted> {
     ComponentBuilder::new(name.into(), WorkflowStarted::new(JsonValue::Null))
+}
+
+/// Starts the workflow of a run that has begun.
+#[cfg(feature = "ingest")]
+pub(crate) fn workflow_in(run: &Run, name: &str, data: WorkflowStarted) -> Result<Component, EventError> {
+    ComponentBuilder::start_in(run, name.to_owned(), data)
 }
 
 /// Begins a step of the current run's workflow.

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use tokio::task::JoinHandle;
 
-use super::current::{Place, current};
+use super::{current::current, place::Place};
 
 /// Carries the current component along with a future: into a [`JoinSet`](tokio::task::JoinSet), a
 /// `FuturesUnordered`, a bare [`tokio::spawn`].

@@ -1,20 +1,12 @@
 //! Where the current task stands in the tree of components: set around each poll of a component's future.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::Arc,
-};
+#[cfg(feature = "ingest")]
+use std::sync::Arc;
 
-use super::{
-    Run, RunOptions,
-    lineage::Lineage,
-    position::Position,
-    reporter::{Reporter, Voice},
-};
-use crate::{
-    event::EventScope,
-    stream::{ComponentContext, Dispatcher, EventStream, contain},
-};
+use super::{Run, RunOptions, place::Place, reporter::Reporter};
+#[cfg(feature = "ingest")]
+use crate::event::EventScope;
+use crate::stream::{Dispatcher, EventStream};
 
 /// The component that code runs in, for code that goes on elsewhere: in another task, on another thread. Cheap to clone.
 ///
@@ -38,17 +30,6 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct Current(Option<Place>);
 
-/// The component whose work is being polled. It keeps no stream open, since tasks that outlive the run carry it too.
-#[derive(Clone, Debug)]
-pub(super) struct Place {
-    pub(super) voice: Arc<Voice>,
-    pub(super) context: Option<Arc<dyn ComponentContext>>,
-}
-
-tokio::task_local! {
-    static CURRENT: Place;
-}
-
 /// The component that this is called in, and the user's span inside it if that is the nearest.
 #[must_use]
 pub fn current() -> Current {
@@ -62,8 +43,37 @@ pub fn reporter() -> Reporter {
 }
 
 impl Current {
-    pub(super) const fn at(place: Place) -> Self {
+    pub(crate) const fn at(place: Place) -> Self {
         Self(Some(place))
+    }
+
+    /// The component that this is called in, whatever is nearest in it.
+    #[cfg(feature = "ingest")]
+    pub(crate) fn here() -> Self {
+        Self(Place::get())
+    }
+
+    #[cfg(feature = "ingest")]
+    pub(crate) fn place(self) -> Option<Place> {
+        self.0
+    }
+
+    #[cfg(feature = "ingest")]
+    pub(crate) fn scope(&self) -> Option<EventScope> {
+        self.0.as_ref().map(|place| place.voice.scope)
+    }
+
+    /// Whether the component is of a scope and called so.
+    #[cfg(feature = "ingest")]
+    pub(crate) fn is_called(&self, scope: EventScope, name: &str) -> bool {
+        self.0.as_ref().is_some_and(|place| place.is_called(scope, name))
+    }
+
+    /// Whether it is the same component.
+    #[cfg(feature = "ingest")]
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        let (Some(own), Some(other)) = (&self.0, &other.0) else { return false };
+        Arc::ptr_eq(&own.voice, &other.voice)
     }
 
     pub(super) const fn nowhere() -> Self {
@@ -94,69 +104,6 @@ impl Current {
     #[must_use]
     pub fn workflow_id(&self) -> Option<&str> {
         self.0.as_ref().map(|place| place.voice.run.workflow_id.as_str())
-    }
-}
-
-impl Place {
-    /// The component that this is called in, if any.
-    pub(super) fn get() -> Option<Self> {
-        CURRENT.try_with(Clone::clone).ok()
-    }
-
-    /// Looks at the component that this is called in, if any.
-    pub(super) fn with<R>(look: impl FnOnce(&Self) -> R) -> Option<R> {
-        CURRENT.try_with(look).ok()
-    }
-
-    /// The position that something of a run begins in: the current component if that is of the run, else the run's workflow,
-    /// else, as the run begins, the current component if that is of the run around, else the workflow of that.
-    pub(super) fn around(run: &Arc<Lineage>) -> Option<Position> {
-        let current_if = |is_it: &dyn Fn(&Arc<Lineage>) -> bool| {
-            Self::with(|place| is_it(&place.voice.run).then(|| place.voice.position.clone())).flatten()
-        };
-        current_if(&|current| Arc::ptr_eq(current, run))
-            .or_else(|| run.workflow.get().map(|(_, position)| position.clone()))
-            .or_else(|| current_if(&|current| Some(&current.workflow_id) == run.parent_workflow_id.as_ref()))
-            .or_else(|| run.around.clone())
-    }
-
-    /// The nearest agent around what starts here in a run.
-    pub(super) fn agent_in(&self, run: &Arc<Lineage>) -> Option<Arc<Voice>> {
-        let around = &self.voice;
-        if !Arc::ptr_eq(&around.run, run) {
-            return None;
-        }
-        if around.scope == EventScope::Agent { Some(Arc::clone(around)) } else { around.agent.clone() }
-    }
-
-    /// The component, and the nearest context inside it: what is handed to another task.
-    fn nearest(self) -> Self {
-        let nearer = self.context.as_ref().and_then(|context| contain(|| context.nearer()).flatten());
-        Self { context: nearer.or(self.context), ..self }
-    }
-
-    /// Calls `work` inside this component, under the subscriber that its run began under.
-    fn enter<R>(&self, work: impl FnOnce() -> R) -> R {
-        let inside = || CURRENT.sync_scope(self.clone(), || self.in_context(work));
-        self.voice.run.dispatcher.enter(inside)
-    }
-
-    fn in_context<R>(&self, work: impl FnOnce() -> R) -> R {
-        let Some(context) = &self.context else { return work() };
-        let mut work = Some(work);
-        let mut result = None;
-        let mut once = || {
-            if let Some(work) = work.take() {
-                result = Some(catch_unwind(AssertUnwindSafe(work)));
-            }
-        };
-        // A context that panics, or does not run its work, costs the trace and never the work.
-        contain(|| context.run(&mut once));
-        once();
-        match result.expect("`once` ran, since it was called") {
-            Ok(result) => result,
-            Err(panic) => resume_unwind(panic),
-        }
     }
 }
 

@@ -14,6 +14,7 @@
 //! - Outside every run all of it is inert: nothing is reported, and work runs as it would without it. So a library may use it
 //!   whether or not its caller has a stream.
 
+mod ambient;
 mod builder;
 mod carrier;
 mod cause;
@@ -22,6 +23,7 @@ mod current;
 mod guard;
 mod lineage;
 mod owned_stream;
+mod place;
 mod position;
 mod reporter;
 mod run;
@@ -30,6 +32,10 @@ mod tags;
 mod tally;
 mod work;
 
+#[cfg(feature = "ingest")]
+pub(crate) use ambient::{EnteredSpan, enter_span, leave_span, start_before_leaving};
+#[cfg(feature = "ingest")]
+pub(crate) use builder::workflow_in;
 pub use builder::{ComponentBuilder, Parent, agent, nested_workflow, request, step, tool, workflow};
 pub use carrier::{InCurrent, spawn, spawn_blocking, trace_headers};
 pub use cause::Cause;
@@ -39,6 +45,8 @@ pub(crate) use current::begin_run;
 pub use current::{Current, current, reporter};
 pub use guard::Component;
 pub use owned_stream::ComponentStream;
+#[cfg(feature = "ingest")]
+pub(crate) use place::Place;
 pub use reporter::Reporter;
 pub use run::{Run, RunOptions};
 pub use start_data::StartData;

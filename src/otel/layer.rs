@@ -1,13 +1,19 @@
 //! The `tracing` layer: hands native events to the mapper and to the metrics, and the mapper's answer back.
 
+#[cfg(feature = "ingest")]
+use std::sync::OnceLock;
 use std::{fmt, sync::Arc};
 
 use opentelemetry::trace::Tracer;
 use opentelemetry_sdk::trace::SdkTracer;
+#[cfg(feature = "ingest")]
+use tracing::Dispatch;
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, layer::Context};
 
 use super::{LogEmitter, MetricsRecorder, SpanMapper, keep_idle_subscribers, spans};
+#[cfg(feature = "ingest")]
+use crate::stream::{Bridge, register_bridge};
 use crate::{
     event::EventType,
     stream::{Emission, TRACING_TARGET},
@@ -44,6 +50,14 @@ use crate::{
 /// # Ok::<(), EventError>(())
 /// ```
 pub struct OtelLayer<T = SdkTracer> {
+    readers: Readers<T>,
+    /// What is handed the events that a layer made of foreign spans.
+    #[cfg(feature = "ingest")]
+    bridge: OnceLock<Arc<dyn Bridge>>,
+}
+
+/// Who reads the events.
+struct Readers<T> {
     mapper: Option<Arc<SpanMapper<T>>>,
     metrics: Option<Arc<MetricsRecorder>>,
     log_events: Option<Arc<LogEmitter>>,
@@ -54,21 +68,29 @@ impl<T> OtelLayer<T> {
     #[must_use]
     pub fn new(mapper: Arc<SpanMapper<T>>) -> Self {
         keep_idle_subscribers();
-        Self { mapper: Some(mapper), metrics: None, log_events: None }
+        Self::of(Readers { mapper: Some(mapper), metrics: None, log_events: None })
     }
 
     /// Hands each event to a recorder of metrics as well, which others may share. By default, there are none.
     #[must_use]
     pub fn with_metrics(mut self, metrics: Arc<MetricsRecorder>) -> Self {
-        self.metrics = Some(metrics);
+        self.readers.metrics = Some(metrics);
         self
     }
 
     /// Hands the events also to an emitter of log events, with the spans that they became. By default, to none.
     #[must_use]
     pub fn with_log_events(mut self, emitter: Arc<LogEmitter>) -> Self {
-        self.log_events = Some(emitter);
+        self.readers.log_events = Some(emitter);
         self
+    }
+
+    const fn of(readers: Readers<T>) -> Self {
+        Self {
+            readers,
+            #[cfg(feature = "ingest")]
+            bridge: OnceLock::new(),
+        }
     }
 }
 
@@ -77,7 +99,7 @@ impl OtelLayer {
     #[must_use]
     pub fn metrics_only(metrics: Arc<MetricsRecorder>) -> Self {
         keep_idle_subscribers();
-        Self { mapper: None, metrics: Some(metrics), log_events: None }
+        Self::of(Readers { mapper: None, metrics: Some(metrics), log_events: None })
     }
 }
 
@@ -87,20 +109,37 @@ where
     T: Tracer + Send + Sync + 'static,
     T::Span: Send + Sync + 'static,
 {
+    #[cfg(feature = "ingest")]
+    fn on_register_dispatch(&self, subscriber: &Dispatch) {
+        register_bridge(subscriber, self.bridge.get_or_init(|| Arc::new(self.readers.clone())));
+    }
+
     fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
-        if event.metadata().target() != TRACING_TARGET {
-            if let Some(mapper) = &self.mapper {
-                mapper.observe_user_event(event);
-            }
-            return;
+        if event.metadata().target() == TRACING_TARGET {
+            self.readers.observe();
+        } else if let Some(mapper) = &self.readers.mapper {
+            mapper.observe_user_event(event);
         }
-        // Events of that target that were not made by an append have no native event behind them.
+    }
+}
+
+impl<T> Readers<T>
+where
+    T: Tracer,
+    T::Span: Send + Sync + 'static,
+{
+    /// Reads the current emission. Events of our target that were not made by an append have none behind them.
+    fn observe(&self) {
         Emission::with_current(|emission| {
             if emission.start_is_unseen() {
                 return;
             }
             let mapper = self.mapper.as_ref();
-            let observed = mapper.and_then(|mapper| emission.contain(|| mapper.observe(emission.event())).flatten());
+            let observe = |mapper: &Arc<SpanMapper<T>>| match foreign_span(emission) {
+                Some(span) => mapper.adopt(emission.event(), &span),
+                None => mapper.observe(emission.event()),
+            };
+            let observed = mapper.and_then(|mapper| emission.contain(|| observe(mapper)).flatten());
             if let Some(observed) = observed {
                 emission.set_trace(observed.trace);
                 if let Some(emitter) = &self.log_events {
@@ -121,7 +160,39 @@ where
     }
 }
 
+/// The context of the span that a `tracing-opentelemetry` layer has made of the span that a start is about.
+#[cfg(feature = "adopt-spans")]
+fn foreign_span(emission: &Emission) -> Option<opentelemetry::Context> {
+    if emission.event().event_type != EventType::Started {
+        return None;
+    }
+    let (subscriber, id) = emission.span()?;
+    tracing_opentelemetry::get_otel_context(id, &subscriber)
+}
+
+#[cfg(not(feature = "adopt-spans"))]
+const fn foreign_span(_: &Emission) -> Option<opentelemetry::Context> {
+    None
+}
+
+#[cfg(feature = "ingest")]
+impl<T> Bridge for Readers<T>
+where
+    T: Tracer + Send + Sync,
+    T::Span: Send + Sync + 'static,
+{
+    fn observe(&self) {
+        Self::observe(self);
+    }
+}
+
 impl<T> Clone for OtelLayer<T> {
+    fn clone(&self) -> Self {
+        Self::of(self.readers.clone())
+    }
+}
+
+impl<T> Clone for Readers<T> {
     fn clone(&self) -> Self {
         Self { mapper: self.mapper.clone(), metrics: self.metrics.clone(), log_events: self.log_events.clone() }
     }
@@ -129,6 +200,9 @@ impl<T> Clone for OtelLayer<T> {
 
 impl<T> fmt::Debug for OtelLayer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OtelLayer").field("mapper", &self.mapper).field("metrics", &self.metrics).finish()
+        f.debug_struct("OtelLayer")
+            .field("mapper", &self.readers.mapper)
+            .field("metrics", &self.readers.metrics)
+            .finish()
     }
 }

@@ -2,7 +2,7 @@
 
 use tracing::{Dispatch, dispatcher, subscriber::NoSubscriber};
 
-use super::emission;
+use super::within::Within;
 
 /// The subscriber that a run began under, which sees the run to its last event: whatever the default is where the run is
 /// polled, and where it is dropped.
@@ -11,7 +11,13 @@ pub(crate) struct Dispatcher(Option<Dispatch>);
 
 impl Dispatcher {
     /// The current thread's. A run that began under none has none, and its events go to whichever is there.
+    ///
+    /// In a callback of a layer it is none: what the subscriber holds must not hold the subscriber.
     pub(crate) fn current() -> Self {
+        #[cfg(feature = "ingest")]
+        if Within::current() == Within::Callback {
+            return Self(None);
+        }
         Self(dispatcher::get_default(|current| (!current.is::<NoSubscriber>()).then(|| current.clone())))
     }
 
@@ -25,7 +31,9 @@ impl Dispatcher {
     /// A thread that is in a layer stays as it is: a new default would lead it into the layers once more.
     pub(crate) fn enter<R>(&self, work: impl FnOnce() -> R) -> R {
         match &self.0 {
-            Some(own) if !emission::in_layer() && !is_default(own) => dispatcher::with_default(own, work),
+            Some(own) if Within::current() == Within::Nothing && !is_default(own) => {
+                dispatcher::with_default(own, work)
+            }
             _ => work(),
         }
     }
@@ -33,13 +41,13 @@ impl Dispatcher {
 
 /// Whether a subscriber is known to be the thread's default, as the registry in it says: setting the default costs more than
 /// the question, and on most threads it is set already.
-#[cfg(feature = "otel")]
+#[cfg(any(feature = "ingest", feature = "otel"))]
 fn is_default(own: &Dispatch) -> bool {
     let Some(registry) = own.downcast_ref::<tracing_subscriber::Registry>() else { return false };
     dispatcher::get_default(|current| current.downcast_ref().is_some_and(|current| std::ptr::eq(current, registry)))
 }
 
-#[cfg(not(feature = "otel"))]
+#[cfg(not(any(feature = "ingest", feature = "otel")))]
 const fn is_default(_: &Dispatch) -> bool {
     false
 }

@@ -6,6 +6,7 @@
 //! subscriber sees it, and a [`ComponentContext`].
 
 use std::{
+    any::Any,
     cell::{Cell, RefCell},
     fmt,
     mem::ManuallyDrop,
@@ -16,8 +17,15 @@ use std::{
 };
 
 use tracing::Level;
+#[cfg(feature = "adopt-spans")]
+use tracing::{Dispatch, span::Id};
 
-use super::contain;
+#[cfg(feature = "ingest")]
+use super::callback::Callback;
+use super::{
+    contain,
+    within::{In, Within},
+};
 use crate::event::{Event, EventScope, EventType, TraceContext};
 
 /// The target of the `tracing` events, for filters: started and ended components and events of the runtime itself at
@@ -46,6 +54,12 @@ pub trait ComponentContext: Send + Sync + fmt::Debug {
     fn nearer(&self) -> Option<Arc<dyn ComponentContext>> {
         None
     }
+
+    /// Makes the context the active one of this thread until what is returned is dropped, on this thread, where the work
+    /// of a component is not one call: it is a span, which is entered and left. By default, it cannot be.
+    fn activate(&self) -> Option<Box<dyn Any>> {
+        None
+    }
 }
 
 /// The native event behind the `tracing` event that is being dispatched on this thread.
@@ -58,6 +72,8 @@ pub struct Emission {
     #[cfg_attr(not(feature = "otel"), expect(dead_code, reason = "only a bridge asks"))]
     start_is_unseen: bool,
     panicked: Cell<bool>,
+    #[cfg(feature = "ingest")]
+    callback: Option<Callback>,
 }
 
 /// The contexts of two bridges, one inside the other.
@@ -80,12 +96,6 @@ pub(super) struct Dispatched {
 thread_local! {
     /// Has no destructor, so that it is still there for what the last destructors of a thread append.
     static CURRENT: RefCell<Option<ManuallyDrop<Emission>>> = const { RefCell::new(None) };
-    static IN_LAYER: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Marks the thread as being in a layer, until it is dropped.
-struct InLayer {
-    before: bool,
 }
 
 impl Emission {
@@ -109,11 +119,28 @@ impl Emission {
     }
 
     /// Calls one reader of the event, whose panic does not keep the others from it; `None` if it panicked.
-    #[cfg(feature = "otel")]
+    #[cfg(any(feature = "ingest", feature = "otel"))]
     pub(crate) fn contain<R>(&self, reader: impl FnOnce() -> R) -> Option<R> {
         let answer = contain(reader);
         self.panicked.set(self.panicked.get() || answer.is_none());
         answer
+    }
+
+    /// The span that the event is about, if a layer of ours made it of one; with the subscriber that has it.
+    #[cfg(feature = "adopt-spans")]
+    pub(crate) fn span(&self) -> Option<(Dispatch, &Id)> {
+        self.callback.as_ref()?.span()
+    }
+
+    fn show(&self) {
+        #[cfg(feature = "ingest")]
+        if let Some(callback) = &self.callback {
+            callback.each_bridge(|bridge| {
+                self.contain(|| bridge.observe());
+            });
+            return;
+        }
+        fire(&self.event);
     }
 
     /// The event, with its offset and time already set.
@@ -155,23 +182,40 @@ impl ComponentContext for Nested {
     fn nearer(&self) -> Option<Arc<dyn ComponentContext>> {
         self.inner.nearer().or_else(|| self.outer.nearer())
     }
+
+    fn activate(&self) -> Option<Box<dyn Any>> {
+        let outer = self.outer.activate();
+        let inner = self.inner.activate();
+        // The inner one is dropped first.
+        Some(Box::new((inner, outer)))
+    }
 }
 
 /// Whether this thread is inside [`is_wanted`] or [`dispatch`], so that it is a layer that appends.
 pub(super) fn in_layer() -> bool {
-    IN_LAYER.get()
+    Within::current() == Within::Layer
+}
+
+/// The callback of a layer of ours that this thread is in.
+#[cfg(feature = "ingest")]
+fn callback() -> Option<Callback> {
+    if Within::current() == Within::Callback { Callback::current() } else { None }
 }
 
 /// Whether some layer on this thread wants to see events like this one.
 pub(super) fn is_wanted(event: &Event) -> bool {
-    let wanted = call_layers(|| {
+    #[cfg(feature = "ingest")]
+    let asked = callback().map(|callback| callback.has_bridges());
+    #[cfg(not(feature = "ingest"))]
+    let asked = None;
+    let ask = || {
         if is_detail(event) {
             tracing::event_enabled!(target: TRACING_TARGET, Level::DEBUG)
         } else {
             tracing::event_enabled!(target: TRACING_TARGET, Level::INFO)
         }
-    });
-    let wanted = wanted.unwrap_or(false);
+    };
+    let wanted = asked.or_else(|| call_layers(ask)).unwrap_or(false);
     if !wanted {
         count_unseen(event);
     }
@@ -207,11 +251,12 @@ pub(super) fn dispatch(mut event: Arc<Event>, start_is_unseen: bool) -> Dispatch
         is_seen: Cell::new(false),
         start_is_unseen,
         panicked: Cell::new(false),
+        #[cfg(feature = "ingest")]
+        callback: callback(),
     };
     CURRENT.set(Some(ManuallyDrop::new(emission)));
     // Borrowed while the layers look. Nothing is put there meanwhile, as what a layer appends is not shown to layers.
-    let looked =
-        call_layers(|| CURRENT.with_borrow(|current| current.as_deref().map(|emission| fire(&emission.event))));
+    let looked = call_layers(|| CURRENT.with_borrow(|current| current.as_deref().map(Emission::show)));
     let Some(emission) = CURRENT.take() else {
         return Dispatched { event, context: None, is_seen: false, panicked: true };
     };
@@ -241,20 +286,8 @@ pub(super) fn report_panic() {
 
 /// Calls into the layers; `None` if one panicked, which must not fail the work.
 fn call_layers<R>(call: impl FnOnce() -> R) -> Option<R> {
-    let _in_layer = InLayer::enter();
+    let _in = In::enter(Within::Layer);
     contain(call)
-}
-
-impl InLayer {
-    fn enter() -> Self {
-        Self { before: IN_LAYER.replace(true) }
-    }
-}
-
-impl Drop for InLayer {
-    fn drop(&mut self) {
-        IN_LAYER.set(self.before);
-    }
 }
 
 fn fire(event: &Event) {

@@ -6,6 +6,8 @@
 
 mod batch;
 mod blocking;
+#[cfg(feature = "ingest")]
+mod callback;
 mod clock;
 mod contain;
 mod dispatcher;
@@ -20,8 +22,13 @@ mod shared;
 mod subscription;
 mod timeline;
 mod waiters;
+mod within;
 
 pub use batch::{BatchWindow, Batched};
+#[cfg(feature = "ingest")]
+pub(crate) use callback::Callbacks;
+#[cfg(all(feature = "ingest", feature = "otel"))]
+pub(crate) use callback::{Bridge, register as register_bridge};
 pub(crate) use clock::monotonic_now;
 pub(crate) use contain::{contain, discard};
 pub(crate) use dispatcher::Dispatcher;

@@ -7,6 +7,7 @@ mod context;
 mod event;
 mod golden;
 mod guide;
+mod ingest;
 mod llm;
 mod metrics;
 mod otel;

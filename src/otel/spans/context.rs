@@ -1,8 +1,11 @@
 //! The OpenTelemetry context of a component, which its work is polled in.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, AtomicU64, Ordering},
+use std::{
+    any::Any,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
 };
 
 use opentelemetry::{Context, KeyValue, SpanId, trace::TraceContextExt as _};
@@ -43,6 +46,8 @@ struct Mark {
     place: Place,
     /// The context with the component's span as the active one.
     component: Context,
+    /// Whether the component's span was made by another layer, which then has the user's events, too.
+    is_adopted: bool,
     /// How many of the user's `tracing` events came to the component's span.
     logs: AtomicU32,
 }
@@ -149,6 +154,10 @@ impl ComponentContext for OtelContext {
     fn nearer(&self) -> Option<Arc<dyn ComponentContext>> {
         self.nearer_context().map(|context| Arc::new(Self(context)) as _)
     }
+
+    fn activate(&self) -> Option<Box<dyn Any>> {
+        Some(Box::new(self.with_marks_around().attach()))
+    }
 }
 
 /// The ids of a component, that of its workflow shared with the component around it.
@@ -163,11 +172,32 @@ pub(super) fn ids_of(mapper: MapperId, event: &Event, parent: &Context) -> Share
 
 /// Marks the context of the span of a component that begins.
 pub(super) fn mark(mapper: MapperId, context: &Context, started: &Event, ids: &SharedIds) -> Context {
+    marked(mapper, context, context.get(), started, ids, false)
+}
+
+/// Marks the context of a span that another layer made, of a component that begins in `parent`.
+pub(super) fn mark_adopted(
+    mapper: MapperId,
+    made: &Context,
+    parent: &Context,
+    started: &Event,
+    ids: &SharedIds,
+) -> Context {
+    marked(mapper, made, parent.get(), started, ids, true)
+}
+
+fn marked(
+    mapper: MapperId,
+    context: &Context,
+    around: Option<&Inside>,
+    started: &Event,
+    ids: &SharedIds,
+    is_adopted: bool,
+) -> Context {
     let (span_id, trace_id) = {
         let span = context.span();
         (span.span_context().span_id(), event::TraceId::from_bytes(span.span_context().trace_id().to_bytes()))
     };
-    let around = context.get::<Inside>();
     let others = around.map(|around| around.others_than(mapper)).unwrap_or_default();
     let of_run = |place: &Place| if place.workflow_id == ids.workflow { place.workflow_start } else { None };
     let workflow_start = match started.scope {
@@ -176,8 +206,8 @@ pub(super) fn mark(mapper: MapperId, context: &Context, started: &Event, ids: &S
     };
     let start_id = started.event_id;
     let place = Place { workflow_id: ids.workflow.clone(), workflow_start, start_id, span_id, trace_id };
-    let mark = Arc::new(Mark { mapper, place, component: context.clone(), logs: AtomicU32::new(0) });
-    context.with_value(Inside { mark, others })
+    let mark = Mark { mapper, place, component: context.clone(), is_adopted, logs: AtomicU32::new(0) };
+    context.with_value(Inside { mark: Arc::new(mark), others })
 }
 
 /// How many of the user's `tracing` events found no room on the span of a component.
@@ -192,7 +222,11 @@ pub(super) fn add_log(mapper: MapperId, name: &'static str, attributes: impl FnO
         let inside = current.get::<Inside>()?;
         let mark = inside.of(mapper)?;
         let is_innermost = inside.is_component(current.span().span_context().span_id());
-        if !is_innermost || !mark.component.span().is_recording() || current.is_telemetry_suppressed() {
+        if !is_innermost
+            || mark.is_adopted
+            || !mark.component.span().is_recording()
+            || current.is_telemetry_suppressed()
+        {
             return None;
         }
         (mark.logs.fetch_add(1, Ordering::Relaxed) < MAX_LOGS).then(|| Arc::clone(mark))

@@ -21,7 +21,7 @@ use super::{
     context::{self, MapperId, OtelContext},
     ids,
     open::{Notes, OpenComponent, OpenSpan, OpenSpans, recorded},
-    parents::{links, parent_context, trace_context},
+    parents::{adopted_context, links, parent_context, trace_context},
     user_events,
 };
 use crate::{
@@ -219,6 +219,7 @@ where
             trace,
             recorded: recorded(event).map(|trace| trace.span_id),
             notes,
+            is_adopted: false,
         };
         let mut open = self.open.lock();
         if open.is_closed() {
@@ -232,6 +233,28 @@ where
         Some(Observed { trace, context: Some(inside) })
     }
 
+    /// Takes in the start of a component that has a span already, which another layer made and ends: it is named by the
+    /// event, what starts in it lies below it, and no other span is started.
+    pub(in crate::otel) fn adopt(&self, event: &Event, made: &Context) -> Option<Observed> {
+        if !made.span().span_context().is_valid() {
+            return self.observe(event);
+        }
+        self.has_observed.store(true, Ordering::Relaxed);
+        let mut open = self.open.lock();
+        if open.is_closed() {
+            return None;
+        }
+        let parent = parent_context(self.id, &open, event);
+        let ids = context::ids_of(self.id, event, &parent);
+        let trace = adopted_context(made.span().span_context(), &parent);
+        let inside = Arc::new(OtelContext::new(context::mark_adopted(self.id, made, &parent, event, &ids)));
+        let span = OpenSpan { inside: Arc::clone(&inside), trace, recorded: None, notes: None, is_adopted: true };
+        let overdue = open.insert(event, ids, span, self.bounds);
+        drop(open);
+        overdue.into_iter().for_each(|component| self.interrupt(component));
+        Some(Observed { trace, context: Some(inside) })
+    }
+
     /// What becomes of a component whose workflow is not sampled, if that decides for it.
     fn unsampled_workflow(&self, open: &OpenSpans, event: &Event) -> Option<Observed> {
         if !self.samples_whole_workflows || event.scope == EventScope::Workflow {
@@ -239,7 +262,7 @@ where
         }
         let starts = event.event_type == EventType::Started;
         let unsampled = |workflow: &OpenSpan| {
-            workflow.notes.is_none().then(|| Observed {
+            workflow.is_unsampled().then(|| Observed {
                 trace: workflow.trace,
                 context: starts.then(|| Arc::clone(&workflow.inside) as Arc<dyn ComponentContext>),
             })
@@ -315,6 +338,9 @@ where
         let notes = component.kept.of.notes.take();
         let current = component.kept.of.context().span();
         let ended = event.timestamp.max(component.started);
+        if component.kept.of.is_adopted {
+            return Some(Observed { trace: component.kept.of.trace, context: None });
+        }
         if let Some(mut notes) = notes {
             notes.details.extend(self.content_of(|| content::output(event, notes.answer.text())));
             current.set_attributes(mapping::end(event, &self.content));
@@ -360,6 +386,9 @@ where
 
     fn interrupt(&self, mut component: OpenComponent) {
         self.interrupted.fetch_add(1, Ordering::Relaxed);
+        if component.kept.of.is_adopted {
+            return;
+        }
         let notes = component.kept.of.notes.take();
         let current = component.kept.of.context().span();
         let at = component.abandoned_at();

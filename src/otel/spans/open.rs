@@ -35,8 +35,10 @@ pub(super) struct OpenSpan {
     pub(super) trace: TraceContext,
     /// The span that the component had when its events were recorded, if they come from a store.
     pub(super) recorded: Option<SpanId>,
-    /// `None` for a span that does not record, since it is not sampled.
+    /// `None` for a span that does not record, since it is not sampled, and for one that is adopted.
     pub(super) notes: Option<Notes>,
+    /// Whether another layer made the span and ends it.
+    pub(super) is_adopted: bool,
 }
 
 /// What is gathered for a span until its end.
@@ -219,6 +221,11 @@ pub(super) fn recorded(event: &Event) -> Option<TraceContext> {
 impl OpenSpan {
     pub(super) fn context(&self) -> &Context {
         self.inside.context()
+    }
+
+    /// Whether it is a span of ours that does not record.
+    pub(super) const fn is_unsampled(&self) -> bool {
+        self.notes.is_none() && !self.is_adopted
     }
 }
 

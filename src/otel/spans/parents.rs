@@ -48,6 +48,12 @@ fn ended_parent(open: &OpenSpans, event: &Event) -> Option<Context> {
     open.ended_parent(event).map(|span| Context::new().with_remote_span_context(span.clone()))
 }
 
+/// The ids of a span that another layer made. Its parent is not known; it is taken to be the component's, in the same trace.
+pub(super) fn adopted_context(span: &SpanContext, parent: &Context) -> TraceContext {
+    let is_same_trace = parent.span().span_context().trace_id() == span.trace_id();
+    if is_same_trace { trace_context(span, parent) } else { trace_context(span, &Context::new()) }
+}
+
 /// The parent that the span of a stored event had. Where that was a span of the user's, only its id is known.
 fn recorded_parent(open: &OpenSpans, event: &Event) -> Option<Context> {
     let recorded = recorded(event)?;

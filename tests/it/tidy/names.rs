@@ -2,8 +2,8 @@
 
 use super::source::sources;
 
-/// The files that write names of attributes and metrics.
-const ATTRIBUTE_NAMES: [&str; 2] = ["otel/names.rs", "otel/metrics/instruments.rs"];
+/// The files that write names of attributes and metrics, and the one that reads those of others.
+const ATTRIBUTE_NAMES: [&str; 3] = ["otel/names.rs", "otel/metrics/instruments.rs", "ingest/names.rs"];
 
 /// The room of the files that write names of payload fields.
 const PAYLOAD_NAMES: &str = "event";
