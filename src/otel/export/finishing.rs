@@ -8,6 +8,8 @@ use std::{
 
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 
+use super::reentry::Inside;
+
 /// Flushes until that has ended or the time is over, since a flush of the SDK ends after five seconds by itself.
 pub(super) fn flush_within(timeout: Duration, flush: impl Fn() -> OTelSdkResult) -> OTelSdkResult {
     let deadline = Instant::now() + timeout;
@@ -33,7 +35,7 @@ impl<T: Send + 'static> Finishing<T> {
         let (sender, result) = mpsc::channel();
         let work = move || {
             // The receiver may have stopped waiting.
-            sender.send(work()).ok();
+            sender.send(Inside::with(work)).ok();
         };
         // If the thread cannot be started, the sender is dropped with the closure, and the wait ends at once.
         drop(thread::Builder::new().name(name.to_owned()).spawn(work));

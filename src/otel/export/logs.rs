@@ -21,6 +21,7 @@ use super::{
     finishing::flush_within,
     otlp::{Connected, HttpConnection, OtlpExporter, Signal},
     plan::Plan,
+    reentry::Inside,
     runtime::ExportRuntime,
     suppressed::poll_suppressed,
 };
@@ -186,7 +187,7 @@ impl<E: LogExporter> LogExporter for CountingExporter<E> {
             let items = format!("{} log events", request.len());
             let sending = self.queue.send(request.len());
             let on_attempt = |attempt, reason: Option<&str>| sending.attempt(attempt, reason);
-            let export = self.inner.export(LogBatch::new(&request));
+            let export = Inside::with(|| self.inner.export(LogBatch::new(&request)));
             let sent = poll_suppressed(self.runtime.as_ref(), &items, on_attempt, export).await;
             sending.end(&sent);
             result = result.and(sent.result);
@@ -195,7 +196,7 @@ impl<E: LogExporter> LogExporter for CountingExporter<E> {
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.inner.shutdown_with_timeout(timeout)
+        Inside::with(|| self.inner.shutdown_with_timeout(timeout))
     }
 
     fn set_resource(&mut self, resource: &Resource) {

@@ -28,6 +28,7 @@ use super::{
     logs::LogsExport,
     otlp::{Connected, HttpConnection, OtlpExporter, Signal},
     plan::Plan,
+    reentry::Inside,
     runtime::ExportRuntime,
     spans::SpansExport,
     suppressed::poll_suppressed,
@@ -185,7 +186,7 @@ impl<E: PushMetricExporter> PushMetricExporter for CountingExporter<E> {
                 last_failure.note(&OTelSdkError::InternalFailure(reason.to_owned()), address);
             }
         };
-        let export = self.inner.export(metrics);
+        let export = Inside::with(|| self.inner.export(metrics));
         let sent = poll_suppressed(self.runtime.as_ref(), "the data points", on_attempt, export).await;
         match &sent.result {
             Ok(()) => {
@@ -201,11 +202,11 @@ impl<E: PushMetricExporter> PushMetricExporter for CountingExporter<E> {
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        self.inner.force_flush()
+        Inside::with(|| self.inner.force_flush())
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.inner.shutdown_with_timeout(timeout)
+        Inside::with(|| self.inner.shutdown_with_timeout(timeout))
     }
 
     fn temporality(&self) -> Temporality {

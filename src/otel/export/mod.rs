@@ -14,6 +14,7 @@ mod failure;
 mod finishing;
 mod globals;
 mod plan;
+mod reentry;
 mod remarks;
 mod report;
 mod suppressed;

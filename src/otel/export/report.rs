@@ -47,11 +47,12 @@ pub struct MetricsReport {
 
 /// Not all telemetry has arrived.
 ///
-/// Its text is that of its [report](Self::report).
+/// Its text is that of its [report](Self::report), unless it [comes from inside](Self::is_from_inside) the export.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{report}")]
+#[error("{}", self.text())]
 pub struct ExportError {
     report: Box<ExportReport>,
+    from_inside: bool,
 }
 
 impl ExportReport {
@@ -62,7 +63,12 @@ impl ExportReport {
     }
 
     pub(super) fn into_result(self) -> Result<Self, ExportError> {
-        if self.is_complete() { Ok(self) } else { Err(ExportError { report: Box::new(self) }) }
+        if self.is_complete() { Ok(self) } else { Err(ExportError { report: Box::new(self), from_inside: false }) }
+    }
+
+    /// The error of an exporter or a processor that asks for its own end.
+    pub(super) fn from_inside(self) -> ExportError {
+        ExportError { report: Box::new(self), from_inside: true }
     }
 }
 
@@ -103,6 +109,22 @@ impl ExportError {
     #[must_use]
     pub const fn report(&self) -> &ExportReport {
         &self.report
+    }
+
+    /// Whether an exporter or a processor asked for the flush or the end that it would have had to wait for itself. Nothing
+    /// was done then; another thread can do it.
+    #[must_use]
+    pub const fn is_from_inside(&self) -> bool {
+        self.from_inside
+    }
+
+    fn text(&self) -> String {
+        if self.from_inside {
+            "an exporter or a processor cannot flush or end the telemetry that it belongs to: another thread can"
+                .to_owned()
+        } else {
+            self.report.to_string()
+        }
     }
 }
 

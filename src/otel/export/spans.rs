@@ -22,6 +22,7 @@ use super::{
     finishing::flush_within,
     otlp::{Connected, HttpConnection, OtlpExporter, Signal},
     plan::Plan,
+    reentry::Inside,
     runtime::ExportRuntime,
     suppressed::poll_suppressed,
 };
@@ -226,7 +227,8 @@ impl<E: SpanExporter> SpanExporter for CountingExporter<E> {
             let items = format!("{} spans", request.len());
             let sending = self.queue.send(request.len());
             let on_attempt = |attempt, reason: Option<&str>| sending.attempt(attempt, reason);
-            let sent = poll_suppressed(self.runtime.as_ref(), &items, on_attempt, self.inner.export(request)).await;
+            let export = Inside::with(|| self.inner.export(request));
+            let sent = poll_suppressed(self.runtime.as_ref(), &items, on_attempt, export).await;
             sending.end(&sent);
             result = result.and(sent.result);
         }
@@ -234,11 +236,11 @@ impl<E: SpanExporter> SpanExporter for CountingExporter<E> {
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.inner.shutdown_with_timeout(timeout)
+        Inside::with(|| self.inner.shutdown_with_timeout(timeout))
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        self.inner.force_flush()
+        Inside::with(|| self.inner.force_flush())
     }
 
     fn set_resource(&mut self, resource: &Resource) {

@@ -8,6 +8,7 @@ use std::{
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 
 use super::{
+    reentry::Inside,
     remarks::{self, Attempt, PartialSuccess, Remarks},
     runtime::ExportRuntime,
 };
@@ -33,11 +34,11 @@ pub(super) async fn poll_suppressed(
     let mut export = pin!(export);
     let mut remarks = Remarks::default();
     let result = poll_fn(|cx| {
-        let polled = {
+        let polled = Inside::with(|| {
             let _runtime = runtime.map(ExportRuntime::enter);
             let _quiet = tracing::dispatcher::set_default(&remarks::EAR);
             export.as_mut().poll(cx)
-        };
+        });
         remarks.add(remarks::take());
         if let Some(attempt) = remarks.attempt.take() {
             on_attempt(attempt, remarks.reason.as_deref());

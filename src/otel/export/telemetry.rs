@@ -17,7 +17,7 @@ use tracing_subscriber::{Layer as _, layer::SubscriberExt as _};
 
 use super::{
     ExportError, ExportReport, SignalReport, TelemetrySetupError, finishing::Finishing, globals, logs::LogsExport,
-    metrics::MetricsExport, spans::SpansExport,
+    metrics::MetricsExport, reentry::Inside, spans::SpansExport,
 };
 use crate::{
     environment::EnvironmentError,
@@ -184,10 +184,10 @@ impl Telemetry {
     ///
     /// # Errors
     ///
-    /// If something was lost, now or earlier, or has not arrived in time; the error says what, of each signal.
+    /// If something was lost, now or earlier, or has not arrived in time; the error says what, of each signal. Also if an
+    /// exporter or a processor calls this, which cannot wait for itself: nothing has been sent then.
     pub fn flush(&self) -> Result<ExportReport, ExportError> {
-        let end = self.0.end.lock().clone();
-        end.unwrap_or_else(|| self.0.finish(false).into_result())
+        self.0.flush()
     }
 
     /// Ends the spans that are open, sends what is left and waits for it, up to the shutdown timeout.
@@ -197,7 +197,8 @@ impl Telemetry {
     ///
     /// # Errors
     ///
-    /// If something was lost, now or earlier; the error says what, of each signal.
+    /// If something was lost, now or earlier; the error says what, of each signal. Also if an exporter or a processor calls
+    /// this, which cannot wait for itself: the export goes on then.
     pub fn shutdown(&self) -> Result<ExportReport, ExportError> {
         self.0.shutdown()
     }
@@ -222,19 +223,31 @@ impl Running {
         }
     }
 
-    fn shutdown(&self) -> Result<ExportReport, ExportError> {
-        let mut end = self.end.lock();
-        end.get_or_insert_with(|| {
-            self.spans.mapper.close();
-            if let Some(metrics) = &self.metrics {
-                metrics.recorder.close();
-            }
-            if let Some(logs) = &self.logs {
-                logs.emitter.close();
-            }
-            self.finish(true).into_result()
+    fn flush(&self) -> Result<ExportReport, ExportError> {
+        self.outside(|| {
+            let end = self.end.lock().clone();
+            end.unwrap_or_else(|| self.finish(false).into_result())
         })
-        .clone()
+    }
+
+    fn shutdown(&self) -> Result<ExportReport, ExportError> {
+        self.outside(|| self.end.lock().get_or_insert_with(|| self.end()).clone())
+    }
+
+    /// Waits for the export, unless this is called by what would be waited for.
+    fn outside(&self, wait: impl FnOnce() -> Result<ExportReport, ExportError>) -> Result<ExportReport, ExportError> {
+        Inside::unless_inside(wait).unwrap_or_else(|| Err(self.report().from_inside()))
+    }
+
+    fn end(&self) -> Result<ExportReport, ExportError> {
+        self.spans.mapper.close();
+        if let Some(metrics) = &self.metrics {
+            metrics.recorder.close();
+        }
+        if let Some(logs) = &self.logs {
+            logs.emitter.close();
+        }
+        self.finish(true).into_result()
     }
 
     /// Flushes or ends the three signals at once, so that one that hangs does not take the time of the others.

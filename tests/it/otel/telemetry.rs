@@ -2,7 +2,7 @@
 //! the environment is tested in processes of its own.
 
 use std::{
-    sync::{Arc, mpsc},
+    sync::{Arc, OnceLock, mpsc},
     time::Duration,
 };
 
@@ -12,7 +12,7 @@ use agent_runtime::{
 };
 use opentelemetry_sdk::{
     error::{OTelSdkError, OTelSdkResult},
-    trace::{InMemorySpanExporter, SpanData, SpanExporter},
+    trace::{InMemorySpanExporter, SpanData, SpanExporter, SpanProcessor},
 };
 use parking_lot::Mutex;
 use tracing::instrument::WithSubscriber as _;
@@ -231,4 +231,70 @@ async fn without_an_exporter_there_is_nothing_to_lose() {
     let events = run_with(&telemetry).await;
     assert!(events.iter().all(|event| event.trace.is_some_and(|trace| trace.sampled)));
     assert_eq!(complete(telemetry.shutdown()), [0, 0, 0, 0]);
+}
+
+/// Asks for the flush and the end of the telemetry that it belongs to.
+#[derive(Debug)]
+struct SelfEnding {
+    telemetry: Arc<OnceLock<Telemetry>>,
+    said: mpsc::Sender<String>,
+}
+
+impl SelfEnding {
+    fn ask(&self) {
+        let Some(telemetry) = self.telemetry.get() else { return };
+        for result in [telemetry.flush(), telemetry.shutdown()] {
+            let error = result.expect_err("it would wait for itself");
+            assert!(error.is_from_inside(), "{error}");
+            self.said.send(error.to_string()).ok();
+        }
+    }
+}
+
+impl SpanExporter for SelfEnding {
+    async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
+        self.ask();
+        Ok(())
+    }
+}
+
+impl SpanProcessor for SelfEnding {
+    fn on_start(&self, _: &mut opentelemetry_sdk::trace::Span, _: &opentelemetry::Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        // The one that is still open at the end, which the shutdown closes.
+        if span.name == "invoke_agent open" {
+            self.ask();
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.ask();
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        self.ask();
+        Ok(())
+    }
+}
+
+#[test]
+fn an_exporter_or_a_processor_that_asks_for_its_own_end_gets_an_error_and_no_deadlock() {
+    let (said, errors) = mpsc::channel();
+    let telemetry = Arc::<OnceLock<Telemetry>>::default();
+    let self_ending = || SelfEnding { telemetry: Arc::clone(&telemetry), said: said.clone() };
+    let started =
+        start(Telemetry::builder("test").with_span_exporter(self_ending()).with_span_processor(self_ending()));
+    let stream = EventStream::new();
+    let dispatch = dispatch_of(registry().with(started.layer()));
+    tracing::dispatcher::with_default(&dispatch, || {
+        stream.append(Event::agent_started("open", None, None, json!({}))).unwrap();
+    });
+    telemetry.set(started.clone()).unwrap();
+    let report = started.shutdown().expect("the rest of it arrives");
+    assert_eq!(report.spans.delivery.exported, 1);
+    let errors: Vec<_> = errors.try_iter().collect();
+    assert!(errors.len() >= 6, "{errors:?}");
+    assert!(errors.iter().all(|error| error.contains("another thread can")), "{errors:?}");
 }
