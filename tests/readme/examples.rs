@@ -89,3 +89,40 @@ fn watch_prints_while_the_run_goes_on() {
     // Half a second later the run would be over, and all of it would come at once.
     assert!(running.line().ends_with("started   letter"));
 }
+
+#[test]
+fn a_loop_of_ones_own_takes_five_lines() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/own_loop.rs");
+    let program = std::fs::read_to_string(path).expect("it is there");
+    let is_ours = |line: &&str| ["component::", "EventStream::new"].iter().any(|ours| line.contains(ours));
+    let ours: Vec<_> = program.lines().filter(is_ours).collect();
+    assert!(ours.iter().all(|line| line.ends_with("// +")), "{ours:#?}");
+    assert_eq!(ours.len(), 5, "README.md says five");
+    let finished = run_example("own_loop", &[], &[]);
+    assert!(finished.success && finished.stderr.is_empty(), "{finished:#?}");
+    let (_, drawing) = finished.stdout.split_once("\n\n").expect("the answer, then the tree");
+    let expected = [
+        "invoke_workflow research",
+        "└─ invoke_agent researcher",
+        "   ├─ chat script",
+        "   ├─ execute_tool look_up",
+        "   └─ chat script",
+    ];
+    let drawn: Vec<_> = super::text::names(drawing).into_iter().map(str::trim_end).collect();
+    assert_eq!(drawn, expected, "{}", finished.stdout);
+    assert_eq!(drawing.matches("21 → 9 tokens").count(), 2, "{drawing}");
+}
+
+#[test]
+fn the_snippets_for_an_agent_that_is_there_are_short() {
+    let readme = include_str!("../../README.md");
+    let (_, section) = readme.split_once("## You have an agent already?\n").expect("there is the section");
+    let (section, _) = section.split_once("\n## ").expect("there is another one behind it");
+    let snippets: Vec<_> = section.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(snippets.len() >= 3, "{section}");
+    for snippet in snippets {
+        let lines = snippet.lines().filter(|line| !line.is_empty()).count();
+        let ours = snippet.lines().filter(|line| line.contains("component::") && !line.starts_with("use ")).count();
+        assert!(lines <= 10 && ours <= 5, "{lines} lines, {ours} of them ours:\n{snippet}");
+    }
+}
