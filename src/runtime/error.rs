@@ -116,22 +116,25 @@ impl RunError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Model { source, .. } => source.retry_after(),
+            Self::Step { source, .. } => source.downcast_ref::<ModelError>()?.retry_after(),
             Self::SubWorkflow { source, .. } => source.retry_after(),
-            _ => None,
+            Self::InvalidName(_) | Self::NoTokioRuntime | Self::IterationLimit { .. } | Self::RepeatedCall { .. } => {
+                None
+            }
         }
     }
 
-    /// Whether the same run may succeed later.
+    /// Whether the same run may succeed later, as far as a model's failure says: of a step's error of another type nothing
+    /// is known, and it counts as lasting.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Model { source, .. } => source.is_retryable(),
+            Self::Step { source, .. } => source.downcast_ref().is_some_and(ModelError::is_retryable),
             Self::SubWorkflow { source, .. } => source.is_retryable(),
-            Self::InvalidName(_)
-            | Self::NoTokioRuntime
-            | Self::IterationLimit { .. }
-            | Self::RepeatedCall { .. }
-            | Self::Step { .. } => false,
+            Self::InvalidName(_) | Self::NoTokioRuntime | Self::IterationLimit { .. } | Self::RepeatedCall { .. } => {
+                false
+            }
         }
     }
 }

@@ -132,6 +132,7 @@ impl Runtime {
     /// # Cancel safety
     ///
     /// That of [`execute`](Self::execute).
+    #[must_use = "nothing runs until the future is polled"]
     pub fn start(&self, workflow: &Workflow, input: impl Into<JsonValue>) -> (Subscription, RunFuture) {
         self.start_with(workflow, input, RunOptions::default())
     }
@@ -149,6 +150,7 @@ impl Runtime {
     /// # Cancel safety
     ///
     /// That of [`execute`](Self::execute).
+    #[must_use = "nothing runs until the future is polled"]
     pub fn start_with(
         &self,
         workflow: &Workflow,

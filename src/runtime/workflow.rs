@@ -83,8 +83,30 @@ impl Workflow {
         input: impl Into<JsonValue>,
         events: &mpsc::Sender<Event>,
     ) -> Result<RunOutput, RunError> {
+        self.execute_with(input, events, RunOptions::default()).await
+    }
+
+    /// Runs the workflow as [`execute`](Self::execute) does, with options.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`execute`](Self::execute).
+    ///
+    /// # Panics
+    ///
+    /// As [`execute`](Self::execute) does.
+    ///
+    /// # Cancel safety
+    ///
+    /// That of [`execute`](Self::execute).
+    pub async fn execute_with(
+        &self,
+        input: impl Into<JsonValue>,
+        events: &mpsc::Sender<Event>,
+        options: RunOptions,
+    ) -> Result<RunOutput, RunError> {
         let (stream, channel) = channel::stream_into(events.clone())?;
-        let result = self.run_on(stream, input.into(), RunOptions::default()).await;
+        let result = self.run_on(stream, input.into(), options).await;
         channel.finish().await;
         result
     }

@@ -121,7 +121,7 @@ impl Batched {
         poll_fn(|cx| self.poll_recv(cx)).await
     }
 
-    /// Filters as [`Subscription::filter`] does.
+    /// Filters as [`Subscription::filter`] does. For `StreamExt::filter`, which has the same name, call that by its path.
     pub fn filter(self, scope: EventScope) -> Self {
         self.narrowed(|events| events.filter(scope))
     }

@@ -69,12 +69,17 @@ pub(crate) struct EndOfRun {
     topics: Vec<Topic>,
 }
 
+/// How many events one poll passes over at the most; then other tasks of its thread go first.
+const MAX_PASSED_OVER: usize = 1_024;
+
 /// What a look at the log gave.
 enum Next {
     Event(Arc<Event>),
     Lagged(Lagged),
     Empty,
     Closed,
+    /// Nothing so far, and more to look at.
+    Unfinished,
 }
 
 impl Subscription {
@@ -129,7 +134,7 @@ impl Subscription {
         match self.next_taken(None) {
             Next::Event(event) => Ok(event),
             Next::Lagged(lagged) => Err(TryRecvError::Lagged(lagged)),
-            Next::Empty => Err(TryRecvError::Empty),
+            Next::Empty | Next::Unfinished => Err(TryRecvError::Empty),
             Next::Closed => Err(TryRecvError::Closed),
         }
     }
@@ -243,6 +248,11 @@ impl Subscription {
             Next::Lagged(lagged) => Err(RecvError::Lagged(lagged)),
             Next::Closed => Err(RecvError::Closed),
             Next::Empty => return Poll::Pending,
+            Next::Unfinished => {
+                turn.made_progress();
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
         };
         turn.made_progress();
         Poll::Ready(received)
@@ -250,12 +260,19 @@ impl Subscription {
 
     /// Looks for the next event; where there is none, the waker is registered under the same lock that said so, so that
     /// an event appended in between cannot be slept through.
+    ///
+    /// Without a waker it looks at all that is there.
     fn next_taken(&mut self, waker: Option<&Waker>) -> Next {
+        let mut passed_over = 0;
         loop {
             while let Some(event) = self.taken.pop_front() {
                 if self.filter.passes(&event) {
                     return Next::Event(event);
                 }
+                passed_over += 1;
+            }
+            if waker.is_some() && passed_over >= MAX_PASSED_OVER {
+                return Next::Unfinished;
             }
             let mut log = self.shared.log.lock();
             if let Some(place) = &self.place {

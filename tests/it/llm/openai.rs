@@ -89,19 +89,6 @@ async fn pieces_come_as_they_are_sent() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_polled_after_its_end_stays_ended() {
-    let interrupted = HttpReply::events().then_break_off();
-    for (how, reply) in [("well", HttpReply::chat(&["hi"])), ("with an error", interrupted)] {
-        let server = ScriptedServer::start([reply]).await;
-        let mut stream = client(&server).stream(request("hi")).await.unwrap();
-        while stream.next().await.is_some() {}
-        for _ in 0..3 {
-            assert!(stream.next().await.is_none(), "it ended {how}");
-        }
-    }
-}
-
-#[tokio::test]
 async fn canceling_before_the_answer_begins_closes_the_connection() {
     let server = ScriptedServer::start([HttpReply::silence()]).await;
     let client = client(&server);

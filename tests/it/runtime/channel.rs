@@ -93,3 +93,16 @@ fn outside_of_tokio_it_is_an_error_and_nothing_is_sent() {
     }
     assert!(rx.try_recv().is_err());
 }
+
+#[tokio::test]
+async fn a_run_into_a_channel_has_the_options_that_it_was_given() {
+    let (tx, events) = mpsc::channel(1_000);
+    let options = RunOptions::default().with_workflow_id("order 17").with_tag("production");
+    let run = full_flow().execute_with("go", &tx, options).await.expect("it succeeds");
+    drop(tx);
+    assert_eq!(run.workflow_id, "order 17");
+    for event in drain(events).await {
+        assert!([&event.workflow_id, &event.parent_workflow_id].contains(&&Some("order 17".to_owned())));
+        assert_eq!(event.data.tags(), Some(vec!["production"]));
+    }
+}

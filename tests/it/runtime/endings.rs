@@ -417,3 +417,23 @@ async fn the_callback_of_a_dropped_tool_says_nothing_more() {
     (kept.lock().take().expect("it was kept"))("too late".to_owned(), None);
     assert_eq!(history(&runtime).await, before);
 }
+
+#[tokio::test]
+async fn a_step_that_asks_a_model_itself_passes_on_whether_to_come_back() {
+    let failing = |status: u16| {
+        TransformStep::new("ask", move |_| async move {
+            let refusal = StatusError::new(status, "no").with_retry_after(Duration::from_secs(7));
+            Err::<JsonValue, _>(ModelError::from(refusal))
+        })
+    };
+    for (status, is_retryable) in [(503, true), (400, false)] {
+        let inner = Workflow::new("inner").add_step(failing(status)).build();
+        let outer = Workflow::new("outer").add_step(SubWorkflowStep::new(inner)).build();
+        let error = Runtime::new().execute(&outer, 1).await.expect_err("the step fails");
+        assert_eq!((error.is_retryable(), error.retry_after()), (is_retryable, Some(Duration::from_secs(7))));
+    }
+    let other =
+        Workflow::new("other").add_step(TransformStep::new("save", async |_| Err::<JsonValue, _>("full"))).build();
+    let error = Runtime::new().execute(&other, 1).await.expect_err("the step fails");
+    assert_eq!((error.is_retryable(), error.retry_after()), (false, None));
+}

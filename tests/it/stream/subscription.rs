@@ -244,3 +244,24 @@ async fn a_reader_with_a_long_backlog_lets_other_tasks_run() {
     assert!(read_before < BACKLOG, "the other task had to wait for the whole backlog");
     other.await.unwrap();
 }
+
+#[test]
+fn a_reader_whom_nothing_of_a_long_backlog_concerns_looks_at_a_part_of_it_in_one_poll() {
+    const BACKLOG: u64 = 10_000;
+    let stream = EventStream::new();
+    append_numbers(&stream, 0..BACKLOG);
+    let mut subscription = stream.subscribe_from(0).filter(EventScope::Workflow);
+    let mut polls = 0;
+    while subscription.recv().now_or_never().is_none() && subscription.offset() < BACKLOG {
+        polls += 1;
+        assert!(subscription.offset() <= polls * 2_048, "{polls}: {}", subscription.offset());
+    }
+    assert!(polls > 4, "{polls}");
+    // One that does not wait looks at everything.
+    let mut at_once = stream.subscribe_from(0).filter(EventScope::Workflow);
+    assert_eq!((at_once.try_recv(), at_once.offset()), (Err(TryRecvError::Empty), BACKLOG));
+    // It wakes itself, since nobody else will.
+    stream.append(Event::workflow_started("late", None, None, json!({}))).unwrap();
+    let mut again = stream.subscribe_from(0).filter(EventScope::Workflow);
+    assert_eq!(again.blocking_recv().unwrap().offset, Some(BACKLOG));
+}
