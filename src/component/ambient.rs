@@ -68,7 +68,7 @@ impl Place {
     }
 
     /// The position that something of a run begins in: the current component if that is of the run, else the run's workflow,
-    /// else, as the run begins, the current component if that is of the run around, else the workflow of that.
+    /// else, as the run begins, the current component if that is of the run around, else what the run was made in.
     pub(super) fn around(run: &Arc<Lineage>) -> Option<Position> {
         let current_if = |is_it: &dyn Fn(&Arc<Lineage>) -> bool| {
             Self::with(|place| is_it(&place.voice.run).then(|| place.voice.position.clone())).flatten()

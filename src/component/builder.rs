@@ -144,10 +144,10 @@ impl<D: StartData> ComponentBuilder<D> {
                 return if place.is_recording() { place.enter(|| here.start()) } else { Ok(Component::inert()) };
             }
             Where::Run(run) => Some(run),
-            Where::Stream(stream) => return Self::start_in(&begin_run(stream, options), name, data),
+            Where::Stream(stream) => return Self::start_in(&begin_run(stream, &name, options), name, data),
         };
         match run {
-            Some(run) if D::SCOPE == EventScope::Workflow => Self::start_in(&run.nested(options), name, data),
+            Some(run) if D::SCOPE == EventScope::Workflow => Self::start_in(&run.nested(&name, options), name, data),
             Some(run) => Self::start_in(&run, name, data),
             None => Ok(Component::inert()),
         }
@@ -251,7 +251,7 @@ impl<D: StartData> ComponentBuilder<D> {
     fn start_in(run: &Run, name: String, mut data: D) -> Result<Component, EventError> {
         let agent = Place::with(|place| place.agent_in(run.lineage())).flatten();
         let agent = agent.as_deref().map(|agent| agent.component_id.as_str());
-        data.complete(agent, run.links());
+        data.complete(agent, run);
         let component_id = component_id(D::SCOPE, &name, agent, run.lineage());
         let name = matches!(D::SCOPE, EventScope::WorkflowStep | EventScope::Tool).then_some(name);
         Component::begin(run, Beginning { scope: D::SCOPE, component_id, name, data: data.into() })

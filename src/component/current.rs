@@ -6,7 +6,10 @@ use std::sync::Arc;
 use super::{Run, RunOptions, place::Place, reporter::Reporter};
 #[cfg(feature = "ingest")]
 use crate::event::EventScope;
-use crate::stream::{Dispatcher, EventStream};
+use crate::{
+    event::{Event, EventError},
+    stream::{Dispatcher, EventStream},
+};
 
 /// The component that code runs in, for code that goes on elsewhere: in another task, on another thread. Cheap to clone.
 ///
@@ -127,12 +130,33 @@ impl Run {
     pub fn current() -> Option<Self> {
         Place::with(|place| Self::of(&place.voice.run)).flatten()
     }
+
+    /// Begins a run of a workflow inside this one.
+    pub(crate) fn nested(&self, workflow: &str, options: RunOptions) -> Self {
+        let lineage = self.lineage();
+        let options = options.inside(lineage, Place::around(lineage));
+        Self::new(self.stream().clone(), workflow, options, lineage.dispatcher.clone())
+    }
+
+    /// Appends an event of this run that is of none of its components; a bad id is refused.
+    pub(crate) fn emit(&self, event: Event) -> Result<Arc<Event>, EventError> {
+        let lineage = self.lineage();
+        let mut event = lineage.adopt(event);
+        if let Some(around) = Place::around(lineage) {
+            event.parent_start_id = Some(around.start_id());
+            if around.is_seeded() {
+                event.event_id = around.id_of_start(event.scope, &event.component_id);
+            }
+        }
+        lineage.dispatcher.enter(|| self.stream().append(event))
+    }
 }
 
-/// Begins a run on a stream, nested in the run of the current component if the options name no other.
-pub(crate) fn begin_run(stream: EventStream, options: RunOptions) -> Run {
-    match Place::get() {
-        Some(place) => Run::new(stream, options.inside(&place.voice.run), Dispatcher::current()),
-        None => Run::new(stream, options, Dispatcher::current()),
-    }
+/// Begins a run of a workflow on a stream, nested in the run of the current component if the options name no other.
+pub(crate) fn begin_run(stream: EventStream, workflow: &str, options: RunOptions) -> Run {
+    let options = match Place::get().map(|place| place.voice) {
+        Some(around) => options.inside(&around.run, Some(around.position.clone())),
+        None => options,
+    };
+    Run::new(stream, workflow, options, Dispatcher::current())
 }

@@ -92,9 +92,18 @@ impl Component {
         };
         let lineage = run.lineage();
         let mut event = lineage.adopt(Event::unstamped(scope, EventType::Started, component_id.clone(), None, data));
-        event.parent_start_id = Place::around(lineage).map(|position| position.start_id());
         event.validate()?;
         lineage.tags.validate()?;
+        let around = Place::around(lineage);
+        event.parent_start_id = around.as_ref().map(Position::start_id);
+        let ids_of = if scope == EventScope::Workflow {
+            lineage.root.clone().or(around)
+        } else {
+            around.or_else(|| lineage.root.clone())
+        };
+        if let Some(ids_of) = &ids_of {
+            event.event_id = ids_of.id_of_start(scope, name_in_position(&event, name.as_deref()));
+        }
         let agent = Place::with(|place| place.agent_in(lineage)).flatten();
         let dispatcher = lineage.dispatcher.or_current();
         let emitted = dispatcher.enter(|| run.stream().emit(event, Origin::Start));
@@ -104,7 +113,7 @@ impl Component {
                 return Err(refused.outcome().expect_err("only what follows a start can come too late"));
             }
         };
-        let position = Position::of(emitted.event.event_id);
+        let position = Position::of(&emitted.event, ids_of.is_some_and(|ids_of| ids_of.is_seeded()));
         match (scope, &agent) {
             (EventScope::Workflow, _) => drop(lineage.workflow.set((component_id.as_str().into(), position.clone()))),
             (EventScope::LlmRequest, Some(agent)) => drop(agent.calls.llm.fetch_add(1, Ordering::Relaxed)),
@@ -264,6 +273,17 @@ impl Drop for Component {
         };
         live.voice.fail(event_type, message.to_owned(), code, FailureDetails::default());
     }
+}
+
+/// What distinguishes a component from others that begin in the same one. Numbers count over the whole run, so they are left
+/// out where the runtime sets them.
+fn name_in_position<'a>(started: &'a Event, name: Option<&'a str>) -> &'a str {
+    name.unwrap_or_else(|| match started.scope {
+        EventScope::LlmRequest | EventScope::Tool => started.component_name(),
+        EventScope::Workflow | EventScope::WorkflowStep | EventScope::Agent | EventScope::System => {
+            &started.component_id
+        }
+    })
 }
 
 /// The word for a failure whose error's type is not known.

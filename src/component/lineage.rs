@@ -18,8 +18,11 @@ use crate::{
 pub(super) struct Lineage {
     pub(super) workflow_id: String,
     pub(super) parent_workflow_id: Option<String>,
-    /// The position of the workflow of the run around, if that is one of this process.
+    /// Where in the run around it begins, if that is one of this process.
     pub(super) around: Option<Position>,
+    /// Where its workflow begins, if the run is seeded.
+    pub(super) root: Option<Position>,
+    pub(super) attempt: Option<u32>,
     pub(super) conversation_id: Option<String>,
     pub(super) tags: Tags,
     pub(super) links: Vec<TraceContext>,

@@ -207,6 +207,7 @@ impl Voice {
         let Some(stream) = self.run.stream.upgrade() else { return };
         let mut event =
             self.run.adopt(Event::unstamped(self.scope, event_type, self.component_id.clone(), message, data));
+        event.event_id = self.position.id_of_report(event_type);
         event.start_id = Some(self.position.start_id());
         let origin = Origin::Guard { open: &self.open, shown: self.dispatcher.is_some(), seen: self.seen };
         let append = || drop(stream.emit(event, origin));

@@ -10,10 +10,11 @@ use parking_lot::Mutex;
 use super::{
     lineage::Lineage,
     position::Position,
+    seed::Seed,
     tags::{self, Tags},
 };
 use crate::{
-    event::{Event, EventError, TraceContext},
+    event::TraceContext,
     stream::{Dispatcher, EventStream},
 };
 
@@ -31,6 +32,7 @@ pub struct Run {
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct RunOptions {
+    seed: Option<Seed>,
     workflow_id: Option<String>,
     parent_workflow_id: Option<String>,
     around: Option<Position>,
@@ -40,20 +42,24 @@ pub struct RunOptions {
 }
 
 impl Run {
-    /// Begins a run inside this one.
-    pub(crate) fn nested(&self, options: RunOptions) -> Self {
-        let dispatcher = self.lineage().dispatcher.clone();
-        Self::new(self.stream().clone(), options.inside(self.lineage()), dispatcher)
-    }
-
-    /// Begins a run on a stream, under a subscriber.
-    pub(super) fn new(stream: EventStream, options: RunOptions, dispatcher: Dispatcher) -> Self {
-        let RunOptions { workflow_id, parent_workflow_id, around, conversation_id, tags, links } = options;
-        let workflow_id = workflow_id.unwrap_or_else(|| format!("wf_{}", stream.new_id().simple()));
+    /// Begins a run of a workflow on a stream, under a subscriber.
+    pub(super) fn new(stream: EventStream, workflow: &str, options: RunOptions, dispatcher: Dispatcher) -> Self {
+        let RunOptions { seed, workflow_id, parent_workflow_id, around, conversation_id, tags, links } = options;
+        let attempt = seed.as_ref().map(Seed::attempt);
+        let root = match &seed {
+            Some(seed) => Some(Position::root(seed)),
+            None => around.as_ref().and_then(|around| around.root_of_nested(workflow)),
+        };
+        let workflow_id = seed.map(|seed| seed.run_id().to_owned()).or(workflow_id).unwrap_or_else(|| {
+            let id = root.as_ref().map_or_else(|| stream.new_id(), Position::start_id);
+            format!("wf_{}", id.simple())
+        });
         let lineage = Lineage {
             workflow_id,
             parent_workflow_id,
             around,
+            root,
+            attempt,
             conversation_id,
             tags: Tags::new(tags),
             links,
@@ -104,10 +110,8 @@ impl Run {
         &self.lineage.links
     }
 
-    /// Appends an event of this run that is of none of its components; a bad id is refused.
-    pub(crate) fn emit(&self, event: Event) -> Result<Arc<Event>, EventError> {
-        let event = self.lineage.adopt(event);
-        self.lineage.dispatcher.enter(|| self.stream().append(event))
+    pub(crate) fn attempt(&self) -> Option<u32> {
+        self.lineage.attempt
     }
 
     pub(super) fn lineage(&self) -> &Arc<Lineage> {
@@ -125,18 +129,29 @@ impl RunOptions {
     pub const MAX_TAGS: usize = tags::MAX_TAGS;
 
     /// Nests the run in another one, where the options name none, and puts it into that one's conversation likewise. It has
-    /// that one's tags besides its own.
-    pub(super) fn inside(mut self, around: &Lineage) -> Self {
+    /// that one's tags besides its own. The position is where in the other one it begins.
+    pub(super) fn inside(mut self, around: &Lineage, position: Option<Position>) -> Self {
         self.tags.splice(..0, around.tags.list().iter().cloned());
         if self.parent_workflow_id.is_none() {
             self.parent_workflow_id = Some(around.workflow_id.clone());
-            self.around = around.workflow.get().map(|(_, position)| position.clone());
+            self.around = position;
         }
         self.conversation_id = self.conversation_id.or_else(|| around.conversation_id.clone());
         self
     }
 
-    /// Sets the run's id, which should not be that of another run. By default, `wf_` and a UUID of version 7.
+    /// Has the ids of the run's events and spans follow from a seed, and makes the seed's run id the run's, whatever
+    /// [`with_workflow_id`](Self::with_workflow_id) says. Runs that are nested in it follow from their positions in it, unless
+    /// they are given seeds of their own. By default, ids are drawn at random.
+    ///
+    /// A run inside a caller's trace stays in that; any other has a trace whose id follows from the run's id alone.
+    pub fn with_seed(mut self, seed: Seed) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Sets the run's id, which should not be that of another run. By default, `wf_` and a UUID: of version 7, or in a seeded run
+    /// of version 5.
     pub fn with_workflow_id(mut self, id: impl Into<String>) -> Self {
         self.workflow_id = Some(id.into());
         self

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use chrono::DateTime;
 use uuid::Uuid;
 
-use super::{Event, EventData, EventScope, EventType, date_time, id::random};
+use super::{Event, EventData, EventScope, EventType, date_time, ids::random};
 
 /// An id of version 7 for a time since the Unix epoch.
 pub(crate) fn version_7(now: Duration, random: [u8; 10]) -> Uuid {

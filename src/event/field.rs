@@ -2,6 +2,7 @@
 
 pub(super) const AGENT: &str = "agent";
 pub(super) const ARGUMENTS: &str = "arguments";
+pub(super) const ATTEMPT: &str = "attempt";
 pub(super) const CACHED_TOKENS: &str = "cached_tokens";
 pub(super) const CACHE_WRITE_TOKENS: &str = "cache_write_tokens";
 pub(super) const CALL_COUNT: &str = "call_count";

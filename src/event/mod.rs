@@ -18,7 +18,7 @@ mod dimensions;
 mod error;
 mod field;
 mod field_value;
-mod id;
+pub(crate) mod ids;
 mod merged;
 mod model;
 mod open_components;

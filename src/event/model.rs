@@ -14,7 +14,8 @@ use super::{ComponentStatus, EventData, EventError, EventScope, EventType, Trace
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Event {
-    /// The event's own id, a UUID of version 7 (RFC 9562, section 5.7).
+    /// The event's own id, a UUID of version 7 (RFC 9562, section 5.7), or in a run with a
+    /// [`Seed`](crate::component::Seed) of version 5 (section 5.5), which follows from the event's position there.
     pub event_id: Uuid,
     /// The position in its stream, from 0; `None` until [`EventStream::append`](crate::stream::EventStream::append) sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -45,8 +46,8 @@ pub struct Event {
     /// components of the same ids at once are then not taken for each other. `None` on events that are made by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_id: Option<Uuid>,
-    /// The [`event_id`](Self::event_id) of the Started event of the component that this one began in, on what the runtime
-    /// reports of a start: components of two runs under one id, or of two attempts, are then not taken for each other's.
+    /// The [`event_id`](Self::event_id) of the Started event of the component that this one began in, or that a system event
+    /// was reported in, on what the runtime reports of those: components of two runs under one id, or of two attempts, are then not taken for each other's.
     /// `None` on events that are made by hand, which readers place by their ids, and where there is no such component.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_start_id: Option<Uuid>,

@@ -263,7 +263,8 @@ impl IngestedSpan {
                 return payload::start(scope, facts, &Start::In(&self.around)).ok();
             }
             let options = facts.text(Name::Conversation).map(|id| RunOptions::default().with_conversation_id(id));
-            let run = begin_run(self.shared.stream.upgrade()?, options.unwrap_or_default());
+            let (stream, workflow) = (self.shared.stream.upgrade()?, payload::name(scope, facts));
+            let run = begin_run(stream, workflow, options.unwrap_or_default());
             payload::start(scope, facts, &Start::Root(&run)).ok()
         })?;
         let here = component.current();

@@ -103,11 +103,12 @@ impl<K> Bounded<K> {
         &mut self.open
     }
 
-    /// Whether a Started event was taken in before, or one that it is a copy of.
+    /// Whether a Started event was taken in before, or one that it is a copy of. That of a seeded run may come again when its
+    /// component has ended, and is then the same.
     pub(super) fn knows(&self, started: &Event) -> bool {
-        self.open.has_start(started)
-            || self.ended.starts.contains(&started.event_id)
-            || self.abandoned.starts.contains_key(&started.event_id)
+        let id = &started.event_id;
+        let has_ended = || self.ended.starts.contains(id) || self.abandoned.starts.contains_key(id);
+        self.open.has_start(started) || !started.is_seeded() && has_ended()
     }
 
     /// Adds the component of a Started event, and returns those that are too many or too old with it. After the close it
@@ -115,6 +116,9 @@ impl<K> Bounded<K> {
     pub(super) fn insert(&mut self, started: &Event, ids: SharedIds, kept: K, bounds: Bounds) -> Vec<Open<Seen<K>>> {
         if self.is_closed {
             return Vec::new();
+        }
+        if started.is_seeded() {
+            self.abandoned.forget(started.event_id);
         }
         let now = monotonic_now();
         let mut overdue = self.open.take_beyond(bounds.max_open);

@@ -80,7 +80,10 @@ pub(super) fn details(event: &Event, ids: &SharedIds, content: &ContentPolicy) -
             attributes.text(names::TOOL_DESCRIPTION, data.description());
             attributes.identifier(names::TOOL_CALL_ID, data.tool_call_id());
         }
-        EventScope::Workflow => attributes.texts(names::WORKFLOW_TAGS, data.tags()),
+        EventScope::Workflow => {
+            attributes.int(names::WORKFLOW_ATTEMPT, data.attempt().map(u64::from));
+            attributes.texts(names::WORKFLOW_TAGS, data.tags());
+        }
         EventScope::System => {}
     }
     match made_up_id(event) {

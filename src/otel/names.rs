@@ -85,6 +85,8 @@ pub(super) const EXCEPTION_MESSAGE: &str = "exception.message";
 
 /// string
 pub(super) const WORKFLOW_ID: &str = "agent_runtime.workflow.id";
+/// int
+pub(super) const WORKFLOW_ATTEMPT: &str = "agent_runtime.workflow.attempt";
 /// string[]
 pub(super) const WORKFLOW_TAGS: &str = "agent_runtime.workflow.tags";
 /// string

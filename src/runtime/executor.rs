@@ -157,7 +157,7 @@ impl Runtime {
         input: impl Into<JsonValue>,
         options: RunOptions,
     ) -> (Subscription, RunFuture) {
-        let run = begin_run(self.stream.clone(), options);
+        let run = begin_run(self.stream.clone(), workflow.name(), options);
         let (events, end) = self.stream.subscribe().filter_run(run.workflow_id()).until_dropped();
         let (workflow, input) = (workflow.clone(), input.into());
         let run = Box::pin(async move {

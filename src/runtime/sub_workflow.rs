@@ -46,7 +46,7 @@ impl Step for SubWorkflowStep {
     }
 
     async fn run(&self, input: JsonValue, run: &Run) -> Result<JsonValue, BoxError> {
-        let nested = self.workflow.run(input, &run.nested(RunOptions::default())).await;
+        let nested = self.workflow.run(input, &run.nested(self.workflow.name(), RunOptions::default())).await;
         let output = nested.map_err(|source| RunError::SubWorkflow {
             workflow: self.workflow.name().to_owned(),
             source: Box::new(source),

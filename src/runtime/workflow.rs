@@ -119,7 +119,7 @@ impl Workflow {
         options: RunOptions,
     ) -> Result<RunOutput, RunError> {
         self.validate()?;
-        self.run(input, &begin_run(stream, options)).await
+        self.run(input, &begin_run(stream, &self.name, options)).await
     }
 
     /// Checks that every component's name can be an id.
@@ -137,7 +137,7 @@ impl Workflow {
             run,
             EventScope::Workflow,
             &*self.name,
-            WorkflowStarted { input: input.clone(), links: run.links().to_vec() },
+            WorkflowStarted { input: input.clone(), links: run.links().to_vec(), attempt: run.attempt() },
         )?;
         match component.run(self.run_steps(input, run)).await {
             Ok(output) => {

@@ -36,7 +36,7 @@ macro_rules! payloads {
 }
 
 payloads! {
-    WorkflowStarted { input links }
+    WorkflowStarted { input links attempt }
     WorkflowCompleted { output duration_ms }
     StepStarted { step_name step_type input }
     StepCompleted { step_name output duration_ms }

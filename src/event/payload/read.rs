@@ -28,6 +28,8 @@ readers! {
     agent: &str = AGENT, FieldValue::text;
     /// A tool's arguments.
     arguments: &JsonValue = ARGUMENTS, FieldValue::json;
+    /// Which attempt at the run it is.
+    attempt: u32 = ATTEMPT, |value| u32::try_from(value.number()?).ok();
     /// The conversation that the user put the run into.
     conversation_id: &str = CONVERSATION_ID, FieldValue::text;
     /// Other traces that a run has to do with.
@@ -199,7 +201,7 @@ mod tests {
             tools,
         };
         let payloads: [EventData; 15] = [
-            WorkflowStarted { input: json!({ "a": [1] }), links: Vec::new() }.into(),
+            WorkflowStarted { input: json!({ "a": [1] }), links: Vec::new(), attempt: Some(2) }.into(),
             WorkflowCompleted { output: json!(null), duration_ms: 4 }.into(),
             StepStarted { step_name: text(), step_type: StepType::Subworkflow, input: json!(1.5) }.into(),
             StepCompleted { step_name: text(), output: json!(true), duration_ms: 4 }.into(),

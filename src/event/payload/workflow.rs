@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as JsonValue;
 
-use super::setters::millis;
+use super::setters::{millis, setters};
 use crate::event::TraceContext;
 
 /// A workflow begins.
@@ -17,6 +17,9 @@ pub struct WorkflowStarted {
     /// Other traces that this run has to do with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<TraceContext>,
+    /// Which attempt at the run it is, if the run was given a seed; the trace's id then follows from the run's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
 }
 
 /// A workflow ended well.
@@ -33,7 +36,7 @@ impl WorkflowStarted {
     /// Says what the workflow was given.
     #[must_use]
     pub fn new(input: impl Into<JsonValue>) -> Self {
-        Self { input: input.into(), links: Vec::new() }
+        Self { input: input.into(), links: Vec::new(), attempt: None }
     }
 
     /// Sets [`links`](Self::links). By default, none.
@@ -41,6 +44,10 @@ impl WorkflowStarted {
     pub fn with_links(mut self, links: impl IntoIterator<Item = TraceContext>) -> Self {
         self.links = links.into_iter().collect();
         self
+    }
+
+    setters! {
+        some with_attempt(attempt: u32);
     }
 }
 

@@ -20,10 +20,10 @@ pub struct EventIdGenerator {
     random: RandomIdGenerator,
 }
 
-/// Calls `start` so that the span started in it gets the ids of an event, a root also its trace id.
+/// Calls `start` so that the span started in it gets the ids of an event, a root also its trace id, from what that follows from.
 ///
 /// Each id is used once: samplers and processors, which `start` calls, may start spans that are not ours.
-pub(super) fn with_ids_of<R>(event_id: Uuid, is_root: bool, start: impl FnOnce() -> R) -> R {
+pub(super) fn with_ids_of<R>(event_id: Uuid, trace: Option<Uuid>, start: impl FnOnce() -> R) -> R {
     /// Takes the ids back also when `start` unwinds, so that they cannot reach a later span.
     struct Reset;
     impl Drop for Reset {
@@ -33,7 +33,7 @@ pub(super) fn with_ids_of<R>(event_id: Uuid, is_root: bool, start: impl FnOnce()
         }
     }
     let _reset = Reset;
-    PENDING_TRACE.set(is_root.then_some(event_id));
+    PENDING_TRACE.set(trace);
     PENDING_SPAN.set(Some(event_id));
     start()
 }
@@ -77,11 +77,11 @@ mod tests {
         let generator = EventIdGenerator::default();
         let event_id = Uuid::now_v7();
         let ids = || (generator.new_trace_id(), generator.new_span_id());
-        let (first, second) = with_ids_of(event_id, true, || (ids(), ids()));
-        assert_eq!(with_ids_of(event_id, true, ids), first);
-        let others = [second, ids(), with_ids_of(Uuid::now_v7(), true, ids)];
+        let (first, second) = with_ids_of(event_id, Some(event_id), || (ids(), ids()));
+        assert_eq!(with_ids_of(event_id, Some(event_id), ids), first);
+        let others = [second, ids(), with_ids_of(Uuid::now_v7(), Some(Uuid::now_v7()), ids)];
         assert!(others.iter().all(|(trace, span)| *trace != first.0 && *span != first.1));
-        let (trace, span) = with_ids_of(event_id, false, ids);
+        let (trace, span) = with_ids_of(event_id, None, ids);
         assert!(trace != first.0 && span == first.1);
     }
 

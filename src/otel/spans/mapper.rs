@@ -302,7 +302,11 @@ where
             .with_links(links);
         let is_root = !parent.span().span_context().is_valid();
         let build = || self.tracer.build_with_context(builder, parent);
-        let span = if is_copy { build() } else { ids::with_ids_of(event.event_id, is_root, build) };
+        let span = if is_copy {
+            build()
+        } else {
+            ids::with_ids_of(event.event_id, is_root.then(|| event.trace_seed()), build)
+        };
         span.span_context().is_valid().then_some(span)
     }
 

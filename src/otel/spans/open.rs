@@ -154,9 +154,12 @@ impl OpenSpans {
         around.map(|(_, component)| &component.kept.of).find(|span| span.recorded == Some(span_id))
     }
 
-    /// The span that a system event concerns: the one that it was recorded with, else the one that it was said in, else
-    /// the newest of its workflow.
+    /// The span that a system event concerns: that of the component that it names, else the one that it was recorded with,
+    /// else the one that it was said in, else the newest of its workflow.
     pub(super) fn concerned(&mut self, event: &Event, ambient: Option<Place>) -> Option<&mut OpenSpan> {
+        if event.parent_start_id.is_some() && self.open.open().parent_of(event).is_some() {
+            return self.open.open_mut().parent_of_mut(event).map(|component| &mut component.kept.of);
+        }
         let own = event.workflow_id.as_deref();
         let recorded = recorded(event).map(|trace| trace.span_id);
         let said_in = ambient.filter(|ambient| own.is_none() || own == ambient.workflow_id.as_deref());

@@ -42,7 +42,7 @@ impl Intake {
             admitted.event_id = event.event_id;
             admitted.offset = event.offset;
             (admitted.scope, admitted.event_type, admitted.status) = (event.scope, event.event_type, event.status);
-            admitted.start_id = event.start_id;
+            (admitted.start_id, admitted.parent_start_id) = (event.start_id, event.parent_start_id);
         }
         Arc::new(admitted)
     }

@@ -92,6 +92,7 @@ pub(crate) const SPANS: &[SpanRule] = &[
                 always("gen_ai.agent.name", Is::Word),
                 // The older name beside it, for one release.
                 always("gen_ai.workflow.name", Is::Word),
+                sometimes("agent_runtime.workflow.attempt", Is::Int).not_in_the_examples(),
                 sometimes("agent_runtime.workflow.tags", Is::Texts).not_in_the_examples(),
                 MESSAGES_ASKED,
                 ok("gen_ai.output.messages", Is::JsonList).content(),

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use agent_runtime::{
-    component::RunOptions,
+    component::{RunOptions, Seed},
     event::{TraceContext, Usage},
     llm::{
         ChatDelta, ChatModel, ChatRequest, ChatStream, GenerationOptions, ModelError, ServerAddress, StatusError,
@@ -109,6 +109,7 @@ async fn in_a_conversation() -> Vec<Event> {
     }));
     let runtime = Runtime::new();
     let options = RunOptions::default().with_conversation_id("c1").with_link(other).with_link(root);
+    let options = options.with_seed(Seed::new("job", 1));
     runtime.execute_with(&full_flow(), "go", options).await.expect("the run succeeds");
     history(&runtime).await
 }

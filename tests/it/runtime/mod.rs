@@ -7,6 +7,7 @@ mod endings;
 mod ids;
 mod one_id;
 mod order;
+mod seeds;
 mod start;
 mod steps;
 mod tags;
