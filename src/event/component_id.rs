@@ -57,7 +57,9 @@ pub(crate) fn check_tag(tag: &str) -> Result<(), EventError> {
 }
 
 fn is_label(text: &str, max_bytes: usize) -> bool {
-    !text.is_empty() && text.len() <= max_bytes && text.trim() == text && !text.contains(char::is_control)
+    // Each event comes through here, too, and nearly all ids are plain.
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    !text.is_empty() && text.len() <= max_bytes && (is_plain || text.trim() == text && !text.contains(char::is_control))
 }
 
 /// Checks that a name also leaves room for the number that is put behind it, however high that gets.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+use foldhash::fast::RandomState;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -59,8 +60,8 @@ pub(super) enum Found<C> {
 /// The components that were abandoned. They are older than any open one of the same ids.
 #[derive(Debug, Default)]
 struct Abandoned {
-    starts: HashMap<Uuid, Identity>,
-    by_identity: HashMap<Identity, VecDeque<Uuid>>,
+    starts: HashMap<Uuid, Identity, RandomState>,
+    by_identity: HashMap<Identity, VecDeque<Uuid>, RandomState>,
     order: VecDeque<Uuid>,
 }
 
@@ -69,7 +70,7 @@ type Identity = (Option<Arc<str>>, EventScope, Arc<str>);
 /// The ids of the starts whose components ended last.
 #[derive(Debug, Default)]
 struct Ended {
-    starts: HashSet<Uuid>,
+    starts: HashSet<Uuid, RandomState>,
     order: VecDeque<Uuid>,
 }
 

@@ -15,7 +15,7 @@ use super::{LogEmitter, MetricsRecorder, SpanMapper, keep_idle_subscribers, span
 #[cfg(feature = "ingest")]
 use crate::stream::{Bridge, register_bridge};
 use crate::{
-    event::EventType,
+    event::{EventType, TraceContext},
     stream::{Emission, TRACING_TARGET},
 };
 
@@ -134,16 +134,19 @@ where
             if emission.start_is_unseen() {
                 return;
             }
-            let mapper = self.mapper.as_ref();
             let observe = |mapper: &Arc<SpanMapper<T>>| match foreign_span(emission) {
-                Some(span) => mapper.adopt(emission.event(), &span),
-                None => mapper.observe(emission.event()),
+                Some(span) => mapper.adopt_in_turn(emission.event(), &span),
+                None => mapper.observe_in_turn(emission.event()),
             };
-            let observed = mapper.and_then(|mapper| emission.contain(|| observe(mapper)).flatten());
+            let observe = |mapper| emission.contain(|| observe(mapper));
+            let (observed, left) = self.mapper.as_ref().and_then(observe).unwrap_or_default();
+            if let Some(left) = left {
+                emission.leave(|| left.write());
+            }
             if let Some(observed) = observed {
                 emission.set_trace(observed.trace);
                 if let Some(emitter) = &self.log_events {
-                    emission.contain(|| emitter.observe(emission.event(), observed.trace));
+                    log(emitter, emission, observed.trace);
                 }
                 if let Some(context) = observed.context {
                     emission.set_context(context);
@@ -157,6 +160,15 @@ where
                 emission.contain(|| metrics.observe(emission.event()));
             }
         });
+    }
+}
+
+/// Hands an event to an emitter of log events, which makes them when the turn is over.
+fn log(emitter: &Arc<LogEmitter>, emission: &Emission, trace: TraceContext) {
+    let observe = || emitter.observe_in_turn(emission.event(), trace);
+    if let Some(left) = emission.contain(observe).flatten() {
+        let emitter = Arc::clone(emitter);
+        emission.leave(move || emitter.write(left));
     }
 }
 

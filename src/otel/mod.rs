@@ -22,6 +22,7 @@ mod process_context;
 mod propagation;
 mod spans;
 mod trace_url;
+mod unfinished;
 
 #[cfg(feature = "redaction")]
 pub use content::PatternRedactor;

@@ -30,6 +30,13 @@ pub(super) struct Clock {
 /// Reads a wall clock, as the time since the Unix epoch.
 pub(super) type Wall = fn() -> Duration;
 
+/// What the clocks show now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    monotonic: Instant,
+    wall: Option<Duration>,
+}
+
 /// The monotonic time now, which a test can pause.
 ///
 /// Where that is possible, Tokio reads its clock through a thread-local and panics once that is gone, so the last destructors
@@ -58,37 +65,43 @@ impl Clock {
         Self { anchor, since: monotonic_now(), last: anchor, wall: None }
     }
 
-    /// The time now, never before the one returned last.
-    pub(super) fn now(&mut self) -> DateTime<Utc> {
-        self.tick();
-        self.shown()
+    /// Reads the monotonic clock and, if this one follows it, the wall clock.
+    pub(super) fn read(&self) -> Reading {
+        Reading { monotonic: monotonic_now(), wall: self.wall.map(|wall| wall()) }
     }
 
-    /// The time now as [`now`](Self::now) returns it, by the wall clock again if that has run far ahead.
-    pub(super) fn now_near_wall(&mut self) -> DateTime<Utc> {
-        self.tick();
-        if let Some(wall) = self.wall.map(|wall| wall())
+    /// The time now, never before the one returned last.
+    pub(super) fn now(&mut self) -> DateTime<Utc> {
+        self.tick(monotonic_now());
+        date_time(self.last)
+    }
+
+    /// The time of a reading as [`now`](Self::now) returns it, by the wall clock again if that has run far ahead.
+    pub(super) fn near_wall(&mut self, reading: Reading) -> DateTime<Utc> {
+        self.tick(reading.monotonic);
+        if let Some(wall) = reading.wall
             && wall.saturating_sub(self.last) > MAX_APART
         {
-            (self.anchor, self.since) = (wall, monotonic_now());
-            self.tick();
+            (self.anchor, self.since) = (wall, reading.monotonic);
+            self.last = wall;
         }
-        self.shown()
+        date_time(self.last)
     }
 
     /// A clock on the wall clock's time, if that has been set back far behind this one.
-    pub(super) fn set_back(&mut self) -> Option<Self> {
-        self.tick();
-        let wall = self.wall?;
-        (self.last.saturating_sub(wall()) > MAX_APART).then(|| Self::following(wall))
+    pub(super) fn set_back(&mut self, reading: Reading) -> Option<Self> {
+        self.tick(reading.monotonic);
+        let wall = reading.wall?;
+        (self.last.saturating_sub(wall) > MAX_APART).then(|| Self {
+            anchor: wall,
+            since: reading.monotonic,
+            last: wall,
+            wall: self.wall,
+        })
     }
 
-    fn tick(&mut self) {
+    fn tick(&mut self, monotonic: Instant) {
         // A test's paused clock is seen by the threads of its runtime only; all others see the time run on.
-        self.last = self.last.max(self.anchor.saturating_add(monotonic_now().saturating_duration_since(self.since)));
-    }
-
-    fn shown(&self) -> DateTime<Utc> {
-        date_time(self.last)
+        self.last = self.last.max(self.anchor.saturating_add(monotonic.saturating_duration_since(self.since)));
     }
 }

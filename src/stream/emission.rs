@@ -16,9 +16,9 @@ use std::{
     },
 };
 
-use tracing::Level;
 #[cfg(feature = "adopt-spans")]
-use tracing::{Dispatch, span::Id};
+use tracing::span::Id;
+use tracing::{Dispatch, Level, dispatcher};
 
 #[cfg(feature = "ingest")]
 use super::callback::Callback;
@@ -74,7 +74,11 @@ pub struct Emission {
     panicked: Cell<bool>,
     #[cfg(feature = "ingest")]
     callback: Option<Callback>,
+    left: RefCell<Vec<Left>>,
 }
+
+/// Work that a bridge leaves for when the stream's turn is over.
+pub(super) struct Left(Box<dyn FnOnce() + Send>);
 
 /// The contexts of two bridges, one inside the other.
 #[derive(Debug)]
@@ -91,6 +95,7 @@ pub(super) struct Dispatched {
     pub(super) is_seen: bool,
     /// Whether a layer panicked, so that those behind it may not have been shown the event.
     pub(super) panicked: bool,
+    pub(super) left: Vec<Left>,
 }
 
 thread_local! {
@@ -143,6 +148,13 @@ impl Emission {
         fire(&self.event);
     }
 
+    /// Leaves work for when the stream's turn is over, so that no other append waits for it. The thread that appends the
+    /// event does it before its append returns; what it appends is not shown to layers.
+    #[cfg(feature = "otel")]
+    pub(crate) fn leave(&self, work: impl FnOnce() + Send + 'static) {
+        self.left.borrow_mut().push(Left(Box::new(work)));
+    }
+
     /// The event, with its offset and time already set.
     #[must_use]
     pub fn event(&self) -> &Event {
@@ -162,6 +174,12 @@ impl Emission {
             Some(outer) => Arc::new(Nested { outer, inner: context }),
             None => context,
         });
+    }
+}
+
+impl fmt::Debug for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Left")
     }
 }
 
@@ -253,14 +271,15 @@ pub(super) fn dispatch(mut event: Arc<Event>, start_is_unseen: bool) -> Dispatch
         panicked: Cell::new(false),
         #[cfg(feature = "ingest")]
         callback: callback(),
+        left: RefCell::default(),
     };
     CURRENT.set(Some(ManuallyDrop::new(emission)));
     // Borrowed while the layers look. Nothing is put there meanwhile, as what a layer appends is not shown to layers.
     let looked = call_layers(|| CURRENT.with_borrow(|current| current.as_deref().map(Emission::show)));
     let Some(emission) = CURRENT.take() else {
-        return Dispatched { event, context: None, is_seen: false, panicked: true };
+        return Dispatched { event, context: None, is_seen: false, panicked: true, left: Vec::new() };
     };
-    let Emission { event: shown, trace, context, is_seen, panicked, .. } = ManuallyDrop::into_inner(emission);
+    let Emission { event: shown, trace, context, is_seen, panicked, left, .. } = ManuallyDrop::into_inner(emission);
     drop(shown);
     let is_seen = is_seen.get() && !start_is_unseen;
     if !is_seen {
@@ -270,7 +289,20 @@ pub(super) fn dispatch(mut event: Arc<Event>, start_is_unseen: bool) -> Dispatch
         // No layer can have a share of the event, so that this copies nothing.
         Arc::make_mut(&mut event).trace = Some(trace);
     }
-    Dispatched { event, context: context.into_inner(), is_seen, panicked: panicked.get() || looked.is_none() }
+    let panicked = panicked.get() || looked.is_none();
+    Dispatched { event, context: context.into_inner(), is_seen, panicked, left: left.into_inner() }
+}
+
+/// Does what bridges have left, with no turn held. As in a layer, what it appends is not shown to layers, nor what it traces:
+/// a redactor that logs would else be called for that too, and so for ever.
+pub(super) fn do_what_is_left(left: Vec<Left>) {
+    if !left.is_empty() {
+        dispatcher::with_default(&Dispatch::none(), || {
+            for Left(work) in left {
+                call_layers(work);
+            }
+        });
+    }
 }
 
 /// Says that a layer panicked, to the same layers: those that log have a place to say it.

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     ComponentContext,
-    emission::{self, Dispatched},
+    emission::{self, Dispatched, Left},
     from_layers::{self, Follower, Followers, Hidden, MAX_ENDS, Origin, Refused},
     log::{Aftermath, Kept, Log},
     timeline::Timeline,
@@ -57,6 +57,13 @@ pub(crate) struct Emitted {
     pub(crate) seen: bool,
 }
 
+/// An event that the layers have been shown.
+struct Shown {
+    event: Arc<Event>,
+    context: Option<Arc<dyn ComponentContext>>,
+    is_seen: bool,
+}
+
 impl Shared {
     pub(super) fn new(timeline: Timeline, ids: StdRng, log: Log) -> Self {
         let writer = Writer { next_offset: 0, timeline, ids, followers: None, hidden: Hidden::default() };
@@ -84,10 +91,13 @@ impl Shared {
             emission::count_unseen(&event.event);
         }
         let is_shown = !is_forwarded && origin.may_be_shown() && emission::is_wanted(&event.event);
+        let mut left = Vec::new();
         let turn = self.turn.lock();
-        let (emitted, aftermath) = if is_shown { self.show_and_put(event, origin) } else { self.put(event, origin) }?;
+        let put = if is_shown { self.show_and_put(event, origin, &mut left) } else { self.put(event, origin) };
         drop(turn);
+        let (emitted, aftermath) = put?;
         aftermath.settle();
+        emission::do_what_is_left(left);
         from_layers::show_ends();
         Ok(emitted)
     }
@@ -146,7 +156,7 @@ impl Shared {
             None => {
                 if ends_shown {
                     let (shared, end) = (Arc::clone(self), Arc::clone(&event));
-                    from_layers::show_later(move || shared.show_end(end).settle());
+                    from_layers::show_later(move || shared.show_end(end));
                 }
                 self.publish([kept])
             }
@@ -157,7 +167,12 @@ impl Shared {
     }
 
     /// Numbers the event, shows it to the layers and then makes it and its followers visible; by the holder of `turn`.
-    fn show_and_put(&self, kept: Kept, origin: Origin<'_>) -> Result<(Emitted, Aftermath), Refused> {
+    fn show_and_put(
+        &self,
+        kept: Kept,
+        origin: Origin<'_>,
+        left: &mut Vec<Left>,
+    ) -> Result<(Emitted, Aftermath), Refused> {
         let mut writer = self.writer.lock();
         if !origin.claim(kept.event.event_type) {
             return Err(Refused::TooLate(kept.event));
@@ -169,44 +184,49 @@ impl Shared {
         writer.stamp(Arc::make_mut(&mut event), origin, &self.log);
         writer.followers = Some(Followers::default());
         drop(writer);
-        let Dispatched { event, context, is_seen, .. } = self.show(event, origin.start_is_unseen());
-        let aftermath = self.put_followers(vec![Kept { event: Arc::clone(&event), bytes }]);
+        let Shown { event, context, is_seen } = self.show(event, origin.start_is_unseen(), left);
+        let aftermath = self.put_followers(Some(Kept { event: Arc::clone(&event), bytes }), left);
         Ok((Emitted { event, context, shown: true, seen: is_seen }, aftermath))
     }
 
     /// Shows the layers the end of a component that one of them appended when no event of this stream was being shown.
-    fn show_end(&self, end: Arc<Event>) -> Aftermath {
-        let _turn = self.turn.lock();
+    fn show_end(&self, end: Arc<Event>) {
+        let mut left = Vec::new();
+        let turn = self.turn.lock();
         self.writer.lock().followers = Some(Followers::default());
-        self.show(end, false);
-        self.put_followers(Vec::new())
+        self.show(end, false, &mut left);
+        let aftermath = self.put_followers(None, &mut left);
+        drop(turn);
+        aftermath.settle();
+        emission::do_what_is_left(left);
     }
 
-    fn show(&self, event: Arc<Event>, start_is_unseen: bool) -> Dispatched {
-        let dispatched = emission::dispatch(event, start_is_unseen);
-        if dispatched.panicked && self.panics.fetch_add(1, Ordering::Relaxed) == 0 {
+    fn show(&self, event: Arc<Event>, start_is_unseen: bool, left: &mut Vec<Left>) -> Shown {
+        let Dispatched { event, context, is_seen, panicked, left: more } = emission::dispatch(event, start_is_unseen);
+        left.extend(more);
+        if panicked && self.panics.fetch_add(1, Ordering::Relaxed) == 0 {
             emission::report_panic();
         }
-        dispatched
+        Shown { event, context, is_seen }
     }
 
-    /// Makes events visible, and behind them what layers appended meanwhile, once the ends among that are shown.
-    fn put_followers(&self, mut events: Vec<Kept>) -> Aftermath {
-        let mut ends = 0;
+    /// Makes an event visible, and behind it what layers appended meanwhile, once the ends among that are shown.
+    fn put_followers(&self, shown: Option<Kept>, left: &mut Vec<Left>) -> Aftermath {
+        let (mut behind, mut ends) = (Vec::new(), 0);
         loop {
             let mut writer = self.writer.lock();
             let followers = writer.followers.as_mut().map(Followers::take).unwrap_or_default();
             if followers.is_empty() {
                 writer.followers = None;
                 // Still with the writer's lock, so that no later number gets in between.
-                return self.publish(events);
+                return self.publish(shown.into_iter().chain(behind));
             }
             drop(writer);
             for Follower { kept: Kept { event, bytes }, ends_shown } in followers {
                 let is_shown = ends_shown && ends < MAX_ENDS;
                 ends += usize::from(is_shown);
-                let event = if is_shown { self.show(event, false).event } else { event };
-                events.push(Kept { event, bytes });
+                let event = if is_shown { self.show(event, false, left).event } else { event };
+                behind.push(Kept { event, bytes });
             }
         }
     }

@@ -50,13 +50,16 @@ impl Timeline {
 
     /// The time of an event that happens now. Its stream's log is looked at if the wall clock was set back.
     pub(super) fn time_of(&mut self, event: &Event, log: &Mutex<Log>) -> DateTime<Utc> {
+        if event.event_type == EventType::Progress {
+            return self.clock_of(event).now();
+        }
+        let reading = self.clock.read();
         if event.event_type == EventType::Started
-            && let Some(clock) = self.clock.set_back()
+            && let Some(clock) = self.clock.set_back(reading)
         {
             self.turn_back(clock, log.lock().events());
         }
-        let clock = self.clock_of(event);
-        if event.event_type == EventType::Progress { clock.now() } else { clock.now_near_wall() }
+        self.clock_of(event).near_wall(reading)
     }
 
     fn turn_back<'a>(&mut self, clock: Clock, kept: impl Iterator<Item = &'a Event>) {

@@ -1,5 +1,7 @@
 //! The state machine from events to the conventions' log events.
 
+#[cfg(feature = "otlp-http")]
+use std::time::Instant;
 use std::{collections::HashMap, fmt};
 
 use chrono::{DateTime, Utc};
@@ -18,6 +20,7 @@ use crate::{
         bounded::{Bounded, Bounds, Found, Seen},
         content::{input, interrupted, of_attribute, output},
         failure, mapping, names,
+        unfinished::{Ticket, Unfinished},
     },
 };
 
@@ -34,47 +37,97 @@ pub struct LogEmitter {
     logger: SdkLogger,
     content: ContentPolicy,
     open: Mutex<Bounded<LoggedRequest>>,
+    unfinished: Unfinished,
+}
+
+/// Log events that an event has left to be made.
+#[derive(Debug)]
+pub(in crate::otel) struct LeftLogs {
+    over: Vec<Over>,
+    _ticket: Ticket,
+}
+
+/// A request that is over.
+#[derive(Debug)]
+enum Over {
+    Ended { event: Event, trace: TraceContext, request: Option<LoggedRequest> },
+    Interrupted(Open<Seen<LoggedRequest>>),
 }
 
 impl LogEmitter {
     /// Makes an emitter that hands its log events to a logger.
     #[must_use]
     pub fn new(logger: SdkLogger, content: ContentPolicy) -> Self {
-        Self { logger, content, open: Mutex::default() }
+        Self { logger, content, open: Mutex::default(), unfinished: Unfinished::default() }
     }
 
     /// Takes in an event and the span of its component, as [`SpanMapper::observe`](crate::otel::SpanMapper::observe)
     /// returns it.
     pub fn observe(&self, event: &Event, trace: TraceContext) {
-        if event.scope != EventScope::LlmRequest || !trace.sampled || !self.content.capture().is_in_events() {
-            return;
+        if let Some(left) = self.observe_in_turn(event, trace) {
+            self.write(left);
         }
-        match event.event_type {
-            EventType::Started => self.start(event, trace),
+    }
+
+    /// Takes in an event, and leaves the log events that come of it to be made when the turn of the event's stream is over.
+    pub(in crate::otel) fn observe_in_turn(&self, event: &Event, trace: TraceContext) -> Option<LeftLogs> {
+        if event.scope != EventScope::LlmRequest || !trace.sampled || !self.content.capture().is_in_events() {
+            return None;
+        }
+        let over = match event.event_type {
+            EventType::Started => self.start(event, trace).into_iter().map(Over::Interrupted).collect(),
             EventType::Progress => {
                 if let Some(request) = self.open.lock().open_mut().of(event) {
                     request.kept.of.add_chunk(event, self.content.max_partial_bytes());
                 }
+                Vec::new()
             }
-            EventType::Completed | EventType::Failed | EventType::Canceled => self.end(event, trace),
+            EventType::Completed | EventType::Failed | EventType::Canceled => {
+                self.end(event, trace).into_iter().collect()
+            }
+        };
+        (!over.is_empty()).then(|| LeftLogs { over, _ticket: self.unfinished.begin() })
+    }
+
+    /// Makes the log events that were left, with no lock held.
+    pub(in crate::otel) fn write(&self, left: LeftLogs) {
+        for over in left.over {
+            match over {
+                Over::Ended { event, trace, request } => self.ended(&event, trace, request.as_ref()),
+                Over::Interrupted(request) => self.interrupted(&request),
+            }
         }
+    }
+
+    /// Waits until all log events that were left by now are made, or the time is over.
+    #[cfg(feature = "otlp-http")]
+    pub(in crate::otel) fn wait_until(&self, deadline: Instant) {
+        self.unfinished.wait_until(deadline);
     }
 
     /// Reports every request whose end has not come as interrupted, and takes in no others from then on.
     pub fn close(&self) {
         let mut requests = self.open.lock().close();
         requests.reverse();
-        requests.iter().for_each(|request| self.interrupt(request));
+        requests.iter().for_each(|request| self.interrupted(request));
     }
 
-    fn start(&self, event: &Event, trace: TraceContext) {
+    fn start(&self, event: &Event, trace: TraceContext) -> Vec<Open<Seen<LoggedRequest>>> {
         let request = LoggedRequest::new(event, trace);
         let bounds = Bounds { max_open: DEFAULT_MAX_OPEN_SPANS, max_age: DEFAULT_MAX_SPAN_AGE };
-        let overdue = self.open.lock().insert(event, SharedIds::of(event), request, bounds);
-        overdue.iter().for_each(|request| self.interrupt(request));
+        self.open.lock().insert(event, SharedIds::of(event), request, bounds)
     }
 
-    fn interrupt(&self, request: &Open<Seen<LoggedRequest>>) {
+    fn end(&self, event: &Event, trace: TraceContext) -> Option<Over> {
+        let request = match self.open.lock().take(event) {
+            Found::Open(component) => Some(component.kept.of),
+            Found::Abandoned | Found::Ended => return None,
+            Found::Unknown => None,
+        };
+        Some(Over::Ended { event: event.clone(), trace, request })
+    }
+
+    fn interrupted(&self, request: &Open<Seen<LoggedRequest>>) {
         let LoggedRequest { trace, started, answer, chunks, first_chunk } = &request.kept.of;
         let mut record = self.record(names::LOG_INFERENCE_DETAILS, Severity::Debug, request.abandoned_at(), *trace);
         record.add_attributes(self.told_at_start(started).map(of_attribute));
@@ -88,14 +141,7 @@ impl LogEmitter {
         self.logger.emit(record);
     }
 
-    fn end(&self, event: &Event, trace: TraceContext) {
-        let found = self.open.lock().take(event);
-        let taken = match found {
-            Found::Open(request) => Some(request),
-            Found::Abandoned | Found::Ended => return,
-            Found::Unknown => None,
-        };
-        let request = taken.as_ref().map(|component| &component.kept.of);
+    fn ended(&self, event: &Event, trace: TraceContext, request: Option<&LoggedRequest>) {
         let started = request.map_or(event, |request| &request.started);
         let mut record = self.record(names::LOG_INFERENCE_DETAILS, Severity::Debug, event.timestamp, trace);
         record.add_attributes(self.told_at_start(started).map(of_attribute));

@@ -1,6 +1,9 @@
 //! The state machine from events to spans.
 
+#[cfg(feature = "otlp-http")]
+use std::time::Instant;
 use std::{
+    borrow::Cow,
     fmt,
     sync::{
         Arc,
@@ -9,30 +12,28 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
 use opentelemetry::{
-    Context, KeyValue,
-    trace::{Link, Span, SpanBuilder, SpanRef, TraceContextExt as _, Tracer},
+    Context,
+    trace::{Link, Span, SpanBuilder, TraceContextExt as _, Tracer},
 };
 use parking_lot::Mutex;
 
 use super::{
-    coalesce::{DEFAULT_MAX_PROGRESS_EVENTS, ProgressEvent},
-    context::{self, MapperId, OtelContext},
+    coalesce::DEFAULT_MAX_PROGRESS_EVENTS,
+    context::{self, MapperId},
     ids,
-    open::{Notes, OpenComponent, OpenSpan, OpenSpans, recorded},
+    open::{OpenComponent, OpenSpan, OpenSpans, recorded},
     parents::{adopted_context, links, parent_context, trace_context},
+    span::{ComponentSpan, Notes, Task},
     user_events,
+    writer::{LeftSpans, MAX_SYSTEM_EVENTS, SpanWriter, Writing},
 };
 use crate::{
-    event::{Event, EventScope, EventType, TraceContext},
+    event::{Event, EventScope, EventType, Open, TraceContext},
     otel::{
         ContentPolicy,
-        bounded::{Bounds, Found},
-        content,
-        failure::Failure,
+        bounded::{Bounds, Found, Seen},
         mapping::{self, SpanStart},
-        names,
     },
     stream::ComponentContext,
 };
@@ -42,9 +43,6 @@ pub const DEFAULT_MAX_OPEN_SPANS: usize = 65_536;
 
 /// How long a span may stay open by default before it is ended as interrupted.
 pub const DEFAULT_MAX_SPAN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How many system events one span takes, so that the SDK's limit leaves room for the event that says how it failed.
-const MAX_SYSTEM_EVENTS: u32 = 15;
 
 /// Turns events into spans of a [`Tracer`], with the events' own times.
 ///
@@ -70,7 +68,7 @@ pub struct SpanMapper<T> {
     tracer: T,
     bounds: Bounds,
     max_progress_events: u32,
-    content: ContentPolicy,
+    writer: Arc<SpanWriter>,
     samples_whole_workflows: bool,
     open: Mutex<OpenSpans>,
     interrupted: AtomicU64,
@@ -100,7 +98,7 @@ where
             tracer,
             bounds: Bounds { max_open: DEFAULT_MAX_OPEN_SPANS, max_age: DEFAULT_MAX_SPAN_AGE },
             max_progress_events: DEFAULT_MAX_PROGRESS_EVENTS,
-            content: ContentPolicy::default(),
+            writer: Arc::default(),
             samples_whole_workflows: false,
             open: Mutex::default(),
             interrupted: AtomicU64::new(0),
@@ -134,7 +132,7 @@ where
     /// Sets what of the events' content the spans carry. By default, nothing.
     #[must_use]
     pub fn with_content(mut self, content: ContentPolicy) -> Self {
-        self.content = content;
+        self.writer = Arc::new(SpanWriter::new(content));
         self
     }
 
@@ -151,15 +149,26 @@ where
 
     /// Takes in an event. Returns `None` for an event that belongs to no span.
     pub fn observe(&self, event: &Event) -> Option<Observed> {
+        let (observed, left) = self.observe_in_turn(event);
+        if let Some(left) = left {
+            left.write();
+        }
+        observed
+    }
+
+    /// Takes in an event, and leaves what takes its time to be written when the turn of the event's stream is over.
+    pub(in crate::otel) fn observe_in_turn(&self, event: &Event) -> (Option<Observed>, Option<LeftSpans>) {
         if !self.has_observed() {
             self.has_observed.store(true, Ordering::Relaxed);
         }
-        match (event.scope, event.event_type) {
-            (EventScope::System, _) => self.system(event),
-            (_, EventType::Started) => self.start(event),
-            (_, EventType::Progress) => self.progress(event),
-            (_, EventType::Completed | EventType::Failed | EventType::Canceled) => self.end(event),
-        }
+        let mut writing = Writing::default();
+        let observed = match (event.scope, event.event_type) {
+            (EventScope::System, _) => self.system(event, &mut writing),
+            (_, EventType::Started) => self.start(event, &mut writing),
+            (_, EventType::Progress) => self.progress(event, &mut writing),
+            (_, EventType::Completed | EventType::Failed | EventType::Canceled) => self.end(event, &mut writing),
+        };
+        (observed, self.writer.take_on(writing))
     }
 
     /// Whether any event has come.
@@ -183,15 +192,24 @@ where
     /// Ends every open span as interrupted, children before their parents, and makes no spans from then on.
     pub fn close(&self) {
         let open = self.open.lock().close();
-        open.into_iter().for_each(|component| self.interrupt(component));
+        let writing = Writing { own: None, others: open.into_iter().filter_map(|open| self.interrupt(open)).collect() };
+        if let Some(left) = self.writer.take_on(writing) {
+            left.write();
+        }
+    }
+
+    /// Waits until all that events have left to be written by now is written, or the time is over.
+    #[cfg(feature = "otlp-http")]
+    pub(in crate::otel) fn wait_until(&self, deadline: Instant) {
+        self.writer.wait_until(deadline);
     }
 
     /// Adds a `tracing` event of the user's to the span of the component that it happens in.
     pub(in crate::otel) fn observe_user_event(&self, event: &tracing::Event<'_>) {
-        user_events::observe(self.id, event, &self.content);
+        user_events::observe(self.id, event, self.writer.content());
     }
 
-    fn start(&self, event: &Event) -> Option<Observed> {
+    fn start<'a>(&self, event: &'a Event, writing: &mut Writing<'a>) -> Option<Observed> {
         let (parent, links, is_copy) = {
             let open = self.open.lock();
             if open.is_closed() {
@@ -202,57 +220,55 @@ where
             }
             (parent_context(self.id, &open, event), links(&open, event), open.knows(event))
         };
-        let start = mapping::start(event, &self.content)?;
+        let start = mapping::start(event, self.writer.content())?;
         let span = self.start_span(start, links, event, is_copy, &parent)?;
         let ids = context::ids_of(self.id, event, &parent);
-        let notes = span.is_recording().then(|| {
-            let mut notes = Notes::new(event.scope, self.max_progress_events);
-            notes.details = mapping::details(event, &ids, &self.content);
-            notes.details.extend(self.content_of(|| content::input(event)));
-            notes
-        });
+        let notes = span.is_recording().then(|| Notes::new(event.scope, self.max_progress_events));
         let trace = trace_context(span.span_context(), &parent);
-        let context = context::mark(self.id, &parent.with_span(span), event, &ids);
-        let inside = Arc::new(OtelContext::new(context));
-        let open_span = OpenSpan {
-            inside: Arc::clone(&inside),
-            trace,
-            recorded: recorded(event).map(|trace| trace.span_id),
-            notes,
-            is_adopted: false,
-        };
+        let span = ComponentSpan::new(context::mark(self.id, &parent.with_span(span), event, &ids), notes);
+        let recorded = recorded(event).map(|trace| trace.span_id);
+        let open_span = OpenSpan { span: Arc::clone(&span), trace, recorded, is_adopted: false };
+        if span.notes().is_some() {
+            writing.own = Some((Arc::clone(&span), Task::Start { event: Cow::Borrowed(event), ids: ids.clone() }));
+        }
         let mut open = self.open.lock();
         if open.is_closed() {
             drop(open);
-            inside.context().span().end();
+            span.span().end();
+            writing.own = None;
             return None;
         }
         let overdue = open.insert(event, ids, open_span, self.bounds);
         drop(open);
-        overdue.into_iter().for_each(|component| self.interrupt(component));
-        Some(Observed { trace, context: Some(inside) })
+        writing.others.extend(overdue.into_iter().filter_map(|component| self.interrupt(component)));
+        Some(Observed { trace, context: Some(span) })
     }
 
     /// Takes in the start of a component that has a span already, which another layer made and ends: it is named by the
     /// event, what starts in it lies below it, and no other span is started.
-    pub(in crate::otel) fn adopt(&self, event: &Event, made: &Context) -> Option<Observed> {
+    pub(in crate::otel) fn adopt_in_turn(
+        &self,
+        event: &Event,
+        made: &Context,
+    ) -> (Option<Observed>, Option<LeftSpans>) {
         if !made.span().span_context().is_valid() {
-            return self.observe(event);
+            return self.observe_in_turn(event);
         }
         self.has_observed.store(true, Ordering::Relaxed);
         let mut open = self.open.lock();
         if open.is_closed() {
-            return None;
+            return (None, None);
         }
         let parent = parent_context(self.id, &open, event);
         let ids = context::ids_of(self.id, event, &parent);
         let trace = adopted_context(made.span().span_context(), &parent);
-        let inside = Arc::new(OtelContext::new(context::mark_adopted(self.id, made, &parent, event, &ids)));
-        let span = OpenSpan { inside: Arc::clone(&inside), trace, recorded: None, notes: None, is_adopted: true };
-        let overdue = open.insert(event, ids, span, self.bounds);
+        let span = ComponentSpan::new(context::mark_adopted(self.id, made, &parent, event, &ids), None);
+        let open_span = OpenSpan { span: Arc::clone(&span), trace, recorded: None, is_adopted: true };
+        let overdue = open.insert(event, ids, open_span, self.bounds);
         drop(open);
-        overdue.into_iter().for_each(|component| self.interrupt(component));
-        Some(Observed { trace, context: Some(inside) })
+        let others = overdue.into_iter().filter_map(|component| self.interrupt(component)).collect();
+        let left = self.writer.take_on(Writing { own: None, others });
+        (Some(Observed { trace, context: Some(span) }), left)
     }
 
     /// What becomes of a component whose workflow is not sampled, if that decides for it.
@@ -264,7 +280,7 @@ where
         let unsampled = |workflow: &OpenSpan| {
             workflow.is_unsampled().then(|| Observed {
                 trace: workflow.trace,
-                context: starts.then(|| Arc::clone(&workflow.inside) as Arc<dyn ComponentContext>),
+                context: starts.then(|| Arc::clone(&workflow.span) as Arc<dyn ComponentContext>),
             })
         };
         let mut workflows = open.workflows_of(event).peekable();
@@ -310,144 +326,72 @@ where
         span.span_context().is_valid().then_some(span)
     }
 
-    fn progress(&self, event: &Event) -> Option<Observed> {
+    fn progress<'a>(&self, event: &'a Event, writing: &mut Writing<'a>) -> Option<Observed> {
         let mut open = self.open.lock();
-        let Some(span) = open.of(event) else { return self.unsampled_workflow(&open, event) };
-        let observed = Observed { trace: span.trace, context: None };
-        let Some(notes) = &mut span.notes else { return Some(observed) };
-        let done = notes.progress.add(event);
-        if event.scope == EventScope::LlmRequest && self.content.capture().is_on_spans() {
-            notes.answer.add(event, self.content.max_partial_bytes());
+        let Some(open_span) = open.of(event) else { return self.unsampled_workflow(&open, event) };
+        let observed = Observed { trace: open_span.trace, context: None };
+        let Some(notes) = open_span.span.notes() else { return Some(observed) };
+        let mut notes = notes.lock();
+        let content = self.writer.content();
+        if event.scope == EventScope::LlmRequest && content.capture().is_on_spans() {
+            notes.answer.add(event, content.max_partial_bytes());
         }
-        if let Some(done) = done {
-            let inside = Arc::clone(&span.inside);
-            drop(open);
-            self.add_progress(&inside.context().span(), &done);
+        if let Some(done) = notes.progress.add(event) {
+            writing.own = Some((Arc::clone(&open_span.span), Task::Progress(done)));
         }
         Some(observed)
     }
 
-    fn end(&self, event: &Event) -> Option<Observed> {
+    fn end<'a>(&self, event: &'a Event, writing: &mut Writing<'a>) -> Option<Observed> {
         let mut open = self.open.lock();
-        let mut component = match open.take(event) {
-            Found::Open(component) => component,
-            Found::Abandoned | Found::Ended => return None,
-            Found::Unknown => {
-                let unsampled = self.unsampled_workflow(&open, event);
-                drop(open);
-                return unsampled.or_else(|| self.end_without_start(event));
-            }
-        };
+        let Open { started, kept: Seen { of: OpenSpan { span, trace, is_adopted, .. }, .. }, .. } =
+            match open.take(event) {
+                Found::Open(component) => component,
+                Found::Abandoned | Found::Ended => return None,
+                Found::Unknown => {
+                    let unsampled = self.unsampled_workflow(&open, event);
+                    drop(open);
+                    return unsampled.or_else(|| self.end_without_start(event, writing));
+                }
+            };
         drop(open);
-        let notes = component.kept.of.notes.take();
-        let current = component.kept.of.context().span();
-        let ended = event.timestamp.max(component.started);
-        if component.kept.of.is_adopted {
-            return Some(Observed { trace: component.kept.of.trace, context: None });
+        if is_adopted {
+            return Some(Observed { trace, context: None });
         }
-        if let Some(mut notes) = notes {
-            notes.details.extend(self.content_of(|| content::output(event, notes.answer.text())));
-            current.set_attributes(mapping::end(event, &self.content));
-            self.write_notes(&component, notes, Some(event));
-            self.write_failure(&current, Failure::of(event, &self.content), ended);
-        }
-        current.end_with_timestamp(ended.into());
-        Some(Observed { trace: component.kept.of.trace, context: None })
-    }
-
-    /// An end whose start was never seen becomes a span of no length, marked as such.
-    fn end_without_start(&self, event: &Event) -> Option<Observed> {
-        let start = mapping::start(event, &self.content)?;
-        let parent = parent_context(self.id, &self.open.lock(), event);
-        let context = parent.with_span(self.start_span(start, Vec::new(), event, false, &parent)?);
-        let span = context.span();
-        if span.is_recording() {
-            span.set_attributes(mapping::end(event, &self.content));
-            span.set_attribute(KeyValue::new(names::UNMATCHED, true));
-            span.set_attributes(mapping::details(event, &context::ids_of(self.id, event, &parent), &self.content));
-            span.set_attributes(self.content_of(|| content::output(event, None)));
-            self.write_failure(&span, Failure::of(event, &self.content), event.timestamp);
-        }
-        span.end_with_timestamp(event.timestamp.into());
-        let trace = trace_context(span.span_context(), &parent);
+        writing.own = Some((span, Task::End { event: Cow::Borrowed(event), started }));
         Some(Observed { trace, context: None })
     }
 
-    fn system(&self, event: &Event) -> Option<Observed> {
+    fn end_without_start<'a>(&self, event: &'a Event, writing: &mut Writing<'a>) -> Option<Observed> {
+        let start = mapping::start(event, self.writer.content())?;
+        let parent = parent_context(self.id, &self.open.lock(), event);
+        let span = self.start_span(start, Vec::new(), event, false, &parent)?;
+        let trace = trace_context(span.span_context(), &parent);
+        let ids = context::ids_of(self.id, event, &parent);
+        let span = ComponentSpan::new(parent.with_span(span), None);
+        writing.own = Some((span, Task::Unmatched { event: Cow::Borrowed(event), ids }));
+        Some(Observed { trace, context: None })
+    }
+
+    fn system<'a>(&self, event: &'a Event, writing: &mut Writing<'a>) -> Option<Observed> {
         let mut open = self.open.lock();
-        let span = open.concerned(event, context::current_place(self.id))?;
-        let observed = Observed { trace: span.trace, context: None };
-        let Some(notes) = &mut span.notes else { return Some(observed) };
+        let concerned = open.concerned(event, context::current_place(self.id))?;
+        let observed = Observed { trace: concerned.trace, context: None };
+        let Some(notes) = concerned.span.notes() else { return Some(observed) };
+        let mut notes = notes.lock();
         notes.system_events += 1;
         if notes.system_events <= MAX_SYSTEM_EVENTS {
-            let inside = Arc::clone(&span.inside);
-            drop(open);
-            let (name, attributes) = mapping::system(event, &self.content);
-            inside.context().span().add_event_with_timestamp(name, event.timestamp.into(), attributes);
+            writing.own = Some((Arc::clone(&concerned.span), Task::System(Cow::Borrowed(event))));
         }
         Some(observed)
     }
 
-    fn interrupt(&self, mut component: OpenComponent) {
+    fn interrupt(&self, component: OpenComponent) -> Option<(Arc<ComponentSpan>, Task<'static>)> {
         self.interrupted.fetch_add(1, Ordering::Relaxed);
-        if component.kept.of.is_adopted {
-            return;
-        }
-        let notes = component.kept.of.notes.take();
-        let current = component.kept.of.context().span();
         let at = component.abandoned_at();
-        if let Some(mut notes) = notes {
-            if let Some(partial) = notes.answer.text() {
-                notes.details.extend(self.content.span_attributes(content::interrupted(partial)));
-            }
-            current.set_attributes(mapping::interrupted());
-            self.write_notes(&component, notes, None);
-            self.write_failure(&current, Some(Failure::interrupted()), at);
-        }
-        current.end_with_timestamp(at.into());
-    }
-
-    /// Writes what was gathered, however the component ended, the least important last: an SDK's limit drops what comes
-    /// late.
-    fn write_notes(&self, component: &OpenComponent, mut notes: Notes, end: Option<&Event>) {
-        let current = component.kept.of.context().span();
-        if let Some(progress) = notes.progress.finish() {
-            self.add_progress(&current, &progress);
-        }
-        let dropped = [
-            (names::SYSTEM_DROPPED_COUNT, notes.system_events.saturating_sub(MAX_SYSTEM_EVENTS)),
-            (names::LOG_DROPPED_COUNT, context::dropped_logs(component.kept.of.context())),
-        ];
-        for (name, count) in dropped.into_iter().filter(|(_, count)| *count > 0) {
-            current.set_attribute(KeyValue::new(name, i64::from(count)));
-        }
-        if component.scope == EventScope::LlmRequest {
-            let (chunks, first) = (notes.progress.total(), notes.progress.first_at());
-            current.set_attributes(mapping::stream(end, component.started, chunks, first));
-        }
-        // What was asked and what was answered may both say that they were cut.
-        let mut is_cut = false;
-        let is_first = |attribute: &KeyValue| {
-            attribute.key.as_str() != names::CONTENT_TRUNCATED || !std::mem::replace(&mut is_cut, true)
-        };
-        current.set_attributes(notes.details.into_iter().filter(is_first));
-    }
-
-    /// Says on a span how its component failed.
-    fn write_failure(&self, span: &SpanRef<'_>, failure: Option<Failure<'_>>, at: DateTime<Utc>) {
-        if let Some(failure) = failure {
-            span.add_event_with_timestamp(names::EVENT_EXCEPTION, at.into(), failure.exception(&self.content));
-            span.set_status(failure.status());
-        }
-    }
-
-    fn add_progress(&self, span: &SpanRef<'_>, progress: &ProgressEvent) {
-        span.add_event_with_timestamp(progress.name(), progress.at().into(), progress.attributes(&self.content));
-    }
-
-    /// The content that a span carries.
-    fn content_of(&self, fields: impl FnOnce() -> content::Fields) -> Vec<KeyValue> {
-        if self.content.capture().is_on_spans() { self.content.span_attributes(fields()) } else { Vec::new() }
+        let task = Task::Interrupt { scope: component.scope, started: component.started, at };
+        let OpenSpan { span, is_adopted, .. } = component.kept.of;
+        (!is_adopted).then_some((span, task))
     }
 }
 

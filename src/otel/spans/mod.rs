@@ -6,7 +6,9 @@ mod ids;
 mod mapper;
 mod open;
 mod parents;
+mod span;
 mod user_events;
+mod writer;
 
 pub use coalesce::DEFAULT_MAX_PROGRESS_EVENTS;
 pub(super) use context::of_the_caller;

@@ -7,21 +7,15 @@ use std::{
 
 use foldhash::fast::RandomState;
 use opentelemetry::{
-    Context, KeyValue,
+    Context,
     trace::{SpanContext, TraceContextExt as _},
 };
 use uuid::Uuid;
 
-use super::{
-    coalesce::Coalescer,
-    context::{OtelContext, Place},
-};
+use super::{context::Place, span::ComponentSpan};
 use crate::{
     event::{Event, EventScope, Open, SharedIds, SpanId, TraceContext},
-    otel::{
-        bounded::{Bounded, Bounds, Found, Seen},
-        content::PartialAnswer,
-    },
+    otel::bounded::{Bounded, Bounds, Found, Seen},
 };
 
 /// How many ended workflows are remembered, and how many ended components of other scopes.
@@ -30,26 +24,12 @@ const MAX_ENDED: usize = 1_024;
 /// A component's span between its start and its end.
 #[derive(Debug)]
 pub(super) struct OpenSpan {
-    /// Holds the span.
-    pub(super) inside: Arc<OtelContext>,
+    pub(super) span: Arc<ComponentSpan>,
     pub(super) trace: TraceContext,
     /// The span that the component had when its events were recorded, if they come from a store.
     pub(super) recorded: Option<SpanId>,
-    /// `None` for a span that does not record, since it is not sampled, and for one that is adopted.
-    pub(super) notes: Option<Notes>,
     /// Whether another layer made the span and ends it.
     pub(super) is_adopted: bool,
-}
-
-/// What is gathered for a span until its end.
-#[derive(Debug)]
-pub(super) struct Notes {
-    pub(super) progress: Coalescer,
-    /// Only gathered for content on the span.
-    pub(super) answer: PartialAnswer,
-    pub(super) system_events: u32,
-    /// What the start said beyond what the span was started with, which is written last.
-    pub(super) details: Vec<KeyValue>,
 }
 
 /// A component with an open span.
@@ -223,18 +203,11 @@ pub(super) fn recorded(event: &Event) -> Option<TraceContext> {
 
 impl OpenSpan {
     pub(super) fn context(&self) -> &Context {
-        self.inside.context()
+        self.span.context()
     }
 
     /// Whether it is a span of ours that does not record.
-    pub(super) const fn is_unsampled(&self) -> bool {
-        self.notes.is_none() && !self.is_adopted
-    }
-}
-
-impl Notes {
-    pub(super) fn new(scope: EventScope, max_progress_events: u32) -> Self {
-        let progress = Coalescer::new(scope, max_progress_events);
-        Self { progress, answer: PartialAnswer::default(), system_events: 0, details: Vec::new() }
+    pub(super) fn is_unsampled(&self) -> bool {
+        self.span.notes().is_none() && !self.is_adopted
     }
 }

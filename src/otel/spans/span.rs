@@ -1,0 +1,162 @@
+//! The span of one component: the context around its work, what is gathered for it, and what is still to be written on it.
+
+use std::{borrow::Cow, collections::VecDeque, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use opentelemetry::{
+    Context, KeyValue,
+    trace::{SpanRef, TraceContextExt as _},
+};
+use parking_lot::Mutex;
+
+use super::{
+    coalesce::{Coalescer, ProgressEvent},
+    context::OtelContext,
+};
+use crate::{
+    event::{Event, EventScope, SharedIds},
+    otel::{content::PartialAnswer, unfinished::Ticket},
+    stream::{ComponentContext, contain},
+};
+
+/// A component's span, also when it has ended.
+#[derive(Debug)]
+pub(super) struct ComponentSpan {
+    /// Holds the span.
+    context: OtelContext,
+    /// `None` for a span that does not record, since it is not sampled.
+    notes: Option<Mutex<Notes>>,
+    queue: Mutex<Queue>,
+}
+
+/// What is gathered for a span until its end.
+#[derive(Debug)]
+pub(super) struct Notes {
+    pub(super) progress: Coalescer,
+    /// Only gathered for content on the span.
+    pub(super) answer: PartialAnswer,
+    pub(super) system_events: u32,
+    /// What the start said beyond what the span was started with, which is written last.
+    pub(super) details: Vec<KeyValue>,
+}
+
+/// Something to be written on a span.
+#[derive(Debug)]
+pub(super) enum Task<'a> {
+    /// What the start says beyond what the span was started with.
+    Start {
+        event: Cow<'a, Event>,
+        ids: SharedIds,
+    },
+    Progress(ProgressEvent),
+    System(Cow<'a, Event>),
+    /// The end of a component that has been open since a time.
+    End {
+        event: Cow<'a, Event>,
+        started: DateTime<Utc>,
+    },
+    /// The end of a component whose start was never seen.
+    Unmatched {
+        event: Cow<'a, Event>,
+        ids: SharedIds,
+    },
+    /// A component was abandoned, at a time.
+    Interrupt {
+        scope: EventScope,
+        started: DateTime<Utc>,
+        at: DateTime<Utc>,
+    },
+}
+
+/// The tasks of one span, which are done in the order of its events, one at a time.
+#[derive(Debug, Default)]
+struct Queue {
+    tasks: VecDeque<(Task<'static>, Ticket)>,
+    is_worked_on: bool,
+}
+
+impl ComponentSpan {
+    pub(super) fn new(context: Context, notes: Option<Notes>) -> Arc<Self> {
+        let context = OtelContext::new(context);
+        Arc::new(Self { context, notes: notes.map(Mutex::new), queue: Mutex::default() })
+    }
+
+    pub(super) const fn context(&self) -> &Context {
+        self.context.context()
+    }
+
+    pub(super) fn span(&self) -> SpanRef<'_> {
+        self.context().span()
+    }
+
+    pub(super) const fn notes(&self) -> Option<&Mutex<Notes>> {
+        self.notes.as_ref()
+    }
+
+    /// Leaves a task to whoever calls [`work_off`](Self::work_off) next, or is in it.
+    pub(super) fn queue(&self, task: Task<'static>, ticket: Ticket) {
+        self.queue.lock().tasks.push_back((task, ticket));
+    }
+
+    /// Does all tasks, without a lock held, as redactors and processors of the user's are called. If another thread is at it,
+    /// that one does them.
+    pub(super) fn work_off(&self, write: impl Fn(Task<'static>)) {
+        while let Some((task, _ticket)) = self.next_task() {
+            contain(|| write(task));
+            self.queue.lock().is_worked_on = false;
+        }
+    }
+
+    fn next_task(&self) -> Option<(Task<'static>, Ticket)> {
+        let mut queue = self.queue.lock();
+        let next = if queue.is_worked_on { None } else { queue.tasks.pop_front() };
+        queue.is_worked_on |= next.is_some();
+        next
+    }
+}
+
+impl ComponentContext for ComponentSpan {
+    fn run(&self, work: &mut dyn FnMut()) {
+        self.context.run(work);
+    }
+
+    fn headers(&self) -> Vec<(String, String)> {
+        self.context.headers()
+    }
+
+    fn baggage_header(&self) -> Option<(String, String)> {
+        self.context.baggage_header()
+    }
+
+    fn nearer(&self) -> Option<Arc<dyn ComponentContext>> {
+        self.context.nearer()
+    }
+}
+
+impl Notes {
+    pub(super) fn new(scope: EventScope, max_progress_events: u32) -> Self {
+        let progress = Coalescer::new(scope, max_progress_events);
+        Self { progress, answer: PartialAnswer::default(), system_events: 0, details: Vec::new() }
+    }
+
+    /// Takes out all; nothing is gathered any more.
+    pub(super) fn take(&mut self) -> Self {
+        let nothing = Self::new(EventScope::System, 1);
+        std::mem::replace(self, nothing)
+    }
+}
+
+impl Task<'_> {
+    /// The same, to be kept.
+    pub(super) fn into_owned(self) -> Task<'static> {
+        let owned = |event: Cow<'_, Event>| Cow::Owned(event.into_owned());
+        match self {
+            Self::Start { event, ids } => Task::Start { event: owned(event), ids },
+            Self::Progress(progress) => Task::Progress(progress),
+            Self::System(event) => Task::System(owned(event)),
+            Self::End { event, started } => Task::End { event: owned(event), started },
+            Self::Unmatched { event, ids } => Task::Unmatched { event: owned(event), ids },
+            Self::Interrupt { scope, started, at } => Task::Interrupt { scope, started, at },
+        }
+    }
+}
