@@ -296,12 +296,16 @@ pub(super) fn dispatch(mut event: Arc<Event>, start_is_unseen: bool) -> Dispatch
 /// Does what bridges have left, with no turn held. As in a layer, what it appends is not shown to layers, nor what it traces:
 /// a redactor that logs would else be called for that too, and so for ever.
 pub(super) fn do_what_is_left(left: Vec<Left>) {
-    if !left.is_empty() {
-        dispatcher::with_default(&Dispatch::none(), || {
-            for Left(work) in left {
-                call_layers(work);
-            }
-        });
+    let work = || {
+        for Left(work) in left {
+            call_layers(work);
+        }
+    };
+    match Within::current() {
+        // The default of a thread that is called back cannot be set.
+        #[cfg(feature = "ingest")]
+        Within::Callback => work(),
+        Within::Nothing | Within::Layer => dispatcher::with_default(&Dispatch::none(), work),
     }
 }
 

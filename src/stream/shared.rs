@@ -97,7 +97,9 @@ impl Shared {
         drop(turn);
         let (emitted, aftermath) = put?;
         aftermath.settle();
-        emission::do_what_is_left(left);
+        if !left.is_empty() {
+            emission::do_what_is_left(left);
+        }
         from_layers::show_ends();
         Ok(emitted)
     }
@@ -198,7 +200,9 @@ impl Shared {
         let aftermath = self.put_followers(None, &mut left);
         drop(turn);
         aftermath.settle();
-        emission::do_what_is_left(left);
+        if !left.is_empty() {
+            emission::do_what_is_left(left);
+        }
     }
 
     fn show(&self, event: Arc<Event>, start_is_unseen: bool, left: &mut Vec<Left>) -> Shown {

@@ -16,8 +16,8 @@ const REDACTION_FAILED: &str = "[redaction failed]";
 /// that, cut between two words. It does not see the words that the bridge itself writes, such as the role `user` of a
 /// message. Subscribers in the process get everything as it is.
 ///
-/// It runs on the thread that emits the event, and must emit none itself. A panic in it is contained: the text is replaced
-/// as a whole then.
+/// It runs on the thread that emits the event, and must emit none itself. Other events of the stream do not wait for it, but
+/// for names and ids, which a sampler is shown. A panic in it is contained: the text is replaced as a whole then.
 ///
 /// ```
 /// use std::borrow::Cow;

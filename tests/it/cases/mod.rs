@@ -19,4 +19,5 @@ mod propagation;
 mod redactor;
 mod set_up;
 mod spans;
+mod turns;
 mod way_out;
