@@ -1,6 +1,8 @@
 //! Work that was left for after a stream's turn, counted until it is done: a flush waits for what was there before it.
 
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+#[cfg(feature = "otlp-http")]
+use std::time::Instant;
+use std::{collections::BTreeSet, sync::Arc};
 
 use parking_lot::{Condvar, Mutex};
 
