@@ -1,21 +1,19 @@
 //! From the bytes of an HTTP answer to deltas.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use futures_util::StreamExt;
-use futures_util::stream;
-use reqwest::Response;
-use reqwest::header::CONTENT_TYPE;
+use futures_util::{StreamExt, stream};
+use reqwest::{Response, header::CONTENT_TYPE};
 use serde_json::{Deserializer, Value as JsonValue};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::frames::{Frame, Frames, MAX_EVENT_BYTES};
-use super::peer::Peer;
-use super::provider_error;
-use super::surrogates::keep_halves;
-use super::wire::{Chunk, ChunkReader};
+use super::{
+    frames::{Frame, Frames, MAX_EVENT_BYTES},
+    peer::Peer,
+    provider_error,
+    surrogates::keep_halves,
+    wire::{Chunk, ChunkReader},
+};
 use crate::llm::{ChatDelta, ChatStream, ModelError};
 
 /// How long the rest of a body is waited for once the model has said why it stopped: 2 seconds. The usage may still come.

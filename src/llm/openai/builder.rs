@@ -1,20 +1,24 @@
 //! How an [`OpenAiClient`] is set up: by hand or from the environment.
 
-use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
-use reqwest::Client;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{
+    Client,
+    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
+};
 use serde_json::{Map, Value as JsonValue};
 
-use super::client::OpenAiClient;
-use super::dialect::{Dialect, Known};
-use super::endpoint::{Endpoint, OPENAI_BASE_URL, is_hidden, secret_header};
-use super::peer::Peer;
-use crate::environment::{self, EnvironmentError};
-use crate::http;
-use crate::llm::{ModelError, ServerAddress};
+use super::{
+    client::OpenAiClient,
+    dialect::{Dialect, Known},
+    endpoint::{Endpoint, OPENAI_BASE_URL, is_hidden, secret_header},
+    peer::Peer,
+};
+use crate::{
+    environment::{self, EnvironmentError},
+    http,
+    llm::{ModelError, ServerAddress},
+};
 
 const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
 const API_KEY_VARIABLE: &str = "OPENAI_API_KEY";

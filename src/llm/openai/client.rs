@@ -1,18 +1,22 @@
 //! The client: from a request to bytes on the wire.
 
-use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use reqwest::header::{ACCEPT, HeaderMap};
-use reqwest::{Client, RequestBuilder};
+use reqwest::{
+    Client, RequestBuilder,
+    header::{ACCEPT, HeaderMap},
+};
 use serde_json::{Map, Value as JsonValue, json};
 
-use super::dialect::{Dialect, Known};
-use super::endpoint::{Endpoint, OPENAI_BASE_URL};
-use super::peer::Peer;
-use super::{answer, frames, provider_error};
+use super::{
+    answer,
+    dialect::{Dialect, Known},
+    endpoint::{Endpoint, OPENAI_BASE_URL},
+    frames,
+    peer::Peer,
+    provider_error,
+};
 use crate::llm::{ChatMessage, ChatModel, ChatRequest, ChatStream, ModelError, ServerAddress, ToolDefinition};
 
 /// OpenAI's host, which has replaced `max_tokens` and whose newer models refuse it.

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use reqwest::Url;
-use reqwest::header::{HeaderValue, InvalidHeaderValue};
+use reqwest::{
+    Url,
+    header::{HeaderValue, InvalidHeaderValue},
+};
 
 use crate::llm::{ModelError, ServerAddress};
 

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest::Response;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName};
+use reqwest::{
+    Response,
+    header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName},
+};
 use tokio::time::timeout;
 
 use super::endpoint::Endpoint;

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use reqwest::Response;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{
+    Response,
+    header::{HeaderMap, RETRY_AFTER},
+};
 use serde_json::Value as JsonValue;
 use tokio::time::timeout;
 
-use super::frames::Frames;
-use super::peer::Peer;
+use super::{frames::Frames, peer::Peer};
 use crate::llm::StatusError;
 
 /// The most that is read of the body of an answer with an error status: 16 KiB.

@@ -7,9 +7,11 @@
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Value as JsonValue};
 
-use super::json_span::JsonSpan;
-use super::lenient::{lenient, not_empty};
-use super::surrogates::replace_halves;
+use super::{
+    json_span::JsonSpan,
+    lenient::{lenient, not_empty},
+    surrogates::replace_halves,
+};
 use crate::llm::{ChatDelta, ToolCallDelta};
 
 /// The most bytes of a call's arguments that are kept to see whether the next piece repeats them: 64 KiB.

@@ -9,11 +9,12 @@ use std::collections::VecDeque;
 use serde::Deserialize;
 use serde_json::{Map, Value as JsonValue};
 
-use super::lenient::{count, lenient, not_empty};
-use super::surrogates::{Halves, replace_halves};
-use super::tool_calls::{CallPiece, Function, ToolCalls};
-use crate::event::Usage;
-use crate::llm::ChatDelta;
+use super::{
+    lenient::{count, lenient, not_empty},
+    surrogates::{Halves, replace_halves},
+    tool_calls::{CallPiece, Function, ToolCalls},
+};
+use crate::{event::Usage, llm::ChatDelta};
 
 /// The fields in which servers send a reasoning model's thoughts as text, the first of them that is there.
 const REASONING: [&str; 3] = ["reasoning_content", "reasoning", "thinking"];

@@ -5,6 +5,7 @@ mod concepts;
 mod fields;
 mod homework;
 mod monitoring;
+mod persisting;
 mod streaming;
 mod subscribing;
 mod tools;

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use agent_runtime::event::{ToolCall, Usage};
-use agent_runtime::llm::{
-    ChatDelta, ChatMessage, ChatModel, ChatRequest, GenerationOptions, OpenAiClient, ServerAddress, ToolDefinition,
+use agent_runtime::{
+    event::{ToolCall, Usage},
+    llm::{
+        ChatDelta, ChatMessage, ChatModel, ChatRequest, GenerationOptions, OpenAiClient, ServerAddress, ToolDefinition,
+    },
 };
 use futures_util::StreamExt;
 use serde_json::json;

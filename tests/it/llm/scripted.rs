@@ -1,12 +1,12 @@
 //! The scripted model.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use agent_runtime::event::{ToolCall, Usage};
-use agent_runtime::llm::{ChatDelta, ChatMessage, ChatModel, ChatRequest, ModelError, ScriptedModel, ScriptedReply};
-use futures_util::future::join_all;
-use futures_util::{FutureExt, StreamExt};
+use agent_runtime::{
+    event::{ToolCall, Usage},
+    llm::{ChatDelta, ChatMessage, ChatModel, ChatRequest, ModelError, ScriptedModel, ScriptedReply},
+};
+use futures_util::{FutureExt, StreamExt, future::join_all};
 use serde_json::json;
 use tokio::time::Instant;
 

@@ -1,59 +1,18 @@
-//! A script in the place of a model, for examples and tests.
+//! One reply of a scripted model: what it says, in which pieces, and what keeps it from its end.
 
-use std::collections::VecDeque;
-use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
-use futures_util::StreamExt;
-use futures_util::future;
-use futures_util::stream;
+use futures_util::{StreamExt, future, stream};
 use serde_json::Value as JsonValue;
 
-use super::{ChatDelta, ChatModel, ChatRequest, ChatStream, ModelError, Role};
-use crate::event::{ToolCall, Usage};
+use crate::{
+    event::{ToolCall, Usage},
+    llm::{ChatDelta, ChatRequest, ChatStream, ModelError},
+};
 
 type ErrorFn = Arc<dyn Fn() -> ModelError + Send + Sync>;
-type ReplyFn = Arc<dyn Fn(&ChatRequest) -> ScriptedReply + Send + Sync>;
 
-/// A model that answers from a script, streaming like a real one.
-///
-/// Either the replies are a sequence, or each is a function of its request, which stays deterministic however many
-/// agents share the model. A clone shares the script, and so does whoever holds the model in an `Arc`.
-///
-/// An answer consists of its id, its model, its text, its tool calls, its finish reason and its usage, in this order.
-/// Unless the script says otherwise, the finish reason is `tool_calls` or `stop`, and the usage counts words, separated
-/// by white space: the contents and the tool calls of the request's messages, and the text and the tool calls of the
-/// reply, where a tool call counts its name as a word.
-///
-/// # Examples
-///
-/// ```
-/// use agent_runtime::llm::{ChatMessage, ChatModel, ChatRequest, ChatResponse, ScriptedModel, ScriptedReply};
-/// use futures_util::TryStreamExt;
-///
-/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-/// let model = ScriptedModel::new("parrot").with_reply(ScriptedReply::text("Hello you"));
-/// let request = ChatRequest::new([ChatMessage::user("Hi")]);
-///
-/// let response: ChatResponse = model.stream(request).await?.try_collect().await?;
-/// assert_eq!(response.text, "Hello you");
-/// assert_eq!(response.usage.map(|usage| usage.total_tokens), Some(3));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone)]
-pub struct ScriptedModel {
-    name: String,
-    script: Script,
-    /// How many requests there were.
-    requests: Arc<AtomicUsize>,
-}
-
-/// One reply of a [`ScriptedModel`].
+/// One reply of a [`ScriptedModel`](super::ScriptedModel).
 #[derive(Clone, Default)]
 #[must_use = "a reply is only sent if a script has it"]
 pub struct ScriptedReply {
@@ -63,12 +22,6 @@ pub struct ScriptedReply {
     usage: ScriptedUsage,
     finish_reason: Option<String>,
     interruption: Option<Interruption>,
-}
-
-#[derive(Clone)]
-enum Script {
-    Sequence(Vec<ScriptedReply>),
-    Function(ReplyFn),
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -93,117 +46,6 @@ enum Step {
     Aside(ChatDelta),
     Fail(ErrorFn),
     Hang,
-}
-
-impl ScriptedModel {
-    /// Makes a model with an empty script.
-    #[must_use]
-    pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), script: Script::Sequence(Vec::new()), requests: Arc::default() }
-    }
-
-    /// Makes a model whose replies are a function of the request.
-    ///
-    /// Its name is `scripted`. The ids of its tool calls number the request by the assistant's messages in it, so that
-    /// they too depend on nothing but the request.
-    #[must_use]
-    pub fn answering(reply: impl Fn(&ChatRequest) -> ScriptedReply + Send + Sync + 'static) -> Self {
-        Self { name: "scripted".to_owned(), script: Script::Function(Arc::new(reply)), requests: Arc::default() }
-    }
-
-    /// Sets the model's name.
-    #[must_use]
-    pub fn with_name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
-    }
-
-    /// Adds the next reply. A model made by [`answering`](Self::answering) becomes one with a sequence, this reply its
-    /// first.
-    #[must_use]
-    pub fn with_reply(mut self, reply: ScriptedReply) -> Self {
-        match &mut self.script {
-            Script::Sequence(replies) => replies.push(reply),
-            Script::Function(_) => self.script = Script::Sequence(vec![reply]),
-        }
-        self
-    }
-
-    /// Returns how many requests there were so far, also those for which the script had no reply.
-    #[must_use]
-    pub fn request_count(&self) -> usize {
-        self.requests.load(Ordering::Relaxed)
-    }
-
-    /// The reply to a request and the number that its ids begin with.
-    fn reply_to(&self, request: &ChatRequest) -> Result<(ScriptedReply, usize), ModelError> {
-        let number = self.requests.fetch_add(1, Ordering::Relaxed);
-        match &self.script {
-            Script::Sequence(replies) => replies.get(number).cloned().map(|reply| (reply, number)).ok_or_else(|| {
-                ModelError::Configuration(format!(
-                    "the script of `{}` is used up: it has {} replies and this is request {}",
-                    self.name,
-                    replies.len(),
-                    number + 1
-                ))
-            }),
-            Script::Function(reply) => {
-                let turn = request.messages.iter().filter(|message| message.role == Role::Assistant).count();
-                Ok((reply(request), turn))
-            }
-        }
-    }
-}
-
-#[async_trait]
-impl ChatModel for ScriptedModel {
-    fn provider(&self) -> &str {
-        "scripted"
-    }
-
-    fn model(&self) -> &str {
-        &self.name
-    }
-
-    async fn stream(&self, request: ChatRequest) -> Result<ChatStream, ModelError> {
-        let (reply, number) = self.reply_to(&request)?;
-        if let Some(Interruption { after_chunks: None, error }) = &reply.interruption {
-            return match error {
-                Some(error) => Err(error()),
-                None => future::pending().await,
-            };
-        }
-        let delay = reply.delay;
-        let steps = reply.into_steps(&request, &self.name, number);
-        Ok(stream::unfold(steps, move |mut steps: VecDeque<Step>| async move {
-            let item = match steps.pop_front()? {
-                Step::Chunk(delta) => {
-                    if !delay.is_zero() {
-                        tokio::time::sleep(delay).await;
-                    }
-                    Ok(delta)
-                }
-                Step::Aside(delta) => Ok(delta),
-                Step::Fail(error) => Err(error()),
-                Step::Hang => future::pending().await,
-            };
-            Some((item, steps))
-        })
-        .fuse()
-        .boxed())
-    }
-}
-
-impl fmt::Debug for ScriptedModel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("ScriptedModel");
-        debug.field("name", &self.name);
-        match &self.script {
-            Script::Sequence(replies) => debug.field("replies", replies),
-            Script::Function(_) => debug.field("replies", &"a function of the request"),
-        };
-        debug.field("request_count", &self.request_count()).finish()
-    }
 }
 
 impl ScriptedReply {
@@ -254,7 +96,7 @@ impl ScriptedReply {
 
     /// Sets the usage that the answer reports; `None` reports none.
     ///
-    /// By default, words are counted, see [`ScriptedModel`].
+    /// By default, words are counted, see [`ScriptedModel`](super::ScriptedModel).
     pub fn with_usage(mut self, usage: impl Into<Option<Usage>>) -> Self {
         self.usage = ScriptedUsage::Fixed(usage.into());
         self
@@ -278,6 +120,38 @@ impl ScriptedReply {
     pub fn then_pending(mut self, after_chunks: usize) -> Self {
         self.interruption = Some(Interruption { after_chunks: Some(after_chunks), error: None });
         self
+    }
+
+    /// Sends the reply to a request, piece by piece; its ids begin with a number.
+    pub(super) async fn play(
+        self,
+        request: &ChatRequest,
+        model: &str,
+        number: usize,
+    ) -> Result<ChatStream, ModelError> {
+        if let Some(Interruption { after_chunks: None, error }) = &self.interruption {
+            return match error {
+                Some(error) => Err(error()),
+                None => future::pending().await,
+            };
+        }
+        let delay = self.delay;
+        let steps = self.into_steps(request, model, number);
+        let next = move |mut steps: VecDeque<Step>| async move {
+            let item = match steps.pop_front()? {
+                Step::Chunk(delta) => {
+                    if !delay.is_zero() {
+                        tokio::time::sleep(delay).await;
+                    }
+                    Ok(delta)
+                }
+                Step::Aside(delta) => Ok(delta),
+                Step::Fail(error) => Err(error()),
+                Step::Hang => future::pending().await,
+            };
+            Some((item, steps))
+        };
+        Ok(stream::unfold(steps, next).fuse().boxed())
     }
 
     fn into_steps(self, request: &ChatRequest, model: &str, number: usize) -> VecDeque<Step> {
