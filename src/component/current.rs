@@ -1,6 +1,5 @@
 //! Where the current task stands in the tree of components: set around each poll of a component's future.
 
-#[cfg(feature = "ingest")]
 use std::sync::Arc;
 
 use super::{Run, RunOptions, place::Place, reporter::Reporter};

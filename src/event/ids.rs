@@ -13,6 +13,7 @@ use super::{Event, EventScope, EventType};
 const NAMESPACE: Uuid = Uuid::from_u128(0x6d2c_3a5e_90b1_4f47_8f6a_1b0e_57c9_d214);
 
 /// The version of an id that follows from a position.
+#[cfg(any(feature = "otel", test))]
 const SEEDED: usize = 5;
 
 /// Not a generator of each thread: the last destructors of a thread may make events too, when that is gone.
@@ -31,6 +32,7 @@ pub(crate) fn of_attempt(run_id: &str, attempt: u32) -> Uuid {
 }
 
 /// What the trace of a run follows from, in whichever attempt.
+#[cfg(any(feature = "otel", test))]
 fn of_trace(run_id: &str) -> Uuid {
     named(NAMESPACE, &format!("trace {run_id}"))
 }
