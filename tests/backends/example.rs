@@ -138,7 +138,9 @@ fn build() {
     BUILT.get_or_init(|| {
         let mut command = Command::new(env!("CARGO"));
         command.args(["build", "--quiet", "--all-features"]);
-        command.args(["--example", "quickstart", "--example", "failures", "--example", "load"]);
+        for name in ["quickstart", "failures", "load", "resumed_job", "service"] {
+            command.args(["--example", name]);
+        }
         if !cfg!(debug_assertions) {
             command.arg("--release");
         }

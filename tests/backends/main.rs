@@ -19,5 +19,6 @@ mod metrics;
 mod native;
 mod outage;
 mod prometheus;
+mod resumed;
 mod stack;
 mod traces;

@@ -136,14 +136,14 @@ fn a_real_models_answers_are_in_jaeger_and_prometheus_with_their_tokens() {
 }
 
 /// The spans of a trace, once they are there and no more come.
-fn arrived(jaeger: &Jaeger, trace: &str, count: usize) -> HashMap<String, JaegerSpan> {
+pub(crate) fn arrived(jaeger: &Jaeger, trace: &str, count: usize) -> HashMap<String, JaegerSpan> {
     let traces = BTreeSet::from([trace.to_owned()]);
     jaeger.wait_for(&traces, count);
     jaeger.settled(&traces)
 }
 
 /// Names, nesting and errors, siblings by their start.
-fn tree(spans: &HashMap<String, JaegerSpan>) -> String {
+pub(crate) fn tree(spans: &HashMap<String, JaegerSpan>) -> String {
     let mut drawn = String::new();
     draw(None, 0, spans, &mut drawn);
     drawn

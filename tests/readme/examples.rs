@@ -114,6 +114,22 @@ fn a_loop_of_ones_own_takes_five_lines() {
 }
 
 #[test]
+fn a_job_whose_worker_was_killed_goes_on_under_the_same_ids() {
+    let finished = run_example("resumed_job", &[], &[]);
+    assert!(finished.success && finished.stderr.is_empty(), "{finished:#?}");
+    let lines: Vec<_> = finished.stdout.lines().collect();
+    let [loading, charging, "worker 1: killed", "worker 2: load_order was done before", again, mailing] = lines[..]
+    else {
+        panic!("{}", finished.stdout)
+    };
+    let span = |line: &str, begins: &str| line.strip_prefix(begins).map(str::to_owned);
+    let first = span(charging, "worker 1: charge_card begins as span ");
+    assert!(first.is_some() && first == span(again, "worker 2: charge_card begins as span "), "{}", finished.stdout);
+    assert!(span(loading, "worker 1: load_order begins as span ").is_some_and(|id| id.len() == 16));
+    assert!(span(mailing, "worker 2: send_mail begins as span ").is_some_and(|id| Some(id) != first));
+}
+
+#[test]
 fn the_snippets_for_an_agent_that_is_there_are_short() {
     let readme = include_str!("../../README.md");
     let (_, section) = readme.split_once("## You have an agent already?\n").expect("there is the section");
