@@ -15,3 +15,18 @@ pub struct RunOutput {
     /// The run's span, if a bridge made one.
     pub trace: Option<TraceContext>,
 }
+
+impl RunOutput {
+    /// Makes the output of a run, without a span: for tests of code that takes one.
+    #[must_use]
+    pub fn new(workflow_id: impl Into<String>, output: impl Into<JsonValue>) -> Self {
+        Self { workflow_id: workflow_id.into(), output: output.into(), trace: None }
+    }
+
+    /// Sets the run's span. By default, there is none.
+    #[must_use]
+    pub const fn with_trace(mut self, trace: TraceContext) -> Self {
+        self.trace = Some(trace);
+        self
+    }
+}

@@ -144,7 +144,7 @@ impl Workflow {
                 let trace = component.trace();
                 let duration_ms = component.elapsed_ms();
                 component.complete(WorkflowCompleted { output: output.clone(), duration_ms });
-                Ok(RunOutput { workflow_id: run.workflow_id().to_owned(), output, trace })
+                Ok(RunOutput { trace, ..RunOutput::new(run.workflow_id(), output) })
             }
             Err(error) => {
                 let details =

@@ -115,7 +115,8 @@ impl Filter {
 
     /// Whether the topics are others since this was asked last.
     pub(super) fn has_learned(&mut self) -> bool {
-        self.runs.iter_mut().fold(false, |has_any, family| std::mem::take(&mut family.has_changed) || has_any)
+        // Of each, whichever has changed.
+        self.runs.iter_mut().filter_map(|family| std::mem::take(&mut family.has_changed).then_some(())).count() > 0
     }
 }
 

@@ -25,7 +25,8 @@ fn spans_to(sink: &Sink) -> SpanExporter {
 #[track_caller]
 fn assert_sizes(case: &str, sizes: &[usize]) {
     assert!(sizes.iter().all(|size| *size < COLLECTORS_LIMIT), "{case}: {sizes:?}");
-    assert!(sizes.iter().any(|size| *size > WORTH_SPLITTING), "{case}: {sizes:?} would have fitted anyway");
+    // How much is there when an export begins depends on the machine's speed.
+    assert!(sizes.iter().sum::<usize>() > WORTH_SPLITTING, "{case}: {sizes:?} would have fitted anyway");
 }
 
 #[tokio::test]

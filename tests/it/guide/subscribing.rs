@@ -113,7 +113,7 @@ async fn events_of_a_nested_workflow_name_the_one_above() {
     let mut rx = by_hand;
     let mut inside = Vec::new();
     while let Ok(event) = rx.recv().await {
-        if event.parent_workflow_id == Some("wf_parent".to_string()) {
+        if event.parent_workflow_id == Some("wf_parent".to_owned()) {
             assert_ne!(event.workflow_id.as_deref(), Some("wf_parent"), "it has an id of its own");
             inside.push(event.component_id);
         }

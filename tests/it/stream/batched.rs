@@ -301,7 +301,8 @@ async fn a_filter_may_be_set_behind_the_merging_too_and_at_any_time() {
             Event::tool_failed("t", "no", Some("two".to_owned()), None, json!({})),
         ]
     };
-    let filters: [(fn(Batched) -> Batched, &[&str]); 6] = [
+    type Filter = fn(Batched) -> Batched;
+    let filters: [(Filter, &[&str]); 6] = [
         (|b| b.filter(EventScope::Agent), &["agent"]),
         (|b| b.filter_status(ComponentStatus::Failed), &["no"]),
         (|b| b.filter_type(EventType::Progress), &["a\nc", "b"]),
