@@ -2,7 +2,11 @@
 
 use std::{hint::black_box, sync::Arc};
 
-use agent_runtime::otel::{EventIdGenerator, MetricsRecorder, OtelLayer, SpanMapper};
+use agent_runtime::{
+    ingest::ingest,
+    otel::{EventIdGenerator, MetricsRecorder, OtelLayer, SpanMapper},
+    stream::EventStream,
+};
 use opentelemetry::{metrics::MeterProvider as _, trace::TracerProvider as _};
 use opentelemetry_sdk::{
     error::OTelSdkResult,
@@ -64,6 +68,18 @@ impl Backend {
     pub fn bridge_with_metrics(&self) -> Dispatch {
         let metrics = Arc::new(MetricsRecorder::new(self.meters.meter("bench")));
         registry().with(self.layer().with_metrics(metrics)).into()
+    }
+
+    /// Spans become events of a stream.
+    #[must_use]
+    pub fn ingest(stream: &EventStream) -> Dispatch {
+        registry().with(ingest(stream)).into()
+    }
+
+    /// Spans become events of a stream, and these spans again.
+    #[must_use]
+    pub fn ingest_bridged(&self, stream: &EventStream) -> Dispatch {
+        registry().with(ingest(stream)).with(self.layer()).into()
     }
 
     /// `tracing-opentelemetry` without the code's location and the thread, as ours is.

@@ -53,6 +53,8 @@ enum Listener {
     Unsampled,
     UnsampledAndMetrics,
     TracingOpentelemetry,
+    Ingest,
+    IngestAndBridge,
 }
 
 const fn operation(name: &'static str, listener: Listener, work: fn(&Backend) -> Work) -> Operation {
@@ -60,7 +62,7 @@ const fn operation(name: &'static str, listener: Listener, work: fn(&Backend) ->
 }
 
 /// All of them, in the order of the table.
-pub const OPERATIONS: [Operation; 22] = [
+pub const OPERATIONS: [Operation; 24] = [
     operation("chunk: make", Listener::Nobody, |_| Box::new(|| drop(black_box(chunk())))),
     operation("chunk: make, append", Listener::Nobody, appended_chunk),
     operation("chunk: make, append, a reader takes it", Listener::Nobody, shared_chunk),
@@ -79,6 +81,8 @@ pub const OPERATIONS: [Operation; 22] = [
     operation("tool: bridged, data as JSON", Listener::Bridge, appended_tool_in_json),
     operation("tool: bridged, with metrics", Listener::BridgeAndMetrics, appended_tool),
     operation("tool: tracing-opentelemetry, lean", Listener::TracingOpentelemetry, traced_tool),
+    operation("tool: ingested", Listener::Ingest, ingested_tool),
+    operation("tool: ingested, bridged", Listener::IngestAndBridge, ingested_tool),
     operation("tool: SDK alone", Listener::Nobody, sdk_only_tool),
     operation("tool: bridged, unsampled", Listener::Unsampled, appended_tool),
     operation("tool: bridged, unsampled, with metrics", Listener::UnsampledAndMetrics, appended_tool),
@@ -96,18 +100,22 @@ impl Operation {
             _ => Sampler::AlwaysOn,
         };
         let backend = Backend::new(sampler, SimpleSpanProcessor::new(Nowhere));
+        // The stream of spans that become events; it is to be there as long as there is work.
+        let stream = EventStream::builder().with_capacity(KEPT).build();
         let dispatch = match self.listener {
             Listener::Nobody => Dispatch::none(),
             Listener::Bridge | Listener::Unsampled => backend.bridge(),
             Listener::BridgeAndMetrics | Listener::UnsampledAndMetrics => backend.bridge_with_metrics(),
             Listener::TracingOpentelemetry => backend.tracing_lean(),
+            Listener::Ingest => Backend::ingest(&stream),
+            Listener::IngestAndBridge => backend.ingest_bridged(&stream),
         };
         let work = self.work;
         let start = move || {
             let mut work = work(&backend);
             Box::new(move || {
                 // The providers stay up as long as there is work.
-                let _up = &backend;
+                let _up = (&backend, &stream);
                 work();
             }) as Work
         };
@@ -219,6 +227,22 @@ fn traced_tool(_: &Backend) -> Work {
     let around = around.map(|name| info_span!("around", "otel.name" = name).entered());
     Box::new(move || {
         let _around = &around;
+        drop(tracing_tool());
+    })
+}
+
+/// The same span, of which a component is made, in an agent that is one.
+fn ingested_tool(_: &Backend) -> Work {
+    let workflow = info_span!(
+        "report",
+        "gen_ai.operation.name" = "invoke_workflow",
+        "gen_ai.workflow.name" = black_box("report"),
+    );
+    let workflow = workflow.entered();
+    let agent = info_span!("writer", "gen_ai.operation.name" = "invoke_agent", "gen_ai.agent.name" = black_box("writer"));
+    let agent = agent.entered();
+    Box::new(move || {
+        let _around = (&workflow, &agent);
         drop(tracing_tool());
     })
 }

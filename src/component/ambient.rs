@@ -25,6 +25,9 @@ pub(crate) trait EnteredSpan: Send + Sync + fmt::Debug {
 
     /// The component, which starts if it has not; the one around it if it is none.
     fn place(&self) -> Option<Place>;
+
+    /// What it was made in is left, and with it what may be said of its start.
+    fn leave_around(&self);
 }
 
 struct Entry {
@@ -41,6 +44,19 @@ enum What {
     Work(Place),
     #[cfg(feature = "ingest")]
     Span(u64, Arc<dyn EnteredSpan>),
+    /// A span that was entered before, further out: what lies in between is nearer.
+    #[cfg(feature = "ingest")]
+    Again(u64),
+}
+
+impl What {
+    #[cfg(feature = "ingest")]
+    fn is_span(&self, key: u64) -> bool {
+        match self {
+            Self::Work(_) => false,
+            Self::Span(own, _) | Self::Again(own) => *own == key,
+        }
+    }
 }
 
 thread_local! {
@@ -59,10 +75,10 @@ impl Place {
         if let Some((depth, span)) = innermost_span() {
             return of_span(depth, &span).map(|place| look(&place));
         }
-        let innermost = |stack: &RefCell<Vec<Entry>>| match &stack.borrow().last()?.what {
+        let innermost = |stack: &RefCell<Vec<Entry>>| match &innermost(&stack.borrow())?.1.what {
             What::Work(place) => Some(look(place)),
             #[cfg(feature = "ingest")]
-            What::Span(..) => None,
+            What::Span(..) | What::Again(_) => None,
         };
         STACK.try_with(innermost).ok().flatten()
     }
@@ -100,21 +116,27 @@ impl Place {
 /// Enters a span on this thread: what starts here lies in it.
 #[cfg(feature = "ingest")]
 pub(crate) fn enter_span(key: u64, span: Arc<dyn EnteredSpan>) {
-    let is_full = STACK.try_with(|stack| stack.borrow().len() >= MAX_DEPTH).unwrap_or(true);
-    if is_full {
-        return;
-    }
-    let started = span.enter();
-    enter(What::Span(key, span));
-    if let Some(place) = started {
-        activate(key, &place);
+    let look = |stack: &RefCell<Vec<Entry>>| {
+        let stack = stack.borrow();
+        (stack.len() >= MAX_DEPTH, stack.iter().any(|entry| entry.what.is_span(key)))
+    };
+    match STACK.try_with(look) {
+        Ok((false, true)) => enter(What::Again(key)),
+        Ok((false, false)) => {
+            let started = span.enter();
+            enter(What::Span(key, span));
+            if let Some(place) = started {
+                activate(key, &place);
+            }
+        }
+        Ok((true, _)) | Err(_) => {}
     }
 }
 
 /// Leaves a span on this thread, in whatever order.
 #[cfg(feature = "ingest")]
 pub(crate) fn leave_span(key: u64) {
-    leave(|what| matches!(what, What::Span(own, _) if *own == key));
+    leave(|what| what.is_span(key));
 }
 
 /// Has a span start at the latest when what this thread is in is left; with nothing around, it waits for itself.
@@ -157,10 +179,19 @@ fn leave(is_it: impl Fn(&What) -> bool) {
     let left = STACK.try_with(take).ok().flatten();
     #[cfg(feature = "ingest")]
     if let Some(Entry { waiting, .. }) = left {
-        waiting.into_iter().for_each(|span| drop(span.place()));
+        waiting.into_iter().for_each(|span| span.leave_around());
     }
     #[cfg(not(feature = "ingest"))]
     drop(left);
+}
+
+/// The innermost entry, not counting spans that are entered again, and how deep it lies.
+fn innermost(stack: &[Entry]) -> Option<(usize, &Entry)> {
+    #[cfg(feature = "ingest")]
+    let is_nearest = |entry: &Entry| !matches!(entry.what, What::Again(_));
+    #[cfg(not(feature = "ingest"))]
+    let is_nearest = |_: &Entry| true;
+    stack.iter().enumerate().rev().find(|(_, entry)| is_nearest(entry))
 }
 
 /// The innermost entry if that is a span, and how deep it lies.
@@ -168,9 +199,10 @@ fn leave(is_it: impl Fn(&What) -> bool) {
 fn innermost_span() -> Option<(usize, Arc<dyn EnteredSpan>)> {
     let look = |stack: &RefCell<Vec<Entry>>| {
         let stack = stack.borrow();
-        match &stack.last()?.what {
-            What::Work(_) => None,
-            What::Span(_, span) => Some((stack.len() - 1, Arc::clone(span))),
+        let (depth, entry) = innermost(&stack)?;
+        match &entry.what {
+            What::Work(_) | What::Again(_) => None,
+            What::Span(_, span) => Some((depth, Arc::clone(span))),
         }
     };
     STACK.try_with(look).ok().flatten()
@@ -182,7 +214,7 @@ fn of_span(depth: usize, span: &Arc<dyn EnteredSpan>) -> Option<Place> {
     let place = span.place()?;
     let key = STACK.try_with(|stack| match stack.borrow().get(depth)?.what {
         What::Span(key, _) => Some(key),
-        What::Work(_) => None,
+        What::Work(_) | What::Again(_) => None,
     });
     if let Some(key) = key.ok().flatten() {
         activate(key, &place);

@@ -17,7 +17,7 @@ use tracing_subscriber::{
 
 use super::{
     facts::{Facts, Message},
-    names::{Names, OPERATION},
+    names::{Name, Names, OPERATION},
     span::{IngestedSpan, Shared},
 };
 use crate::{
@@ -32,9 +32,12 @@ use crate::{
 /// [`component`](crate::component) or another such span, or in the one of the span's explicit parent; with nothing around it,
 /// it begins a run on `stream`.
 ///
-/// - It starts when the span has recorded what it has room for at its start, at the latest when it is left, when something
-///   starts in it or when the component around it is left. What was not recorded by then is not in its Started event.
-/// - It ends when the span closes: Failed by `error.type`, `otel.status_code` or an event of level `ERROR` in it, Canceled
+/// - It starts when the span has recorded what it has room for at its start, at the latest when it or the component around it
+///   is left and its name is there, when something starts in it, or when it says what only an end has. What was not recorded by
+///   then is not in its Started event.
+/// - A span that is entered again in a component that lies in it does not lead out of that: libraries enter the span that they
+///   were called in.
+/// - It ends when the span closes: Failed by `error.type`, `otel.status_code` or an event of level `ERROR` in it, which may have an `error.type`, Canceled
 ///   if the span has room for an outcome and closes without one, else Completed.
 /// - A span that is about the same as the component around it, a request inside a request, is not counted again.
 /// - The events are not shown to other `tracing` layers, which have the spans; an [`OtelLayer`] of the same registry has them.
@@ -93,7 +96,9 @@ where
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
         let outer = span.parent().and_then(|parent| ingested(&parent));
-        let around = around(attributes, outer.as_deref());
+        // Macros that take a parent are also handed the current span.
+        let is_elsewhere = attributes.parent().is_some_and(|parent| context.current_span().id() != Some(parent));
+        let around = around(is_elsewhere, outer.as_deref());
         let outer = outer.filter(|outer| outer.is(&around));
         let mut facts = Facts::default();
         attributes.record(&mut facts);
@@ -117,9 +122,10 @@ where
 
     fn on_event(&self, event: &tracing::Event<'_>, context: Context<'_, S>) {
         if let Some(span) = context.event_span(event).and_then(|span| ingested(&span)) {
-            let mut message = Message::default();
+            let (mut message, mut facts) = (Message::default(), Facts::default());
             event.record(&mut message);
-            span.log_error(message.0);
+            event.record(&mut facts);
+            span.log_error(message.0, facts.text(Name::ErrorType));
         }
     }
 
@@ -132,7 +138,7 @@ where
     fn on_exit(&self, id: &Id, context: Context<'_, S>) {
         component::leave_span(id.into_u64());
         if let Some(span) = context.span(id).and_then(|span| ingested(&span)) {
-            span.start();
+            span.start_if_named();
         }
     }
 
@@ -179,10 +185,11 @@ fn ingested<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>) -> Option<Arc<Ingested
     span.extensions().get::<Arc<IngestedSpan>>().cloned()
 }
 
-/// The component that a new span lies in; `outer` is the nearest span around it that is one.
-fn around(attributes: &Attributes<'_>, outer: Option<&IngestedSpan>) -> Current {
+/// The component that a new span lies in: `outer` is the nearest span above it that is one, `is_elsewhere` whether its parent is
+/// not the current span.
+fn around(is_elsewhere: bool, outer: Option<&IngestedSpan>) -> Current {
     let outer = || outer.and_then(EnteredSpan::place).map(Current::at);
-    if attributes.parent().is_some() {
+    if is_elsewhere {
         outer().unwrap_or_else(Current::here)
     } else {
         // What is polled or entered last is the nearest, also in another task than the outer span was made in. That holds

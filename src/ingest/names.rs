@@ -32,17 +32,17 @@ pub(super) enum Name {
     ToolDescription,
     Arguments,
     TimeToFirstChunk,
+    OutputMessages,
+    Completion,
+    ToolResult,
     ResponseId,
     ResponseModel,
     FinishReasons,
-    OutputMessages,
-    Completion,
     InputTokens,
     OutputTokens,
     CacheReadTokens,
     CacheWriteTokens,
     ReasoningTokens,
-    ToolResult,
     Outcome,
     ErrorType,
     Status,
@@ -142,8 +142,16 @@ impl Names {
 
     /// Those that are said only of a component that came to its end.
     pub(super) const fn of_outcome(self) -> Self {
-        let (first, last) = (Name::ResponseId as u8, Name::Outcome as u8);
-        Self(self.0 & ((1 << (last + 1)) - (1 << first)))
+        self.between(Name::OutputMessages, Name::Outcome)
+    }
+
+    /// Those of them that are said of each such component, also where no content is.
+    pub(super) const fn of_every_outcome(self) -> Self {
+        self.between(Name::ResponseId, Name::Outcome)
+    }
+
+    const fn between(self, first: Name, last: Name) -> Self {
+        Self(self.0 & ((1 << (last as u8 + 1)) - (1 << first as u8)))
     }
 }
 

@@ -30,6 +30,13 @@ const FAILED: &str = "failed";
 #[error("{0}")]
 struct ForeignError(String);
 
+/// An error that was logged in a span.
+#[derive(Debug)]
+pub(super) struct LoggedError {
+    pub(super) message: Option<String>,
+    pub(super) kind: Option<String>,
+}
+
 /// How a component ends.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
@@ -65,7 +72,7 @@ pub(super) fn end(
     scope: EventScope,
     facts: &Facts,
     declared: Names,
-    error: Option<String>,
+    error: Option<LoggedError>,
     duration: Duration,
 ) {
     if std::thread::panicking() && facts.names().of_outcome().is_empty() {
@@ -145,12 +152,13 @@ fn agent(facts: &Facts) -> AgentStarted {
 }
 
 /// An explicit outcome counts most, then what only a component says that came to its end, then an error that was logged. A
-/// span with room for an outcome that closes without one was dropped on the way.
-fn end_of(facts: &Facts, declared: Names, error: Option<String>) -> End {
+/// span with room for an outcome, not counting content, that closes without one was dropped on the way.
+fn end_of(facts: &Facts, declared: Names, error: Option<LoggedError>) -> End {
     let says = |name, word: &str| facts.text(name).is_some_and(|text| text.eq_ignore_ascii_case(word));
-    let failed = |error: Option<String>| {
-        let code = facts.text(Name::ErrorType).unwrap_or(FAILED).to_owned();
-        let message = facts.text(Name::StatusMessage).map(str::to_owned).or(error).unwrap_or_else(|| code.clone());
+    let failed = |error: Option<LoggedError>| {
+        let (logged, kind) = error.map(|error| (error.message, error.kind)).unwrap_or_default();
+        let code = facts.text(Name::ErrorType).map(str::to_owned).or(kind).unwrap_or_else(|| FAILED.to_owned());
+        let message = facts.text(Name::StatusMessage).map(str::to_owned).or(logged).unwrap_or_else(|| code.clone());
         End::Failed { code, message }
     };
     if facts.text(Name::ErrorType).is_some() || says(Name::Status, "error") || says(Name::Outcome, "error") {
@@ -159,7 +167,7 @@ fn end_of(facts: &Facts, declared: Names, error: Option<String>) -> End {
         End::Completed
     } else if error.is_some() {
         failed(error)
-    } else if declared.of_outcome().is_empty() {
+    } else if declared.of_every_outcome().is_empty() {
         End::Completed
     } else {
         End::Canceled

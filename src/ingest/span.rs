@@ -16,7 +16,7 @@ use tracing::span::Id;
 use super::{
     facts::Facts,
     names::{Name, Names, scope_of},
-    payload::{self, Start},
+    payload::{self, LoggedError, Start},
 };
 use crate::{
     component::{Component, Current, EnteredSpan, Place, RunOptions, begin_run},
@@ -52,8 +52,7 @@ pub(super) struct IngestedSpan {
 #[derive(Debug)]
 struct Inner {
     facts: Facts,
-    /// An error that was logged in the span.
-    error: Option<String>,
+    error: Option<LoggedError>,
     /// Whether it was entered, and so will be left.
     is_entered: bool,
     stage: Stage,
@@ -153,6 +152,17 @@ impl IngestedSpan {
         }
     }
 
+    /// Starts the component if what names it is there, or has no room in the span: when it, or what is around it, is left.
+    pub(super) fn start_if_named(&self) {
+        let inner = self.inner.lock();
+        let Some(scope) = scope(&inner.facts) else { return };
+        let missing = self.declared.without(inner.facts.names());
+        drop(inner);
+        if !missing.has(Name::identity(scope)) {
+            self.start();
+        }
+    }
+
     /// Takes in what was recorded; what can only come later starts the component.
     pub(super) fn record(&self, facts: Facts) {
         let is_late = !facts.names().without(facts.names().of_start()).is_empty();
@@ -168,9 +178,9 @@ impl IngestedSpan {
     }
 
     /// Takes in an error that was logged in the span.
-    pub(super) fn log_error(&self, message: Option<String>) {
+    pub(super) fn log_error(&self, message: Option<String>, kind: Option<&str>) {
         self.start();
-        self.inner.lock().error = Some(message.unwrap_or_default());
+        self.inner.lock().error = Some(LoggedError { message, kind: kind.map(str::to_owned) });
     }
 
     /// Starts the component, if it has not started and its operation is one of a component.
@@ -276,6 +286,10 @@ impl EnteredSpan for IngestedSpan {
     fn enter(&self) -> Option<Place> {
         self.inner.lock().is_entered = true;
         self.here()?.place()
+    }
+
+    fn leave_around(&self) {
+        self.start_if_named();
     }
 
     fn place(&self) -> Option<Place> {

@@ -78,7 +78,16 @@ fn a_span_says_how_its_component_ended() {
     let plain = || info_span!("t", gen_ai.operation.name = "execute_tool", gen_ai.tool.name = "search");
     type Make<'a> = &'a dyn Fn() -> Span;
     type Work<'a> = &'a dyn Fn(&Span);
-    let cases: [(&str, Make<'_>, Work<'_>, EventType, &str); 12] = [
+    let with_content = || {
+        info_span!(
+            "t",
+            gen_ai.operation.name = "execute_tool",
+            gen_ai.tool.name = "search",
+            gen_ai.tool.call.result = Empty
+        )
+    };
+    let cases: [(&str, Make<'_>, Work<'_>, EventType, &str); 13] = [
+        ("content is said only where it may be", &with_content, &|_| {}, EventType::Completed, ""),
         ("nothing is known of how it can end", &plain, &|_| {}, EventType::Completed, ""),
         ("no answer came", &chat, &|_| {}, EventType::Canceled, "canceled"),
         ("no outcome came", &tool, &|_| {}, EventType::Canceled, "canceled"),

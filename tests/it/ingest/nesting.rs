@@ -126,3 +126,26 @@ fn spans_may_be_left_and_closed_in_any_order() {
     let tree = "invoke_agent outer\n  execute_tool inner\n    execute_tool still\nexecute_tool later\n";
     assert_eq!((outline(&events).as_str(), spans.tree().as_str()), (tree, tree));
 }
+
+/// As libraries do that enter the span that they were called in, and hand it to the spans that they make.
+#[test]
+fn a_span_that_is_entered_again_does_not_lead_out_of_what_lies_in_it() {
+    let (events, spans) = Scene::new().run(|_| {
+        let outer = tool("outer");
+        outer.in_scope(|| {
+            let inner = component::agent("inner").start().expect("a place");
+            inner.enter(|| {
+                let _again = Span::current().entered();
+                let parent = Span::current();
+                drop(
+                    info_span!(parent: &parent, "t", gen_ai.operation.name = "execute_tool", gen_ai.tool.name = "made"),
+                );
+                component::tool("native").start().expect("a place").complete(());
+            });
+            inner.complete(());
+            drop(tool("after"));
+        });
+    });
+    let tree = "execute_tool outer\n  invoke_agent inner\n    execute_tool made\n    execute_tool native\n  execute_tool after\n";
+    assert_eq!((outline(&events).as_str(), spans.tree().as_str()), (tree, tree));
+}

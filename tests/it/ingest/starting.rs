@@ -168,3 +168,26 @@ fn any_name_makes_an_id() {
     });
     assert_eq!(events.len(), 4 * names.len());
 }
+
+#[test]
+fn a_span_whose_name_is_still_to_come_is_waited_for() {
+    let (events, _) = Scene::new().run(|stream| {
+        let agent = info_span!("a", gen_ai.operation.name = "invoke_agent", gen_ai.agent.name = "writer");
+        let chat = agent.in_scope(|| {
+            info_span!(
+                "c",
+                gen_ai.operation.name = "chat",
+                gen_ai.request.model = Empty,
+                gen_ai.usage.input_tokens = Empty
+            )
+        });
+        chat.in_scope(|| assert_eq!(stream.next_offset(), 1));
+        assert_eq!(stream.next_offset(), 1, "it was left without a name");
+        chat.in_scope(|| drop(chat.record("gen_ai.request.model", "small").id()));
+        assert_eq!(stream.next_offset(), 2);
+        let nameless = info_span!("t", gen_ai.operation.name = "execute_tool", gen_ai.tool.name = Empty);
+        drop(nameless);
+    });
+    assert_eq!((&events[1].data["model"], events[2].scope), (&json!("small"), EventScope::Tool));
+    assert_eq!(lines(&events)[2..4], ["unnamed:0 started", "unnamed:0 completed"]);
+}
