@@ -142,3 +142,15 @@ fn the_snippets_for_an_agent_that_is_there_are_short() {
         assert!(lines <= 10 && ours <= 5, "{lines} lines, {ours} of them ours:\n{snippet}");
     }
 }
+
+/// What needs rig to compile is compiled in rig's README, line for line.
+#[test]
+fn the_snippet_for_rig_is_that_of_its_crate() {
+    let (root, member) = (include_str!("../../README.md"), include_str!("../../crates/rig/README.md"));
+    let (_, rest) = root.split_once("```rust,ignore\n").expect("there is the snippet");
+    let (snippet, _) = rest.split_once("```").expect("it ends");
+    let (_, rest) = member.split_once("```rust,no_run\n").expect("there is the program");
+    let (program, _) = rest.split_once("```").expect("it ends");
+    let missing: Vec<_> = snippet.lines().filter(|line| !program.lines().any(|own| own == *line)).collect();
+    assert!(missing.is_empty() && snippet.lines().count() <= 5, "{missing:#?}");
+}

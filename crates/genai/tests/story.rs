@@ -105,7 +105,10 @@ async fn genai_tells_the_story_as_far_as_it_knows() {
                 "ask_editor" => {
                     let idle: Work = Arc::new(|_| Box::pin(async { Ok(String::new()) }));
                     let review = agent(&client, "editor", &[], idle, |_| false);
-                    let review = async { Ok::<_, std::convert::Infallible>(review.await) };
+                    let review = async {
+                        review.await;
+                        Ok::<_, std::convert::Infallible>(())
+                    };
                     component::nested_workflow("review").run(review).await.expect("it never fails");
                     Ok("Fine.".to_owned())
                 }
@@ -127,7 +130,7 @@ async fn genai_tells_the_story_as_far_as_it_knows() {
 
     // Its spans say nothing of pieces, and of an agent or a tool only that it failed.
     let mut known = STORY.to_owned();
-    for (is, told) in [
+    for (is, said) in [
         ("2 chunks", "0 chunks"),
         ("1 chunks", "0 chunks"),
         ("3 chunks", "0 chunks"),
@@ -135,7 +138,7 @@ async fn genai_tells_the_story_as_far_as_it_knows() {
         ("invoke_agent waiter: canceled", "invoke_agent waiter: completed"),
         ("execute_tool wait: canceled", "execute_tool wait: completed"),
     ] {
-        known = known.replace(is, told);
+        known = known.replace(is, said);
     }
     assert_eq!(telling(&stream), known);
 }
