@@ -27,8 +27,8 @@ mod unfinished;
 #[cfg(feature = "redaction")]
 pub use content::PatternRedactor;
 pub use content::{
-    CAPTURE_VARIABLE, ContentCapture, ContentPolicy, DEFAULT_MAX_CONTENT_BYTES, MAX_TEXT_BYTES, MIN_CONTENT_BYTES,
-    Redactor, UnknownContentCapture,
+    CAPTURE_VARIABLE, ContentCapture, ContentPolicy, DEFAULT_MAX_CONTENT_BYTES, MAX_OPEN_CONTENT_BYTES, MAX_TEXT_BYTES,
+    MIN_CONTENT_BYTES, Redactor, UnknownContentCapture,
 };
 #[cfg(feature = "otlp-http")]
 pub use export::{

@@ -6,6 +6,7 @@
 //! text passes before it leaves the process.
 
 mod any_value;
+mod budget;
 mod capture;
 mod fields;
 mod messages;
@@ -24,6 +25,7 @@ mod shape;
 mod stored;
 mod truncate;
 
+pub use budget::MAX_OPEN_CONTENT_BYTES;
 pub use capture::{CAPTURE_VARIABLE, ContentCapture, UnknownContentCapture};
 #[cfg(feature = "redaction")]
 pub use patterns::PatternRedactor;
@@ -31,6 +33,7 @@ pub use policy::{ContentPolicy, DEFAULT_MAX_CONTENT_BYTES, MAX_TEXT_BYTES, MIN_C
 pub use redact::Redactor;
 
 pub(super) use any_value::of_attribute;
+pub(super) use budget::{Budget, Share};
 pub(super) use fields::{Fields, input, interrupted, output};
 pub(super) use messages::finish_reason;
 pub(super) use open_inference::kind as open_inference_kind;

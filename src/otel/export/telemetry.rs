@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     environment::EnvironmentError,
-    otel::{BridgeFilter, MetricsRecorder, OtelLayer, SpanMapper},
+    otel::{BridgeFilter, LogEmitter, MetricsRecorder, OtelLayer, SpanMapper},
     stream::unseen_events_in_process,
 };
 
@@ -161,6 +161,12 @@ impl Telemetry {
     #[must_use]
     pub fn logger_provider(&self) -> Option<&SdkLoggerProvider> {
         self.0.logs.as_ref().map(|logs| &logs.provider)
+    }
+
+    /// The state machine from events to log events, for its counters; `None` if there are none.
+    #[must_use]
+    pub fn log_emitter(&self) -> Option<&Arc<LogEmitter>> {
+        self.0.logs.as_ref().map(|logs| &logs.emitter)
     }
 
     /// The variables whose values cannot be used and count as not set.

@@ -1,24 +1,24 @@
 //! The state machine from events to the conventions' log events.
 
+use std::fmt;
 #[cfg(feature = "otlp-http")]
 use std::time::Instant;
-use std::{collections::HashMap, fmt};
 
 use chrono::{DateTime, Utc};
 use opentelemetry::{
-    Key, KeyValue, SpanId as OtelSpanId, TraceFlags, TraceId as OtelTraceId,
-    logs::{AnyValue, LogRecord as _, Logger as _, Severity},
+    KeyValue, SpanId as OtelSpanId, TraceFlags, TraceId as OtelTraceId,
+    logs::{LogRecord as _, Logger as _, Severity},
 };
 use opentelemetry_sdk::logs::{SdkLogRecord, SdkLogger};
 use parking_lot::Mutex;
 
-use super::open::LoggedRequest;
+use super::open::{LoggedRequest, Start};
 use crate::{
     event::{Event, EventScope, EventType, Open, SharedIds, TraceContext},
     otel::{
         ContentPolicy, DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE,
         bounded::{Bounded, Bounds, Found, Seen},
-        content::{input, interrupted, of_attribute, output},
+        content::{Budget, input, interrupted, of_attribute, output},
         failure, mapping, names,
         unfinished::{Ticket, Unfinished},
     },
@@ -38,6 +38,7 @@ pub struct LogEmitter {
     content: ContentPolicy,
     open: Mutex<Bounded<LoggedRequest>>,
     unfinished: Unfinished,
+    budget: Budget,
 }
 
 /// Log events that an event has left to be made.
@@ -58,7 +59,7 @@ impl LogEmitter {
     /// Makes an emitter that hands its log events to a logger.
     #[must_use]
     pub fn new(logger: SdkLogger, content: ContentPolicy) -> Self {
-        Self { logger, content, open: Mutex::default(), unfinished: Unfinished::default() }
+        Self { logger, content, open: Mutex::default(), unfinished: Unfinished::default(), budget: Budget::default() }
     }
 
     /// Takes in an event and the span of its component, as [`SpanMapper::observe`](crate::otel::SpanMapper::observe)
@@ -105,6 +106,13 @@ impl LogEmitter {
         self.unfinished.wait_until(deadline);
     }
 
+    /// How many requests were logged without all of their content, since more than
+    /// [`MAX_OPEN_CONTENT_BYTES`](crate::otel::MAX_OPEN_CONTENT_BYTES) of it was open.
+    #[must_use]
+    pub fn requests_without_content(&self) -> u64 {
+        self.budget.omitted()
+    }
+
     /// Reports every request whose end has not come as interrupted, and takes in no others from then on.
     pub fn close(&self) {
         let mut requests = self.open.lock().close();
@@ -113,7 +121,8 @@ impl LogEmitter {
     }
 
     fn start(&self, event: &Event, trace: TraceContext) -> Vec<Open<Seen<LoggedRequest>>> {
-        let request = LoggedRequest::new(event, trace);
+        let attributes = || self.told_at_start(event).collect();
+        let request = LoggedRequest::new(event, trace, self.budget.share(), attributes);
         let bounds = Bounds { max_open: DEFAULT_MAX_OPEN_SPANS, max_age: DEFAULT_MAX_SPAN_AGE };
         self.open.lock().insert(event, SharedIds::of(event), request, bounds)
     }
@@ -128,13 +137,12 @@ impl LogEmitter {
     }
 
     fn interrupted(&self, request: &Open<Seen<LoggedRequest>>) {
-        let LoggedRequest { trace, started, answer, chunks, first_chunk } = &request.kept.of;
+        let LoggedRequest { trace, start, started, answer, chunks, first_chunk, .. } = &request.kept.of;
         let mut record = self.record(names::LOG_INFERENCE_DETAILS, Severity::Debug, request.abandoned_at(), *trace);
-        record.add_attributes(self.told_at_start(started).map(of_attribute));
-        let stream = mapping::stream(None, started.timestamp, *chunks, *first_chunk);
+        self.add_start(&mut record, start);
+        let stream = mapping::stream(None, *started, *chunks, *first_chunk);
         record.add_attributes(stream.into_iter().map(of_attribute));
         record.add_attributes(mapping::interrupted().into_iter().map(of_attribute));
-        record.add_attributes(self.content.log_attributes(input(started)));
         if let Some(partial) = answer.text() {
             record.add_attributes(self.content.log_attributes(interrupted(partial)));
         }
@@ -142,14 +150,20 @@ impl LogEmitter {
     }
 
     fn ended(&self, event: &Event, trace: TraceContext, request: Option<&LoggedRequest>) {
-        let started = request.map_or(event, |request| &request.started);
         let mut record = self.record(names::LOG_INFERENCE_DETAILS, Severity::Debug, event.timestamp, trace);
-        record.add_attributes(self.told_at_start(started).map(of_attribute));
-        let (chunks, first_chunk) = request.map_or((0, None), |request| (request.chunks, request.first_chunk));
-        let stream = mapping::stream(Some(event), started.timestamp, chunks, first_chunk);
+        let (mut started, mut chunks, mut first_chunk, mut partial) = (event.timestamp, 0, None, None);
+        match request {
+            Some(request) => {
+                (started, chunks, first_chunk) = (request.started, request.chunks, request.first_chunk);
+                partial = request.answer.text();
+                self.add_start(&mut record, &request.start);
+            }
+            None => record.add_attributes(self.told_at_start(event).map(of_attribute)),
+        }
+        let stream = mapping::stream(Some(event), started, chunks, first_chunk);
         record.add_attributes(stream.into_iter().map(of_attribute));
         record.add_attributes(mapping::end(event, &self.content).into_iter().map(of_attribute));
-        record.add_attributes(self.content(started, event, request));
+        record.add_attributes(self.content.log_attributes(output(event, partial)));
         self.logger.emit(record);
         if event.event_type == EventType::Failed {
             self.exception(event, trace);
@@ -161,12 +175,18 @@ impl LogEmitter {
         start.into_iter().chain(mapping::details(started, &SharedIds::of(started), &self.content))
     }
 
-    /// What was asked and answered; the two may both say that they were cut.
-    fn content(&self, started: &Event, end: &Event, request: Option<&LoggedRequest>) -> HashMap<Key, AnyValue> {
-        let partial = request.and_then(|request| request.answer.text());
-        let asked = self.content.log_attributes(input(started));
-        let answered = self.content.log_attributes(output(end, partial));
-        asked.chain(answered).collect()
+    /// What is known of the start, with what was asked if that was kept.
+    fn add_start(&self, record: &mut SdkLogRecord, start: &Start) {
+        match start {
+            Start::Whole(started) => {
+                record.add_attributes(self.told_at_start(started).map(of_attribute));
+                record.add_attributes(self.content.log_attributes(input(started)));
+            }
+            Start::WithoutContent(attributes) => {
+                record.add_attributes(attributes.iter().cloned().map(of_attribute));
+                record.add_attribute(names::CONTENT_TRUNCATED, true);
+            }
+        }
     }
 
     fn exception(&self, event: &Event, trace: TraceContext) {

@@ -33,6 +33,7 @@ use crate::{
     otel::{
         ContentPolicy,
         bounded::{Bounds, Found, Seen},
+        content::Budget,
         mapping::{self, SpanStart},
     },
     stream::ComponentContext,
@@ -69,6 +70,7 @@ pub struct SpanMapper<T> {
     bounds: Bounds,
     max_progress_events: u32,
     writer: Arc<SpanWriter>,
+    budget: Budget,
     samples_whole_workflows: bool,
     open: Mutex<OpenSpans>,
     interrupted: AtomicU64,
@@ -99,6 +101,7 @@ where
             bounds: Bounds { max_open: DEFAULT_MAX_OPEN_SPANS, max_age: DEFAULT_MAX_SPAN_AGE },
             max_progress_events: DEFAULT_MAX_PROGRESS_EVENTS,
             writer: Arc::default(),
+            budget: Budget::default(),
             samples_whole_workflows: false,
             open: Mutex::default(),
             interrupted: AtomicU64::new(0),
@@ -189,6 +192,13 @@ where
         self.interrupted.load(Ordering::Relaxed)
     }
 
+    /// How many spans lack some of their content, since more than
+    /// [`MAX_OPEN_CONTENT_BYTES`](crate::otel::MAX_OPEN_CONTENT_BYTES) of it was open.
+    #[must_use]
+    pub fn spans_without_content(&self) -> u64 {
+        self.budget.omitted()
+    }
+
     /// Ends every open span as interrupted, children before their parents, and makes no spans from then on.
     pub fn close(&self) {
         let open = self.open.lock().close();
@@ -223,12 +233,13 @@ where
         let start = mapping::start(event, self.writer.content())?;
         let span = self.start_span(start, links, event, is_copy, &parent)?;
         let ids = context::ids_of(self.id, event, &parent);
-        let notes = span.is_recording().then(|| Notes::new(event.scope, self.max_progress_events));
+        let notes = span.is_recording().then(|| Notes::new(event.scope, self.max_progress_events, &self.budget));
         let trace = trace_context(span.span_context(), &parent);
+        let is_recording = notes.is_some();
         let span = ComponentSpan::new(context::mark(self.id, &parent.with_span(span), event, &ids), notes);
         let recorded = recorded(event).map(|trace| trace.span_id);
         let open_span = OpenSpan { span: Arc::clone(&span), trace, recorded, is_adopted: false };
-        if span.notes().is_some() {
+        if is_recording {
             writing.own = Some((Arc::clone(&span), Task::Start { event: Cow::Borrowed(event), ids: ids.clone() }));
         }
         let mut open = self.open.lock();
@@ -330,13 +341,13 @@ where
         let mut open = self.open.lock();
         let Some(open_span) = open.of(event) else { return self.unsampled_workflow(&open, event) };
         let observed = Observed { trace: open_span.trace, context: None };
-        let Some(notes) = open_span.span.notes() else { return Some(observed) };
-        let mut notes = notes.lock();
+        let mut notes = open_span.span.notes();
+        let Some(Notes { progress, answer, share, .. }) = &mut *notes else { return Some(observed) };
         let content = self.writer.content();
         if event.scope == EventScope::LlmRequest && content.capture().is_on_spans() {
-            notes.answer.add(event, content.max_partial_bytes());
+            answer.add(event, content.max_partial_bytes(), share);
         }
-        if let Some(done) = notes.progress.add(event) {
+        if let Some(done) = progress.add(event) {
             writing.own = Some((Arc::clone(&open_span.span), Task::Progress(done)));
         }
         Some(observed)
@@ -377,8 +388,8 @@ where
         let mut open = self.open.lock();
         let concerned = open.concerned(event, context::current_place(self.id))?;
         let observed = Observed { trace: concerned.trace, context: None };
-        let Some(notes) = concerned.span.notes() else { return Some(observed) };
-        let mut notes = notes.lock();
+        let mut notes = concerned.span.notes();
+        let Some(notes) = &mut *notes else { return Some(observed) };
         notes.system_events += 1;
         if notes.system_events <= MAX_SYSTEM_EVENTS {
             writing.own = Some((Arc::clone(&concerned.span), Task::System(Cow::Borrowed(event))));

@@ -208,6 +208,6 @@ impl OpenSpan {
 
     /// Whether it is a span of ours that does not record.
     pub(super) fn is_unsampled(&self) -> bool {
-        self.span.notes().is_none() && !self.is_adopted
+        !self.is_adopted && self.span.notes().is_none()
     }
 }

@@ -7,7 +7,7 @@ use opentelemetry::{
     Context, KeyValue,
     trace::{SpanRef, TraceContextExt as _},
 };
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     coalesce::{Coalescer, ProgressEvent},
@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     event::{Event, EventScope, SharedIds},
-    otel::{content::PartialAnswer, unfinished::Ticket},
+    otel::{
+        content::{Budget, PartialAnswer, Share},
+        unfinished::Ticket,
+    },
     stream::{ComponentContext, contain},
 };
 
@@ -24,8 +27,8 @@ use crate::{
 pub(super) struct ComponentSpan {
     /// Holds the span.
     context: OtelContext,
-    /// `None` for a span that does not record, since it is not sampled.
-    notes: Option<Mutex<Notes>>,
+    /// `None` for a span that does not record, since it is not sampled or is adopted, and once the end has been written.
+    notes: Mutex<Option<Notes>>,
     queue: Mutex<Queue>,
 }
 
@@ -38,6 +41,8 @@ pub(super) struct Notes {
     pub(super) system_events: u32,
     /// What the start said beyond what the span was started with, which is written last.
     pub(super) details: Vec<KeyValue>,
+    /// The room that the content in all of this takes.
+    pub(super) share: Share,
 }
 
 /// Something to be written on a span.
@@ -78,7 +83,7 @@ struct Queue {
 impl ComponentSpan {
     pub(super) fn new(context: Context, notes: Option<Notes>) -> Arc<Self> {
         let context = OtelContext::new(context);
-        Arc::new(Self { context, notes: notes.map(Mutex::new), queue: Mutex::default() })
+        Arc::new(Self { context, notes: Mutex::new(notes), queue: Mutex::default() })
     }
 
     pub(super) const fn context(&self) -> &Context {
@@ -89,8 +94,8 @@ impl ComponentSpan {
         self.context().span()
     }
 
-    pub(super) const fn notes(&self) -> Option<&Mutex<Notes>> {
-        self.notes.as_ref()
+    pub(super) fn notes(&self) -> MutexGuard<'_, Option<Notes>> {
+        self.notes.lock()
     }
 
     /// Leaves a task to whoever calls [`work_off`](Self::work_off) next, or is in it.
@@ -134,15 +139,14 @@ impl ComponentContext for ComponentSpan {
 }
 
 impl Notes {
-    pub(super) fn new(scope: EventScope, max_progress_events: u32) -> Self {
-        let progress = Coalescer::new(scope, max_progress_events);
-        Self { progress, answer: PartialAnswer::default(), system_events: 0, details: Vec::new() }
-    }
-
-    /// Takes out all; nothing is gathered any more.
-    pub(super) fn take(&mut self) -> Self {
-        let nothing = Self::new(EventScope::System, 1);
-        std::mem::replace(self, nothing)
+    pub(super) fn new(scope: EventScope, max_progress_events: u32, budget: &Budget) -> Self {
+        Self {
+            progress: Coalescer::new(scope, max_progress_events),
+            answer: PartialAnswer::default(),
+            system_events: 0,
+            details: Vec::new(),
+            share: budget.share(),
+        }
     }
 }
 

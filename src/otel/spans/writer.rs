@@ -9,7 +9,6 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use opentelemetry::{KeyValue, trace::SpanRef};
-use parking_lot::Mutex;
 
 use super::{
     coalesce::ProgressEvent,
@@ -101,16 +100,22 @@ impl SpanWriter {
 
     fn start(&self, span: &ComponentSpan, event: &Event, ids: &SharedIds) {
         let mut details = mapping::details(event, ids, &self.content);
-        details.extend(self.content_of(|| content::input(event)));
-        if let Some(notes) = span.notes() {
-            notes.lock().details = details;
+        let asked = self.content_of(|| content::input(event));
+        if let Some(notes) = &mut *span.notes() {
+            let bytes = asked.iter().map(|attribute| attribute.value.as_str().len()).sum();
+            if asked.is_empty() || notes.share.grow(bytes) {
+                details.extend(asked);
+            } else {
+                details.push(KeyValue::new(names::CONTENT_TRUNCATED, true));
+            }
+            notes.details = details;
         }
     }
 
     fn end(&self, component: &ComponentSpan, event: &Event, started: DateTime<Utc>) {
         let span = component.span();
         let ended = event.timestamp.max(started);
-        if let Some(mut notes) = component.notes().map(take) {
+        if let Some(mut notes) = component.notes().take() {
             notes.details.extend(self.content_of(|| content::output(event, notes.answer.text())));
             span.set_attributes(mapping::end(event, &self.content));
             self.notes(component, notes, event.scope, started, Some(event));
@@ -134,7 +139,7 @@ impl SpanWriter {
 
     fn interrupt(&self, component: &ComponentSpan, scope: EventScope, started: DateTime<Utc>, at: DateTime<Utc>) {
         let span = component.span();
-        if let Some(mut notes) = component.notes().map(take) {
+        if let Some(mut notes) = component.notes().take() {
             if let Some(partial) = notes.answer.text() {
                 notes.details.extend(self.content.span_attributes(content::interrupted(partial)));
             }
@@ -194,9 +199,4 @@ impl SpanWriter {
     fn content_of(&self, fields: impl FnOnce() -> content::Fields) -> Vec<KeyValue> {
         if self.content.capture().is_on_spans() { self.content.span_attributes(fields()) } else { Vec::new() }
     }
-}
-
-/// Takes what was gathered; nothing is gathered behind an end.
-fn take(notes: &Mutex<Notes>) -> Notes {
-    notes.lock().take()
 }

@@ -8,6 +8,7 @@ mod ends;
 mod environment;
 mod levels;
 mod locks;
+mod memory;
 mod models;
 mod neighbors;
 mod nesting;

@@ -35,7 +35,7 @@ pub(crate) struct Export {
     pub(crate) stream: EventStream,
     spans: InMemorySpanExporter,
     logs: InMemoryLogExporter,
-    emitter: Arc<LogEmitter>,
+    pub(crate) emitter: Arc<LogEmitter>,
     pub(crate) mapper: Arc<SpanMapper<opentelemetry_sdk::trace::SdkTracer>>,
     _subscriber: DefaultGuard,
 }
@@ -79,7 +79,7 @@ impl Export {
         spans.remove(0)
     }
 
-    fn logs(&self) -> Vec<SdkLogRecord> {
+    pub(crate) fn logs(&self) -> Vec<SdkLogRecord> {
         let logs = self.logs.get_emitted_logs().expect("the exporter is not shut down");
         logs.into_iter().map(|log| log.record).collect()
     }
@@ -106,7 +106,7 @@ fn json_of(span: &SpanData, name: &str) -> JsonValue {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name} is not JSON: {error}: {text}"))
 }
 
-fn log_attribute(log: &SdkLogRecord, name: &str) -> Option<AnyValue> {
+pub(crate) fn log_attribute(log: &SdkLogRecord, name: &str) -> Option<AnyValue> {
     log.attributes_iter().find(|(key, _)| key.as_str() == name).map(|(_, value)| value.clone())
 }
 
