@@ -10,7 +10,7 @@
 //!   [`start`](ComponentBuilder::start) returns the guard.
 //! - What is started inside nests without being passed anything. Ancestry belongs to the task, never to the thread:
 //!   [`spawn`], [`spawn_blocking`], [`InCurrent`] and [`current`] carry it on into other tasks and threads.
-//! - [`reporter`] is the voice of the component that code runs in: progress, chunks, usage, output.
+//! - [`reporter`] is the voice of the component that code runs in: progress, chunks, usage, output. [`Run::current`] is its run.
 //! - Outside every run all of it is inert: nothing is reported, and work runs as it would without it. So a library may use it
 //!   whether or not its caller has a stream.
 

@@ -144,6 +144,9 @@ impl EventStream {
     }
 
     /// Subscribes to the events that come from now on.
+    ///
+    /// The subscription ends when every handle of the stream is gone, those of each `Runtime` and of runs that go on included.
+    /// [`Runtime::start`](crate::runtime::Runtime::start) returns one that ends with its run.
     #[must_use]
     pub fn subscribe(&self) -> Subscription {
         let cursor = self.next_offset();
