@@ -7,7 +7,7 @@ pub use tokio::sync::mpsc;
 #[cfg(feature = "openai")]
 pub use crate::llm::OpenAiClient;
 pub use crate::{
-    component::{self, InCurrent, Run, RunOptions},
+    component::{self, InCurrent, Run, RunOptions, Seed},
     event::{ComponentStatus, Event, EventData, EventError, EventScope, EventType, StepType},
     llm::{ChatModel, ScriptedModel, ScriptedReply},
     runtime::{

@@ -250,6 +250,40 @@ mod tests {
         made(&format!("x{}", " ".repeat(10_000)), "x…");
     }
 
+    /// A text of what ids are made of and what they must not hold.
+    fn random_text(random: &mut rand::rngs::StdRng) -> String {
+        use rand::RngExt as _;
+        let pieces =
+            ["a", "7", "42", ":", "::", ":llm:", ":step:", " ", "\u{a0}", "\t", "\u{85}", "ü", "数", "🦀", "system:"];
+        (0..random.random_range(0..6)).map(|_| pieces[random.random_range(0..pieces.len())]).collect()
+    }
+
+    #[test]
+    fn random_names_make_ids_that_split_into_them_again() {
+        use rand::{RngExt as _, SeedableRng as _};
+        let mut random = rand::rngs::StdRng::seed_from_u64(7);
+        for _ in 0..100_000 {
+            let name = random_text(&mut random);
+            let is_valid = |part: &str| !part.is_empty() && part.trim() == part;
+            let expected = name.split(':').all(is_valid) && !name.contains(char::is_control);
+            assert_eq!(is_well_formed(&name), expected, "{name:?}");
+            assert_eq!(check(EventScope::Agent, &name).is_ok(), expected, "{name:?}");
+            let number = random.random::<u64>() >> random.random_range(0..64);
+            for (scope, separator) in
+                [(EventScope::WorkflowStep, ":step:"), (EventScope::LlmRequest, ":llm:"), (EventScope::Tool, ":")]
+            {
+                let id = format!("{name}{separator}{number}");
+                assert_eq!(check(scope, &id).is_ok(), expected, "{id:?}");
+                if expected {
+                    assert_eq!(split(scope, &id), (name.as_str(), Some(number)));
+                }
+            }
+            let made = name_of(&name);
+            assert!(check(EventScope::Agent, &made).is_ok() && check_numbered(EventScope::Tool, &made).is_ok());
+            assert_eq!((made == name, name_of(&made)), (expected, made.clone()));
+        }
+    }
+
     #[test]
     fn split_reads_from_the_right() {
         assert_eq!(split(EventScope::LlmRequest, "a:llm:b:llm:7"), ("a:llm:b", Some(7)));

@@ -7,7 +7,8 @@ use serde_json::{Map, Value as JsonValue};
 use super::{EventData, field};
 
 /// Fields that stay if they are numbers or flags.
-const NUMBERS: [&str; 23] = [
+const NUMBERS: [&str; 24] = [
+    field::ATTEMPT,
     field::CALL_COUNT,
     field::CHUNK_COUNT,
     field::DURATION_MS,

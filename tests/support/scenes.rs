@@ -158,7 +158,7 @@ pub(crate) async fn two_runs_at_once() -> Vec<Event> {
         let model = ScriptedModel::new(format!("model_{tag}"))
             .with_reply(ScriptedReply::tool_calls([("meet", json!({}))]).with_usage(Usage::default()))
             .with_reply(ScriptedReply::text("Done.").with_usage(Usage::new(10 * tag, tag)));
-        agent_flow(Arc::new(model), [meet])
+        agent_flow(Arc::new(Yielding(Arc::new(model))), [meet])
     };
     let run = async |flow: Workflow| {
         let options = RunOptions::default().with_workflow_id("request-1");

@@ -7,9 +7,10 @@ use opentelemetry_sdk::trace::{Sampler, SpanData};
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    harness::{Metered, Point, Series, Setup, Snapshot, assert_close},
+    harness::{Metered, Meters, Point, Series, Setup, Snapshot, assert_close},
     scenario,
 };
+use crate::support::two_runs_at_once;
 
 /// The histogram of a scope's durations, the start of its spans' names, and the label that the name ends with.
 const DURATIONS: [(&str, EventScope, &str, &str); 5] = [
@@ -42,6 +43,22 @@ async fn metrics_come_without_spans() {
     let events = metered.events().await;
     assert!(events.iter().all(|event| event.trace.is_none()));
     assert_same(&metered.collect(), &events);
+}
+
+/// The labels of a request are those of its start.
+#[tokio::test]
+async fn the_tokens_of_two_runs_under_one_id_are_never_swapped() {
+    let meters = Meters::new(|recorder| recorder);
+    two_runs_at_once().await.iter().for_each(|event| meters.recorder.observe(event));
+    let snapshot = meters.collect();
+    for (model, input, output) in [("model_4", 40.0, 4.0), ("model_1", 10.0, 1.0)] {
+        let model = [("gen_ai.request.model", model)];
+        let sum = |kind| snapshot.point(&format!("gen_ai.client.inference.usage.{kind}_tokens"), &model).sum;
+        assert_eq!((sum("input"), sum("output")), (input, output), "{model:?}");
+    }
+    let tools = &snapshot.series("gen_ai.execute_tool.duration").points;
+    let outcomes: Vec<_> = tools.iter().map(|point| (point.label("error.type"), point.count)).collect();
+    assert_eq!(outcomes, [(Some("tool_failed"), 1), (None, 1)]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use agent_runtime::{
     component::{RunOptions, spawn},
-    event::ComponentStatus,
+    event::{ComponentStatus, Usage},
+    llm::{ModelError, StatusError},
     prelude::*,
     view::{StatusBoard, Tree, TreeNode, UsageReport},
 };
 use tokio::sync::{Notify, oneshot};
 
-use crate::support::{agent_flow, calling, history, replies_for_ever, tool, two_runs_at_once};
+use crate::support::{Yielding, agent_flow, calling, history, replies_for_ever, tool, two_runs_at_once};
 
 fn tree_of_run(tag: u64) -> String {
     format!(
@@ -136,4 +137,40 @@ async fn a_parent_that_a_filter_keeps_away_leaves_the_place_to_the_ids() {
     let without_steps = events.iter().filter(|event| event.scope != EventScope::WorkflowStep);
     let tree = Tree::of(without_steps).outline();
     assert_eq!(tree, "invoke_workflow flow\n  invoke_agent agent\n    chat scripted\n");
+}
+
+/// Each run's first request is refused, and its second has the answer; all four are open two by two under the same ids.
+#[tokio::test(start_paused = true)]
+async fn retried_requests_of_two_runs_at_once_keep_their_ends_and_tokens() {
+    let runtime = Runtime::new();
+    let run = async |tag: u64| {
+        let overloaded = || ModelError::from(StatusError::new(503, "overloaded"));
+        let model = ScriptedModel::new(format!("model_{tag}"))
+            .with_reply(ScriptedReply::error(overloaded))
+            .with_reply(ScriptedReply::text("Done.").with_usage(Usage::new(10 * tag, tag)));
+        let agent = Agent::builder("agent", Arc::new(Yielding(Arc::new(model)))).with_max_retries(1).build();
+        let flow = Workflow::new("flow").add_step(AgentStep::new(agent)).build();
+        let options = RunOptions::default().with_workflow_id("request-1");
+        runtime.execute_with(&flow, "go", options).await.expect("the second request has an answer");
+    };
+    tokio::join!(run(4), run(1));
+    let events = history(&runtime).await;
+    let tree = Tree::of(&events);
+    let requests: Vec<_> = tree
+        .iter()
+        .filter(|(_, node)| node.scope() == EventScope::LlmRequest)
+        .map(|(_, node)| (node.title(), node.status(), node.output_tokens()))
+        .collect();
+    let of_run =
+        |model, tokens| [(model, ComponentStatus::Failed, None), (model, ComponentStatus::Completed, Some(tokens))];
+    assert_eq!(requests, [of_run("chat model_4", 4), of_run("chat model_1", 1)].concat());
+    let spans = crate::support::Recording::new().replay(&events);
+    let tree = |model: &str| {
+        format!("invoke_workflow flow\n  workflow_step agent\n    invoke_agent agent\n      {model}\n      {model}\n")
+    };
+    assert_eq!(spans.tree(), tree("chat model_4") + &tree("chat model_1"));
+    let mut usage = UsageReport::new();
+    usage.extend(&events);
+    let of = |model: &str| usage.by_model(model).map(|sums| (sums.requests(), sums.failed(), sums.output_tokens()));
+    assert_eq!((of("model_4"), of("model_1")), (Some((2, 1, 4)), Some((2, 1, 1))));
 }

@@ -10,6 +10,7 @@ use agent_runtime::{
     component::{self, RunOptions, Seed},
     otel::extract_context,
     prelude::*,
+    store::{Cursor, EventStore as _, MemoryStore, Query, Recorder},
 };
 use futures_util::{FutureExt as _, future::BoxFuture};
 use opentelemetry::trace::FutureExt as _;
@@ -253,4 +254,26 @@ async fn a_run_id_that_cannot_be_one_is_refused() {
         assert!(matches!(&error, RunError::InvalidName(EventError::WorkflowId { id, .. }) if id == bad), "{error:?}");
     }
     assert!(history(&runtime).await.is_empty());
+}
+
+/// A store keeps by default no content, but what the ids follow from.
+#[tokio::test]
+async fn a_stored_run_makes_its_trace_again_to_the_id() {
+    let (store, runtime, recording) = (Arc::new(MemoryStore::new()), Runtime::new(), Recording::new());
+    let recorder = Recorder::builder(store.clone()).start(runtime.event_stream()).await.expect("the store is empty");
+    let options = RunOptions::default().with_seed(Seed::new("job-1", 2));
+    let flow = full_flow();
+    runtime.execute_with(&flow, "go", options).with_subscriber(recording.dispatch()).await.expect("it runs");
+    assert!(recorder.stop().await.is_complete());
+    let page = store.read(Cursor::Beginning, &Query::default(), usize::MAX).await.expect("it is in memory");
+    let stored: Vec<_> = page.events.iter().map(|stored| Event::clone(&stored.event)).collect();
+    for without_trace in [false, true] {
+        let mut events = stored.clone();
+        if without_trace {
+            events.iter_mut().for_each(|event| event.trace = None);
+        }
+        let replayed = Recording::new().replay(&events);
+        assert_eq!((replayed.tree(), replayed.trace_ids()), (recording.spans().tree(), recording.spans().trace_ids()));
+        assert_eq!(span_ids(&replayed), span_ids(&recording.spans()));
+    }
 }

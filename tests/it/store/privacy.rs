@@ -82,6 +82,7 @@ async fn a_redaction_comes_before_the_store_and_no_piece_of_an_answer_passes_it(
         event.message = event.message.take().map(|message| message.replace("canary", "[gone]"));
         // Not for it to change.
         (event.event_id, event.offset) = (uuid::Uuid::nil(), None);
+        (event.start_id, event.parent_start_id) = (None, None);
     };
     let events = stored(|builder| builder.with_content(true).with_redaction(redact), None).await;
     assert_eq!(found(&events, "canary"), 0);
@@ -89,6 +90,12 @@ async fn a_redaction_comes_before_the_store_and_no_piece_of_an_answer_passes_it(
     let pieces: Vec<_> = events.iter().filter_map(|event| event.data.chunk_text()).collect();
     assert!(!pieces.is_empty() && pieces.iter().all(|piece| piece.is_empty()), "{pieces:?}");
     assert!(events.iter().zip(0..).all(|(event, offset)| event.offset == Some(offset) && !event.event_id.is_nil()));
+    let is_root = |event: &Event| event.scope == EventScope::Workflow;
+    let is_bound = |event: &Event| match event.event_type {
+        EventType::Started => event.parent_start_id.is_some() || is_root(event),
+        _ => event.start_id.is_some() || event.scope == EventScope::System,
+    };
+    assert!(events.iter().all(is_bound), "what belongs to what is not for it to change");
 }
 
 #[tokio::test]
