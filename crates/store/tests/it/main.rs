@@ -1,0 +1,8 @@
+//! The engines, seen from outside.
+
+mod contract;
+mod crash;
+mod damage;
+mod files;
+mod history;
+mod support;

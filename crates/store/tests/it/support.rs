@@ -1,0 +1,62 @@
+//! Events in stores.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use agent_runtime::{
+    event::Event,
+    prelude::json,
+    store::{Batch, Cursor, EventStore, Query, StoreError, StoredEvent},
+    stream::{Epoch, EventStream},
+};
+use agent_runtime_store::SqliteStore;
+
+/// Events as a stream has numbered them.
+pub(crate) fn events(stream: &EventStream, count: usize) -> Vec<Arc<Event>> {
+    let run = |index: usize| Some(format!("run-{}", index / 40));
+    let event = |index: usize| {
+        let data = json!({ "chunk": format!("piece {index} ").repeat(1 + index % 50) });
+        let event = Event::llm_progress(format!("agent:llm:{}", index % 5), None, run(index), None, data);
+        stream.append(event).unwrap()
+    };
+    (0..count).map(event).collect()
+}
+
+pub(crate) async fn append(store: &dyn EventStore, epoch: Epoch, events: &[Arc<Event>]) -> Result<(), StoreError> {
+    let mut batch = Batch::new(epoch);
+    events.iter().try_for_each(|event| batch.push(Arc::clone(event)))?;
+    store.append(&batch).await
+}
+
+pub(crate) async fn read_all(store: &dyn EventStore) -> Result<Vec<StoredEvent>, StoreError> {
+    let (mut cursor, mut all) = (Cursor::Beginning, Vec::new());
+    loop {
+        let page = store.read(cursor, &Query::default(), 1_000).await?;
+        all.extend(page.events);
+        cursor = page.next;
+        if page.is_last {
+            return Ok(all);
+        }
+    }
+}
+
+/// Makes a store of some epochs, closes it and returns what is in it.
+pub(crate) async fn closed_store(path: &Path, count: usize) -> Vec<StoredEvent> {
+    let store = SqliteStore::open(path).await.unwrap();
+    for _ in 0..3 {
+        let stream = EventStream::new();
+        store.open_epoch(stream.epoch()).await.unwrap();
+        for part in events(&stream, count / 3).chunks(37) {
+            append(&store, stream.epoch(), part).await.unwrap();
+        }
+        store.close_epoch(stream.epoch()).await.unwrap();
+    }
+    let all = read_all(&store).await.unwrap();
+    drop(store);
+    // Its threads end when they have nothing more to do; the last connection removes what SQLite writes beside the file.
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    while Path::new(&log).exists() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    all
+}
