@@ -1,4 +1,5 @@
 //! How many events a store takes in a second: `cargo bench -p agent-runtime-store`, best under `taskset -c 0` for one core.
+#![expect(clippy::print_stdout, reason = "it reports what it measured")]
 
 use std::{
     sync::Arc,

@@ -28,4 +28,9 @@
 
 mod sqlite;
 
+/// The README's program, compiled as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub use sqlite::{Durability, Repaired, SqliteStore, SqliteStoreBuilder, Verified};

@@ -94,7 +94,7 @@ impl SqliteStore {
     ///
     /// [`StoreError::Unavailable`]; damage is what it returns.
     pub async fn verify(&self) -> Result<Verified, StoreError> {
-        self.inner.reader.call(|connection| verify::verify(connection)).await
+        self.inner.reader.call(verify::verify).await
     }
 
     /// Puts a store in the place of a damaged one that has all events that can still be read, and names the offsets that are
@@ -117,7 +117,6 @@ impl SqliteStore {
         &self.inner.path
     }
 
-    /// Ends the connections once all that was asked for is done; what is open of this handle counts as abandoned.
     fn owner(&self) -> uuid::Uuid {
         self.inner.owner.id()
     }
@@ -186,7 +185,7 @@ impl EventStore for SqliteStore {
     }
 
     async fn latest(&self) -> Result<Option<Position>, StoreError> {
-        self.inner.reader.call(|connection| read::latest(connection)).await
+        self.inner.reader.call(read::latest).await
     }
 
     async fn changed(&self, since: Cursor) -> Result<(), StoreError> {

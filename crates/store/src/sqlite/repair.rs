@@ -121,7 +121,7 @@ fn copy(damaged: &Path, new: &Path) -> Result<(u64, Vec<Gap>), StoreError> {
             extent.add(name.epoch, next, end);
         }
         // What was missing before is no loss of today.
-        for gap in extent.lost.into_iter().flat_map(|gap| without_known(gap, &known)) {
+        for gap in extent.lost.into_iter().flat_map(|gap| without_known(&gap, known)) {
             insert_gap(&transaction, name.id, &gap).map_err(of)?;
             lost.push(gap);
         }
@@ -187,7 +187,7 @@ fn put(
 }
 
 /// The parts of a gap that no known gap has.
-fn without_known(gap: Gap, known: impl Fn(Epoch, u64) -> Option<u64>) -> Vec<Gap> {
+fn without_known(gap: &Gap, known: impl Fn(Epoch, u64) -> Option<u64>) -> Vec<Gap> {
     let (mut parts, mut offset) = (Vec::new(), gap.offsets.start);
     while offset < gap.offsets.end {
         if let Some(end) = known(gap.epoch, offset) {

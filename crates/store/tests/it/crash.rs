@@ -70,7 +70,7 @@ fn say(lines: &str) {
 }
 
 fn spawn(store: &Path) -> Child {
-    Command::new(env::current_exe().unwrap())
+    Command::new(env::current_exe().expect("the test is set up"))
         .args(["--exact", "crash::child_writes_until_it_is_killed", "--ignored", "--nocapture"])
         .env(STORE, store)
         .stdout(Stdio::piped())
@@ -121,7 +121,7 @@ fn take(history: &mut History, line: &str) -> bool {
 
 async fn kills_by_seed(seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
-    let folder = TempDir::new().unwrap();
+    let folder = TempDir::new().expect("the test is set up");
     let path = folder.path().join("events.db");
     let mut history = History::default();
     // One that goes on while others die beside it.
@@ -140,19 +140,20 @@ async fn kills_by_seed(seed: u64) {
         }
     }
     let (theirs, _) = kill_after(survivor, 1, Duration::ZERO);
-    let survived = theirs.sent.keys().next().unwrap().parse::<Position>().unwrap().epoch;
+    let survived =
+        theirs.sent.keys().next().expect("the test is set up").parse::<Position>().expect("the test is set up").epoch;
     history.sent.extend(theirs.sent);
     history.acknowledged.extend(theirs.acknowledged);
 
-    let store = SqliteStore::open(&path).await.unwrap();
-    let before = read_all(&store).await.unwrap();
+    let store = SqliteStore::open(&path).await.expect("the test is set up");
+    let before = read_all(&store).await.expect("the test is set up");
     let is_recovered = |position: Position| position.epoch == survived && position.offset >= RECOVERY_STRIDE;
     assert!(
         !before.iter().any(|stored| is_recovered(stored.position)),
         "seed {seed}: a live process was taken for dead"
     );
-    recover(&store).await.unwrap();
-    let stored = read_all(&store).await.unwrap();
+    recover(&store).await.expect("the test is set up");
+    let stored = read_all(&store).await.expect("the test is set up");
     let faults = history.faults(&stored);
     assert!(faults.is_empty(), "seed {seed}: {} of {} events\n{}", faults.len(), stored.len(), faults.join("\n"));
     assert!(
@@ -160,10 +161,10 @@ async fn kills_by_seed(seed: u64) {
         "seed {seed}: nothing was open when a process was killed"
     );
     assert_eq!(stored[..before.len()], before, "seed {seed}: a recovery changed what was stored");
-    let epochs = store.epochs().await.unwrap();
+    let epochs = store.epochs().await.expect("the test is set up");
     assert_eq!(epochs.len(), KILLS + 1);
     assert!(epochs.iter().all(|record| record.state == EpochState::Closed));
-    assert!(store.verify().await.unwrap().is_whole());
+    assert!(store.verify().await.expect("the test is set up").is_whole());
 }
 
 #[tokio::test]

@@ -67,12 +67,12 @@ async fn outcome(path: &Path, originals: &Originals) -> Outcome {
     assert!(repaired.damaged.exists());
     let store = SqliteStore::open(path).await.expect("a repaired store opens");
     let stored = read_all(&store).await.expect("a repaired store is whole");
-    assert!(store.verify().await.unwrap().is_whole());
+    assert!(store.verify().await.expect("the test is set up").is_whole());
     assert_eq!(stored.len() as u64, repaired.events);
     check(&stored, originals);
     let kept: BTreeSet<_> = stored.iter().map(|stored| stored.position.to_string()).collect();
     for position in originals.keys().filter(|position| !kept.contains(*position)) {
-        let position: Position = position.parse().unwrap();
+        let position: Position = position.parse().expect("the test is set up");
         let is_named =
             repaired.lost.iter().any(|gap| gap.epoch == position.epoch && gap.offsets.contains(&position.offset));
         let knows_epoch = store.gaps(position.epoch).await;
@@ -80,7 +80,10 @@ async fn outcome(path: &Path, originals: &Originals) -> Outcome {
             is_named || matches!(knows_epoch, Err(StoreError::UnknownEpoch { .. })),
             "{position} is lost and not named"
         );
-        assert!(knows_epoch.is_err() || knows_epoch.unwrap().iter().any(|gap| gap.reason == GapReason::Damaged));
+        assert!(
+            knows_epoch.is_err()
+                || knows_epoch.expect("the test is set up").iter().any(|gap| gap.reason == GapReason::Damaged)
+        );
     }
     Outcome::Repaired
 }

@@ -16,9 +16,9 @@ use crate::support::{closed_store, read_all};
 fn modes(folder: &Path) -> Vec<(String, u32)> {
     use std::os::unix::fs::PermissionsExt as _;
 
-    let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let entries = fs::read_dir(folder).expect("the test is set up").map(Result::unwrap);
     let mode = |entry: fs::DirEntry| {
-        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        let mode = entry.metadata().expect("the test is set up").permissions().mode() & 0o777;
         (entry.file_name().to_string_lossy().into_owned(), mode)
     };
     let mut modes: Vec<_> = entries.map(mode).collect();

@@ -16,7 +16,7 @@ pub(crate) fn events(stream: &EventStream, count: usize) -> Vec<Arc<Event>> {
     let event = |index: usize| {
         let data = json!({ "chunk": format!("piece {index} ").repeat(1 + index % 50) });
         let event = Event::llm_progress(format!("agent:llm:{}", index % 5), None, run(index), None, data);
-        stream.append(event).unwrap()
+        stream.append(event).expect("the test is set up")
     };
     (0..count).map(event).collect()
 }
@@ -41,16 +41,16 @@ pub(crate) async fn read_all(store: &dyn EventStore) -> Result<Vec<StoredEvent>,
 
 /// Makes a store of some epochs, closes it and returns what is in it.
 pub(crate) async fn closed_store(path: &Path, count: usize) -> Vec<StoredEvent> {
-    let store = SqliteStore::open(path).await.unwrap();
+    let store = SqliteStore::open(path).await.expect("the test is set up");
     for _ in 0..3 {
         let stream = EventStream::new();
-        store.open_epoch(stream.epoch()).await.unwrap();
+        store.open_epoch(stream.epoch()).await.expect("the test is set up");
         for part in events(&stream, count / 3).chunks(37) {
-            append(&store, stream.epoch(), part).await.unwrap();
+            append(&store, stream.epoch(), part).await.expect("the test is set up");
         }
-        store.close_epoch(stream.epoch()).await.unwrap();
+        store.close_epoch(stream.epoch()).await.expect("the test is set up");
     }
-    let all = read_all(&store).await.unwrap();
+    let all = read_all(&store).await.expect("the test is set up");
     drop(store);
     // Its threads end when they have nothing more to do; the last connection removes what SQLite writes beside the file.
     let mut log = path.as_os_str().to_owned();
