@@ -8,6 +8,7 @@ use std::{cell::RefCell, sync::Arc};
 use super::{lineage::Lineage, place::Place, position::Position};
 #[cfg(feature = "ingest")]
 use crate::stream::contain;
+use crate::stream::{Carried, carried};
 
 /// How deep a thread's components may lie in each other before spans that are entered no longer count.
 #[cfg(feature = "ingest")]
@@ -75,12 +76,22 @@ impl Place {
         if let Some((depth, span)) = innermost_span() {
             return of_span(depth, &span).map(|place| look(&place));
         }
+        let mut look = Some(look);
         let innermost = |stack: &RefCell<Vec<Entry>>| match &innermost(&stack.borrow())?.1.what {
-            What::Work(place) => Some(look(place)),
+            What::Work(place) => look.take().map(|look| look(place)),
             #[cfg(feature = "ingest")]
             What::Span(..) | What::Again(_) => None,
         };
-        STACK.try_with(innermost).ok().flatten()
+        match STACK.try_with(innermost) {
+            Ok(Some(seen)) => Some(seen),
+            _ => look.zip(Self::carried()).map(|(look, place)| look(&place)),
+        }
+    }
+
+    /// The component whose context alone was carried here, by a bridge.
+    fn carried() -> Option<Self> {
+        let Carried { component, context } = carried()?;
+        Some(Self { voice: component.downcast().ok()?, context: Some(context) })
     }
 
     /// The position that something of a run begins in: the current component if that is of the run, else the run's workflow,

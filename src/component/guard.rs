@@ -9,7 +9,7 @@ use std::{
 use parking_lot::Mutex;
 
 use super::{
-    Run,
+    Run, by_hand,
     cause::{Cause, Described, with_sources},
     completion::Completion,
     current::Current,
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     event::{Event, EventData, EventError, EventScope, EventType, FailureDetails, TraceContext, Usage},
-    stream::{ComponentContext, OpenFlag, Origin, monotonic_now},
+    stream::{ComponentContext, OpenFlag, Origin, contain, monotonic_now, put_events_by},
 };
 
 /// The guard of a started component: a workflow, a step, an agent, a request to a model or a tool.
@@ -113,6 +113,7 @@ impl Component {
                 return Err(refused.outcome().expect_err("only what follows a start can come too late"));
             }
         };
+        put_events_by(by_hand::put);
         let position = Position::of(&emitted.event, ids_of.is_some_and(|ids_of| ids_of.is_seeded()));
         match (scope, &agent) {
             (EventScope::Workflow, _) => drop(lineage.workflow.set((component_id.as_str().into(), position.clone()))),
@@ -134,8 +135,12 @@ impl Component {
             calls: Calls::default(),
             tally: Mutex::default(),
         };
-        let trace = emitted.event.trace;
-        Ok(Self(Some(Live { voice: Arc::new(voice), run: run.clone(), context: emitted.context, trace })))
+        let (voice, trace) = (Arc::new(voice), emitted.event.trace);
+        if let Some(context) = &emitted.context {
+            let component = Arc::clone(&voice);
+            contain(|| context.carry(component));
+        }
+        Ok(Self(Some(Live { voice, run: run.clone(), context: emitted.context, trace })))
     }
 
     /// A component of no run.

@@ -16,6 +16,7 @@
 
 mod ambient;
 mod builder;
+mod by_hand;
 mod carrier;
 mod cause;
 mod completion;

@@ -55,6 +55,12 @@ pub trait ComponentContext: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Keeps what stands for the component, so that it is found again wherever the context is carried by means that know
+    /// nothing of components, such as a span's own future. By default, it is not kept.
+    fn carry(&self, component: Arc<dyn Any + Send + Sync>) {
+        drop(component);
+    }
+
     /// Makes the context the active one of this thread until what is returned is dropped, on this thread, where the work
     /// of a component is not one call: it is a span, which is entered and left. By default, it cannot be.
     fn activate(&self) -> Option<Box<dyn Any>> {
@@ -195,6 +201,11 @@ impl ComponentContext for Nested {
 
     fn baggage_header(&self) -> Option<(String, String)> {
         self.inner.baggage_header().or_else(|| self.outer.baggage_header())
+    }
+
+    fn carry(&self, component: Arc<dyn Any + Send + Sync>) {
+        self.inner.carry(Arc::clone(&component));
+        self.outer.carry(component);
     }
 
     fn nearer(&self) -> Option<Arc<dyn ComponentContext>> {

@@ -15,6 +15,7 @@ use super::{
     clock::Clock,
     from_layers::{self, Origin, Refused},
     log::{Bounds, Log, READ_BATCH, Read},
+    placement::{self, StreamId},
     shared::{Emitted, Shared},
     timeline::Timeline,
 };
@@ -104,6 +105,11 @@ impl EventStream {
     /// It goes to the subscribers alone and keeps its [`trace`](Event::trace), so that no bridge counts it twice; on any
     /// other event `trace` has no effect.
     ///
+    /// Appended inside a component of a run on this stream, an event that names no run is put into that one, and a component that it
+    /// begins lies below that one. An event made by hand says what it is made to say and no more: nothing ends its component if
+    /// the code does not, nothing that the code starts nests below it, and its component's place is a guess by the ids where
+    /// it is appended outside every component. All of that comes by [`component`](crate::component).
+    ///
     /// Called by a layer that is shown an event of this stream, it puts the new event right behind that one. What a layer
     /// appends while it is shown an event, to whichever stream, is not shown to layers, except for the end of a component
     /// whose start was.
@@ -115,7 +121,8 @@ impl EventStream {
     /// - What [`Event::validate`] returns.
     /// - [`EventError::TooManyFollowers`] if a layer appends more than [`MAX_FOLLOWERS`](Self::MAX_FOLLOWERS) events or
     ///   [`MAX_FOLLOWERS_BYTES`](Self::MAX_FOLLOWERS_BYTES) while it is shown one event.
-    pub fn append(&self, event: Event) -> Result<Arc<Event>, EventError> {
+    pub fn append(&self, mut event: Event) -> Result<Arc<Event>, EventError> {
+        placement::put(StreamId(Arc::as_ptr(&self.handle).addr()), &mut event);
         event.validate()?;
         self.emit(event, Origin::Hand).map_or_else(Refused::outcome, |emitted| Ok(emitted.event))
     }
@@ -237,6 +244,11 @@ impl EventStream {
 }
 
 impl WeakEventStream {
+    /// Which stream it is.
+    pub(crate) fn id(&self) -> StreamId {
+        StreamId(self.0.as_ptr().addr())
+    }
+
     /// The stream, unless it is closed.
     pub(crate) fn upgrade(&self) -> Option<EventStream> {
         self.0.upgrade().map(|handle| EventStream { handle })

@@ -18,6 +18,7 @@ mod event_stream;
 mod filter;
 mod from_layers;
 mod log;
+mod placement;
 mod shared;
 mod subscription;
 mod timeline;
@@ -40,6 +41,9 @@ pub use error::{Lagged, RecvError, TryRecvError};
 pub(crate) use event_stream::WeakEventStream;
 pub use event_stream::{EventStream, EventStreamBuilder};
 pub(crate) use from_layers::{OpenFlag, Origin};
+#[cfg(feature = "otel")]
+pub(crate) use placement::find_carried_by;
+pub(crate) use placement::{Carried, StreamId, carried, put_events_by};
 #[cfg(feature = "otel")]
 pub(crate) use shared::lagged_events_in_process;
 pub(crate) use subscription::EndOfRun;

@@ -4,6 +4,7 @@
 use peak_alloc::PeakAlloc;
 
 mod collectors;
+mod crowd;
 mod faults;
 mod global_layer;
 mod golden;

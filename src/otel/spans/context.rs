@@ -3,7 +3,7 @@
 use std::{
     any::Any,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     event::{self, Event, EventScope, SharedIds, TraceId},
     otel::propagation,
-    stream::ComponentContext,
+    stream::{Carried, ComponentContext},
 };
 
 /// How many of the user's `tracing` events one span takes; the rest is counted.
@@ -48,6 +48,8 @@ struct Mark {
     component: Context,
     /// Whether the component's span was made by another layer, which then has the user's events, too.
     is_adopted: bool,
+    /// What stands for the component, once it has started.
+    carried: OnceLock<Arc<dyn Any + Send + Sync>>,
     /// How many of the user's `tracing` events came to the component's span.
     logs: AtomicU32,
 }
@@ -155,9 +157,23 @@ impl ComponentContext for OtelContext {
         self.nearer_context().map(|context| Arc::new(Self(context)) as _)
     }
 
+    fn carry(&self, component: Arc<dyn Any + Send + Sync>) {
+        if let Some(inside) = self.0.get::<Inside>() {
+            inside.mark.carried.get_or_init(|| component);
+        }
+    }
+
     fn activate(&self) -> Option<Box<dyn Any>> {
         Some(Box::new(self.with_marks_around().attach()))
     }
+}
+
+/// The component that the current context lies in, and that context.
+pub(super) fn carried() -> Option<Carried> {
+    Context::map_current(|current| {
+        let component = Arc::clone(current.get::<Inside>()?.mark.carried.get()?);
+        Some(Carried { component, context: Arc::new(OtelContext(current.clone())) })
+    })
 }
 
 /// The ids of a component, that of its workflow shared with the component around it.
@@ -206,7 +222,14 @@ fn marked(
     };
     let start_id = started.event_id;
     let place = Place { workflow_id: ids.workflow.clone(), workflow_start, start_id, span_id, trace_id };
-    let mark = Mark { mapper, place, component: context.clone(), is_adopted, logs: AtomicU32::new(0) };
+    let mark = Mark {
+        mapper,
+        place,
+        component: context.clone(),
+        is_adopted,
+        carried: OnceLock::new(),
+        logs: AtomicU32::new(0),
+    };
     context.with_value(Inside { mark: Arc::new(mark), others })
 }
 

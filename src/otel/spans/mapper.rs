@@ -36,7 +36,7 @@ use crate::{
         content::Budget,
         mapping::{self, SpanStart},
     },
-    stream::ComponentContext,
+    stream::{ComponentContext, find_carried_by},
 };
 
 /// How many spans may be open at once by default; beyond it the oldest is ended as interrupted.
@@ -95,6 +95,7 @@ where
     /// Makes a mapper that starts its spans with a tracer.
     #[must_use]
     pub fn new(tracer: T) -> Self {
+        find_carried_by(context::carried);
         Self {
             id: MapperId::new(),
             tracer,

@@ -1,6 +1,6 @@
 //! The span of one component: the context around its work, what is gathered for it, and what is still to be written on it.
 
-use std::{borrow::Cow, collections::VecDeque, sync::Arc};
+use std::{any::Any, borrow::Cow, collections::VecDeque, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use opentelemetry::{
@@ -135,6 +135,14 @@ impl ComponentContext for ComponentSpan {
 
     fn nearer(&self) -> Option<Arc<dyn ComponentContext>> {
         self.context.nearer()
+    }
+
+    fn carry(&self, component: Arc<dyn Any + Send + Sync>) {
+        self.context.carry(component);
+    }
+
+    fn activate(&self) -> Option<Box<dyn Any>> {
+        self.context.activate()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Components of agent code that is not the runtime's: started, nested and ended by the public guard.
 
+mod by_hand;
 mod endings;
 mod guard;
 mod scene;
