@@ -3,7 +3,7 @@
 //!
 //! With `OTEL_EXPORTER_OTLP_ENDPOINT` set they are exported there, which fills Grafana's dashboard. Options, each with a value:
 //! `--workflows N`, `--at-once N`, `--pause-ms N` before each workflow starts, `--events FILE` for the native events as JSON
-//! lines. The models are scripts.
+//! lines, `--progress logs` or `both` for progress as log events. The models are scripts.
 #![expect(clippy::print_stdout, reason = "this example is about what it prints")]
 
 mod scenario;
@@ -18,7 +18,7 @@ use std::{
 };
 
 use agent_runtime::{
-    otel::{Delivery, Telemetry},
+    otel::{Delivery, ProgressSignal, Telemetry},
     prelude::*,
 };
 use anyhow::{Context as _, bail};
@@ -33,6 +33,7 @@ struct Options {
     at_once: usize,
     pause: Duration,
     events: Option<PathBuf>,
+    progress: ProgressSignal,
 }
 
 /// How the runs ended.
@@ -46,8 +47,8 @@ struct Ends {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let options = Options::from_args()?;
-    let telemetry = Telemetry::builder("load").with_prices(scenario::prices()?).with_otlp_if_endpoint_set();
-    let telemetry = telemetry.build()?.install()?;
+    let telemetry = Telemetry::builder("load").with_prices(scenario::prices()?).with_progress(options.progress);
+    let telemetry = telemetry.with_otlp_if_endpoint_set().build()?.install()?;
 
     let runtime = Runtime::with_event_stream(EventStream::builder().with_capacity(EVENT_CAPACITY).build());
     let events = runtime.event_stream().subscribe();
@@ -128,7 +129,8 @@ impl Ends {
 
 impl Options {
     fn from_args() -> anyhow::Result<Self> {
-        let mut options = Self { workflows: 100, at_once: 20, pause: Duration::ZERO, events: None };
+        let progress = ProgressSignal::default();
+        let mut options = Self { workflows: 100, at_once: 20, pause: Duration::ZERO, events: None, progress };
         let mut args = env::args().skip(1);
         while let Some(flag) = args.next() {
             let value = args.next().with_context(|| format!("{flag} needs a value"))?;
@@ -138,9 +140,18 @@ impl Options {
                 "--at-once" => options.at_once = number()?.max(1) as usize,
                 "--pause-ms" => options.pause = Duration::from_millis(number()?.into()),
                 "--events" => options.events = Some(value.into()),
+                "--progress" => options.progress = signal(&value)?,
                 _ => bail!("unknown option {flag}"),
             }
         }
         Ok(options)
+    }
+}
+
+fn signal(word: &str) -> anyhow::Result<ProgressSignal> {
+    match word {
+        "logs" => Ok(ProgressSignal::LogEvents),
+        "both" => Ok(ProgressSignal::Both),
+        _ => bail!("--progress is logs or both, not {word}"),
     }
 }

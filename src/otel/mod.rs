@@ -7,6 +7,7 @@
 
 mod attributes;
 mod bounded;
+mod coalesce;
 mod content;
 #[cfg(feature = "otlp-http")]
 mod export;
@@ -19,11 +20,13 @@ mod mapping;
 mod metrics;
 mod names;
 mod process_context;
+mod progress_signal;
 mod propagation;
 mod spans;
 mod trace_url;
 mod unfinished;
 
+pub use coalesce::DEFAULT_MAX_PROGRESS_EVENTS;
 #[cfg(feature = "redaction")]
 pub use content::PatternRedactor;
 pub use content::{
@@ -46,8 +49,7 @@ pub use metrics::{
 #[cfg(feature = "testing")]
 pub(crate) use names::EVENT_OFFSET;
 pub use process_context::{context_from_env, pass_context_to};
+pub use progress_signal::ProgressSignal;
 pub use propagation::extract_context;
-pub use spans::{
-    DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_PROGRESS_EVENTS, DEFAULT_MAX_SPAN_AGE, EventIdGenerator, Observed, SpanMapper,
-};
+pub use spans::{DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, EventIdGenerator, Observed, SpanMapper};
 pub use trace_url::{TraceUrl, TraceUrlError};

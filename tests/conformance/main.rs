@@ -16,7 +16,7 @@ const RUNS: [(&str, &[&str], bool); 4] = [
     ("quickstart", &[], false),
     ("quickstart", &[], true),
     ("failures", &[], true),
-    ("load", &["--workflows", "20"], false),
+    ("load", &["--workflows", "20", "--progress", "both"], false),
 ];
 
 #[test]

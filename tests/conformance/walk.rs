@@ -235,18 +235,18 @@ impl Walk {
             self.faults.insert(format!("no rule for the log event {name:?}"));
             return;
         };
-        let LogRule { severity, repeats_span, fields, .. } = *rule;
+        let LogRule { severity, under, repeats_span, fields, .. } = *rule;
         self.exercised.insert(name.clone());
         let has = (log.severity_number, log.severity_text.as_str());
         self.expect(has == severity, || format!("{name} has the severity {has:?}"));
         self.expect(log.body.is_none(), || format!("{name} has a body"));
-        let request = spans.iter().find(|span| span.span_id == log.span_id && span.trace_id == log.trace_id);
-        let Some(request) = request.filter(|span| operation_of(span) == "chat") else {
-            self.faults.insert(format!("{name} is not about a request that has a span"));
+        let span = spans.iter().find(|span| span.span_id == log.span_id && span.trace_id == log.trace_id);
+        let Some(span) = span.filter(|span| under.contains(&operation_of(span))) else {
+            self.faults.insert(format!("{name} is not in a span of {under:?}"));
             return;
         };
         if repeats_span {
-            let (said, on_span) = (comparable(&log.attributes), comparable(&request.attributes));
+            let (said, on_span) = (comparable(&log.attributes), comparable(&span.attributes));
             self.expect(said == on_span, || format!("{name} says {said:#?}, its span {on_span:#?}"));
         } else {
             self.fields(name, &[fields], &log.attributes, Circumstances::default());

@@ -82,6 +82,13 @@ impl ContentPolicy {
         self.redactor.is_none() && !self.capture.is_on_spans()
     }
 
+    /// The policy for what is said in log events by the rules of spans.
+    pub(in crate::otel) fn for_log_events(&self) -> Self {
+        let capture =
+            if self.capture.is_in_events() { ContentCapture::SpanAndEvent } else { ContentCapture::NoContent };
+        self.clone().with_capture(capture)
+    }
+
     /// Where content goes.
     #[must_use]
     pub const fn capture(&self) -> ContentCapture {

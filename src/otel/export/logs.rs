@@ -95,13 +95,12 @@ impl LogsSetup {
 
     /// Starts the export; nothing if no log events are asked for, or there is nowhere for them to go.
     pub(super) fn start(self, plan: &Plan) -> Option<LogsExport> {
-        let capture = plan.content.capture();
-        if !capture.is_in_events() {
+        if !plan.has_log_events() {
             return None;
         }
         let owns_provider = self.provider.is_none();
         if owns_provider && self.processors.is_empty() {
-            tracing::warn!("{capture} asks for log events, and there is no exporter of logs: content is in none");
+            tracing::warn!("log events are asked for, of content or of progress, and there is no exporter of logs");
             return None;
         }
         let counts = Arc::<Counts>::default();
@@ -110,7 +109,8 @@ impl LogsSetup {
             let plan = LogsPlan { plan, counts: &counts };
             self.processors.into_iter().fold(builder, |builder, add| add(builder, &plan)).build()
         });
-        let emitter = Arc::new(LogEmitter::new(provider.logger_with_scope(plan.scope.clone()), plan.content.clone()));
+        let logger = provider.logger_with_scope(plan.scope.clone());
+        let emitter = Arc::new(LogEmitter::new(logger, plan.content.clone()).with_progress(plan.progress));
         Some(LogsExport { provider, emitter, counts, owns_provider })
     }
 }

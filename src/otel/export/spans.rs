@@ -136,6 +136,7 @@ impl SpansSetup {
             .with_max_open_spans(self.max_open)
             .with_max_span_age(self.max_age)
             // Three quarters of the span's room, where the environment makes it smaller than the SDK's default.
+            .with_progress(plan.progress)
             .with_max_progress_events(self.max_progress_events.min(settings.limits.max_events_per_span / 4 * 3))
             .with_content(plan.content.clone())
             // A provider of ours has a sampler of the specification's; one of the user's may have any.

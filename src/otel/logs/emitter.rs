@@ -12,11 +12,14 @@ use opentelemetry::{
 use opentelemetry_sdk::logs::{SdkLogRecord, SdkLogger};
 use parking_lot::Mutex;
 
-use super::open::{LoggedRequest, Start};
+use super::{
+    open::{LoggedRequest, Start},
+    progress::{Merged, ProgressLog},
+};
 use crate::{
     event::{Event, EventScope, EventType, Open, SharedIds, TraceContext},
     otel::{
-        ContentPolicy, DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE,
+        ContentPolicy, DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_PROGRESS_EVENTS, DEFAULT_MAX_SPAN_AGE, ProgressSignal,
         bounded::{Bounded, Bounds, Found, Seen},
         content::{Budget, input, interrupted, of_attribute, output},
         failure, mapping, names,
@@ -24,22 +27,29 @@ use crate::{
     },
 };
 
-/// Turns the events of requests to models into the conventions' log events, with the events' own times:
+/// Turns the events of requests to models into the conventions' log events, and progress into ours, with the events' own
+/// times:
 ///
 /// | log event | when | severity | attributes |
 /// | --- | --- | --- | --- |
 /// | `gen_ai.client.inference.operation.details` | a request has ended, however it did | debug | those of its span, and what was asked and answered as structured values |
 /// | `gen_ai.client.operation.exception` | a request has failed | warn | `exception.type`, `exception.message` |
+/// | `agent_runtime.progress`, `agent_runtime.llm.chunk` | progress of any component, after [`with_progress`](Self::with_progress) | debug | those of the span event of that name |
 ///
-/// Like [`SpanMapper`](crate::otel::SpanMapper) it knows neither `tracing` nor an exporter. It emits nothing unless the
-/// policy's [capture](crate::otel::ContentCapture::is_in_events) asks for events, and nothing for a trace that is not sampled.
+/// Like [`SpanMapper`](crate::otel::SpanMapper) it knows neither `tracing` nor an exporter. Of requests it emits nothing unless
+/// the policy's [capture](crate::otel::ContentCapture::is_in_events) asks for events, and nothing at all for a trace that is
+/// not sampled.
 pub struct LogEmitter {
     logger: SdkLogger,
     content: ContentPolicy,
     open: Mutex<Bounded<LoggedRequest>>,
+    progress: Option<ProgressLog>,
     unfinished: Unfinished,
     budget: Budget,
 }
+
+/// What it keeps at most.
+const BOUNDS: Bounds = Bounds { max_open: DEFAULT_MAX_OPEN_SPANS, max_age: DEFAULT_MAX_SPAN_AGE };
 
 /// Log events that an event has left to be made.
 #[derive(Debug)]
@@ -48,9 +58,10 @@ pub(in crate::otel) struct LeftLogs {
     _ticket: Ticket,
 }
 
-/// A request that is over.
+/// A request that is over, or progress that is not merged further.
 #[derive(Debug)]
 enum Over {
+    Progress(Merged),
     Ended { event: Event, trace: TraceContext, request: Option<LoggedRequest> },
     Interrupted(Open<Seen<LoggedRequest>>),
 }
@@ -59,7 +70,22 @@ impl LogEmitter {
     /// Makes an emitter that hands its log events to a logger.
     #[must_use]
     pub fn new(logger: SdkLogger, content: ContentPolicy) -> Self {
-        Self { logger, content, open: Mutex::default(), unfinished: Unfinished::default(), budget: Budget::default() }
+        Self {
+            logger,
+            content,
+            open: Mutex::default(),
+            progress: None,
+            unfinished: Unfinished::default(),
+            budget: Budget::default(),
+        }
+    }
+
+    /// Sets whether progress becomes log events, merged as on spans into at most
+    /// [`DEFAULT_MAX_PROGRESS_EVENTS`] of a component. By default, it does not.
+    #[must_use]
+    pub fn with_progress(mut self, signal: ProgressSignal) -> Self {
+        self.progress = signal.is_in_logs().then(|| ProgressLog::new(DEFAULT_MAX_PROGRESS_EVENTS, BOUNDS));
+        self
     }
 
     /// Takes in an event and the span of its component, as [`SpanMapper::observe`](crate::otel::SpanMapper::observe)
@@ -72,10 +98,19 @@ impl LogEmitter {
 
     /// Takes in an event, and leaves the log events that come of it to be made when the turn of the event's stream is over.
     pub(in crate::otel) fn observe_in_turn(&self, event: &Event, trace: TraceContext) -> Option<LeftLogs> {
-        if event.scope != EventScope::LlmRequest || !trace.sampled || !self.content.capture().is_in_events() {
+        if event.scope == EventScope::System || !trace.sampled {
             return None;
         }
-        let over = match event.event_type {
+        let progress = self.progress.iter().flat_map(|progress| progress.observe(event, trace));
+        let mut over: Vec<_> = progress.map(Over::Progress).collect();
+        if event.scope == EventScope::LlmRequest && self.content.capture().is_in_events() {
+            over.extend(self.observe_request(event, trace));
+        }
+        (!over.is_empty()).then(|| LeftLogs { over, _ticket: self.unfinished.begin() })
+    }
+
+    fn observe_request(&self, event: &Event, trace: TraceContext) -> Vec<Over> {
+        match event.event_type {
             EventType::Started => self.start(event, trace).into_iter().map(Over::Interrupted).collect(),
             EventType::Progress => {
                 if let Some(request) = self.open.lock().open_mut().of(event) {
@@ -86,14 +121,14 @@ impl LogEmitter {
             EventType::Completed | EventType::Failed | EventType::Canceled => {
                 self.end(event, trace).into_iter().collect()
             }
-        };
-        (!over.is_empty()).then(|| LeftLogs { over, _ticket: self.unfinished.begin() })
+        }
     }
 
     /// Makes the log events that were left, with no lock held.
     pub(in crate::otel) fn write(&self, left: LeftLogs) {
         for over in left.over {
             match over {
+                Over::Progress(merged) => self.progress(&merged),
                 Over::Ended { event, trace, request } => self.ended(&event, trace, request.as_ref()),
                 Over::Interrupted(request) => self.interrupted(&request),
             }
@@ -115,6 +150,7 @@ impl LogEmitter {
 
     /// Reports every request whose end has not come as interrupted, and takes in no others from then on.
     pub fn close(&self) {
+        self.progress.iter().flat_map(ProgressLog::close).for_each(|merged| self.progress(&merged));
         let mut requests = self.open.lock().close();
         requests.reverse();
         requests.iter().for_each(|request| self.interrupted(request));
@@ -123,8 +159,7 @@ impl LogEmitter {
     fn start(&self, event: &Event, trace: TraceContext) -> Vec<Open<Seen<LoggedRequest>>> {
         let attributes = || self.told_at_start(event).collect();
         let request = LoggedRequest::new(event, trace, self.budget.share(), attributes);
-        let bounds = Bounds { max_open: DEFAULT_MAX_OPEN_SPANS, max_age: DEFAULT_MAX_SPAN_AGE };
-        self.open.lock().insert(event, SharedIds::of(event), request, bounds)
+        self.open.lock().insert(event, SharedIds::of(event), request, BOUNDS)
     }
 
     fn end(&self, event: &Event, trace: TraceContext) -> Option<Over> {
@@ -134,6 +169,13 @@ impl LogEmitter {
             Found::Unknown => None,
         };
         Some(Over::Ended { event: event.clone(), trace, request })
+    }
+
+    fn progress(&self, Merged { trace, progress }: &Merged) {
+        let mut record = self.record(progress.name(), Severity::Debug, progress.at(), *trace);
+        let attributes = progress.attributes(&self.content.for_log_events());
+        record.add_attributes(attributes.into_iter().map(of_attribute));
+        self.logger.emit(record);
     }
 
     fn interrupted(&self, request: &Open<Seen<LoggedRequest>>) {

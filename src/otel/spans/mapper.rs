@@ -19,7 +19,6 @@ use opentelemetry::{
 use parking_lot::Mutex;
 
 use super::{
-    coalesce::DEFAULT_MAX_PROGRESS_EVENTS,
     context::{self, MapperId},
     ids,
     open::{OpenComponent, OpenSpan, OpenSpans, recorded},
@@ -31,7 +30,7 @@ use super::{
 use crate::{
     event::{Event, EventScope, EventType, Open, TraceContext},
     otel::{
-        ContentPolicy,
+        ContentPolicy, DEFAULT_MAX_PROGRESS_EVENTS, ProgressSignal,
         bounded::{Bounds, Found, Seen},
         content::Budget,
         mapping::{self, SpanStart},
@@ -136,7 +135,14 @@ where
     /// Sets what of the events' content the spans carry. By default, nothing.
     #[must_use]
     pub fn with_content(mut self, content: ContentPolicy) -> Self {
-        self.writer = Arc::new(SpanWriter::new(content));
+        self.writer = Arc::new(self.writer.with_content(content));
+        self
+    }
+
+    /// Sets whether the spans carry progress. By default, they do. Its counts are on them either way.
+    #[must_use]
+    pub fn with_progress(mut self, signal: ProgressSignal) -> Self {
+        self.writer = Arc::new(self.writer.with_progress(signal));
         self
     }
 

@@ -1,6 +1,5 @@
 //! Events onto spans: what is open, what its progress is merged to, and the context that its work runs in.
 
-mod coalesce;
 mod context;
 mod ids;
 mod mapper;
@@ -10,7 +9,6 @@ mod span;
 mod user_events;
 mod writer;
 
-pub use coalesce::DEFAULT_MAX_PROGRESS_EVENTS;
 pub(super) use context::of_the_caller;
 pub use ids::EventIdGenerator;
 pub use mapper::{DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_SPAN_AGE, Observed, SpanMapper};

@@ -9,13 +9,11 @@ use opentelemetry::{
 };
 use parking_lot::{Mutex, MutexGuard};
 
-use super::{
-    coalesce::{Coalescer, ProgressEvent},
-    context::OtelContext,
-};
+use super::context::OtelContext;
 use crate::{
     event::{Event, EventScope, SharedIds},
     otel::{
+        coalesce::{Coalescer, ProgressEvent},
         content::{Budget, PartialAnswer, Share},
         unfinished::Ticket,
     },

@@ -11,13 +11,15 @@ use chrono::{DateTime, Utc};
 use opentelemetry::{KeyValue, trace::SpanRef};
 
 use super::{
-    coalesce::ProgressEvent,
     context,
     span::{ComponentSpan, Notes, Task},
 };
 use crate::{
     event::{Event, EventScope, SharedIds},
-    otel::{ContentPolicy, content, failure::Failure, mapping, names, unfinished::Unfinished},
+    otel::{
+        ContentPolicy, ProgressSignal, coalesce::ProgressEvent, content, failure::Failure, mapping, names,
+        unfinished::Unfinished,
+    },
 };
 
 /// How many system events one span takes, so that the SDK's limit leaves room for the event that says how it failed.
@@ -27,6 +29,7 @@ pub(super) const MAX_SYSTEM_EVENTS: u32 = 15;
 #[derive(Debug, Default)]
 pub(super) struct SpanWriter {
     content: ContentPolicy,
+    progress: ProgressSignal,
     unfinished: Unfinished,
 }
 
@@ -55,8 +58,12 @@ impl LeftSpans {
 }
 
 impl SpanWriter {
-    pub(super) fn new(content: ContentPolicy) -> Self {
-        Self { content, unfinished: Unfinished::default() }
+    pub(super) fn with_content(&self, content: ContentPolicy) -> Self {
+        Self { content, progress: self.progress, unfinished: Unfinished::default() }
+    }
+
+    pub(super) fn with_progress(&self, progress: ProgressSignal) -> Self {
+        Self { content: self.content.clone(), progress, unfinished: Unfinished::default() }
     }
 
     pub(super) const fn content(&self) -> &ContentPolicy {
@@ -192,6 +199,9 @@ impl SpanWriter {
     }
 
     fn progress(&self, span: &SpanRef<'_>, progress: &ProgressEvent) {
+        if !self.progress.is_on_spans() {
+            return;
+        }
         span.add_event_with_timestamp(progress.name(), progress.at().into(), progress.attributes(&self.content));
     }
 

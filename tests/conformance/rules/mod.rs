@@ -106,10 +106,12 @@ pub(crate) struct EventRule {
     pub(crate) is_shown: bool,
 }
 
-/// A log event about a request.
+/// A log event about a component.
 pub(crate) struct LogRule {
     pub(crate) name: &'static str,
     pub(crate) severity: (i32, &'static str),
+    /// The operations of the spans that it may lie in.
+    pub(crate) under: &'static [&'static str],
     /// Whether it has all attributes of the request's span, content in structured form.
     pub(crate) repeats_span: bool,
     /// What it has else.

@@ -66,6 +66,12 @@ const LOG: EventRule = EventRule {
     is_shown: false,
 };
 
+const CHUNKS: &[Field] = &[
+    always("agent_runtime.llm.chunk_count", Is::Int),
+    always("agent_runtime.event.first_offset", Is::Int),
+    always("agent_runtime.event.last_offset", Is::Int),
+];
+
 const PROGRESS: &[Field] = &[
     always("agent_runtime.progress.count", Is::Int),
     sometimes("agent_runtime.progress.message", Is::Text),
@@ -162,19 +168,7 @@ pub(crate) const SPANS: &[SpanRule] = &[
         is_client: true,
         under: &["invoke_agent"],
         fields: &[COMMON, CONVERSATION, REQUEST],
-        events: &[
-            EventRule {
-                name: "agent_runtime.llm.chunk",
-                fields: &[
-                    always("agent_runtime.llm.chunk_count", Is::Int),
-                    always("agent_runtime.event.first_offset", Is::Int),
-                    always("agent_runtime.event.last_offset", Is::Int),
-                ],
-                is_shown: true,
-            },
-            EXCEPTION,
-            LOG,
-        ],
+        events: &[EventRule { name: "agent_runtime.llm.chunk", fields: CHUNKS, is_shown: true }, EXCEPTION, LOG],
     },
     SpanRule {
         operation: "execute_tool",
@@ -201,14 +195,30 @@ pub(crate) const SPANS: &[SpanRule] = &[
 
 pub(crate) const LOGS: &[LogRule] = &[
     LogRule {
+        name: "agent_runtime.llm.chunk",
+        severity: (5, "DEBUG"),
+        under: &["chat"],
+        repeats_span: false,
+        fields: CHUNKS,
+    },
+    LogRule {
+        name: "agent_runtime.progress",
+        severity: (5, "DEBUG"),
+        under: &["invoke_workflow", "workflow_step", "invoke_agent", "execute_tool"],
+        repeats_span: false,
+        fields: PROGRESS,
+    },
+    LogRule {
         name: "gen_ai.client.inference.operation.details",
         severity: (5, "DEBUG"),
+        under: &["chat"],
         repeats_span: true,
         fields: &[],
     },
     LogRule {
         name: "gen_ai.client.operation.exception",
         severity: (13, "WARN"),
+        under: &["chat"],
         repeats_span: false,
         fields: &[always("exception.type", Is::Word), always("exception.message", Is::Text)],
     },

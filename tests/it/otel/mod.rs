@@ -4,5 +4,6 @@ mod hand_made;
 mod layer;
 mod mapping;
 mod progress;
+mod progress_signal;
 mod replay;
 mod telemetry;

@@ -17,7 +17,7 @@ use crate::{
         telemetry::{self as environment, SdkSettings},
     },
     otel::{
-        ContentCapture, ContentPolicy, Redactor,
+        ContentCapture, ContentPolicy, ProgressSignal, Redactor,
         export::{
             Telemetry, TelemetrySetupError, logs::LogsSetup, metrics::MetricsSetup, otlp::Connector, plan::Plan,
             spans::SpansSetup, telemetry::Options,
@@ -52,6 +52,7 @@ pub struct TelemetryBuilder {
     otlp: Otlp,
     captures_from_env: bool,
     content: ContentPolicy,
+    progress: ProgressSignal,
     shutdown_timeout: Option<Duration>,
     sets_globals: bool,
     pub(super) spans: SpansSetup,
@@ -99,6 +100,7 @@ impl TelemetryBuilder {
             otlp: Otlp::No,
             captures_from_env: false,
             content: ContentPolicy::default(),
+            progress: ProgressSignal::default(),
             shutdown_timeout: None,
             sets_globals: false,
             spans: SpansSetup::default(),
@@ -138,6 +140,13 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Sets what the progress of components becomes. By default, events on their spans; [`ProgressSignal::LogEvents`] wants an
+    /// exporter of logs, as [`with_otlp_from_env`](Self::with_otlp_from_env) has one then.
+    pub fn with_progress(mut self, signal: ProgressSignal) -> Self {
+        self.progress = signal;
+        self
+    }
+
     /// Sets what every text passes before it leaves the process. By default, nothing is redacted.
     pub fn with_redactor(mut self, redactor: impl Redactor + 'static) -> Self {
         self.content = self.content.with_redactor(redactor);
@@ -145,7 +154,7 @@ impl TelemetryBuilder {
     }
 
     /// Exports spans and metrics over OTLP, to where the variables listed at [`Telemetry::from_env`] say, and log events
-    /// if content is captured in them.
+    /// if content is captured in them or progress becomes them.
     ///
     /// The backend need not be up: spans and log events are sent in the background and tried again.
     pub fn with_otlp_from_env(mut self) -> Self {
@@ -207,7 +216,7 @@ impl TelemetryBuilder {
         let scope =
             InstrumentationScope::builder(names::INSTRUMENTATION_SCOPE).with_version(env!("CARGO_PKG_VERSION")).build();
         let resource = resource(self.service_name, &settings);
-        let plan = Plan { settings, content: self.content, resource, scope };
+        let plan = Plan { settings, content: self.content, progress: self.progress, resource, scope };
         let spans = self.spans.start(&plan);
         if is_disabled {
             spans.disable();
@@ -228,7 +237,7 @@ impl TelemetryBuilder {
         if let Some(connected) = connector.connect()? {
             self.metrics.connect(connected);
         }
-        if self.content.capture().is_in_events()
+        if (self.content.capture().is_in_events() || self.progress.is_in_logs())
             && let Some(connected) = connector.connect()?
         {
             self.logs.connect(connected);
