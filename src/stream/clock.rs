@@ -92,7 +92,7 @@ impl Clock {
     pub(super) fn set_back(&mut self, reading: Reading) -> Option<Self> {
         self.tick(reading.monotonic);
         let wall = reading.wall?;
-        (self.last.saturating_sub(wall) > MAX_APART).then(|| Self {
+        (self.last.saturating_sub(wall) > MAX_APART).then_some(Self {
             anchor: wall,
             since: reading.monotonic,
             last: wall,

@@ -49,7 +49,6 @@ fn the_largest_texts_reach_a_collector_with_its_default_limits() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs in a process of its own"]
-#[expect(clippy::print_stdout, reason = "its parent reads what it prints")]
 async fn child_sends_the_largest_texts() {
     let telemetry = Telemetry::from_env("largest").unwrap().install().unwrap();
     let run = Runtime::new().execute(&talking(), long('i', DEFAULT_MAX_CONTENT_BYTES)).await.unwrap();
@@ -121,6 +120,6 @@ fn ask(stream: &EventStream, number: usize) {
         "response": content(), "response_model": name("answered"),
         "usage": {"prompt_tokens": 3, "completion_tokens": 2, "cached_tokens": 1, "reasoning_tokens": 1},
     });
-    stream.append(Event::llm_started(&id, None, None, start)).unwrap();
-    stream.append(Event::llm_completed(&id, None, None, end)).unwrap();
+    stream.append(Event::llm_started(&id, None, None, start)).expect("it is valid");
+    stream.append(Event::llm_completed(&id, None, None, end)).expect("it is valid");
 }

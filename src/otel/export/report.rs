@@ -67,7 +67,7 @@ impl ExportReport {
     }
 
     /// The error of an exporter or a processor that asks for its own end.
-    pub(super) fn from_inside(self) -> ExportError {
+    pub(super) fn into_error_from_inside(self) -> ExportError {
         ExportError { report: Box::new(self), from_inside: true }
     }
 }

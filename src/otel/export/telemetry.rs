@@ -242,7 +242,7 @@ impl Running {
 
     /// Waits for the export, unless this is called by what would be waited for.
     fn outside(&self, wait: impl FnOnce() -> Result<ExportReport, ExportError>) -> Result<ExportReport, ExportError> {
-        Inside::unless_inside(wait).unwrap_or_else(|| Err(self.report().from_inside()))
+        Inside::unless_inside(wait).unwrap_or_else(|| Err(self.report().into_error_from_inside()))
     }
 
     fn end(&self) -> Result<ExportReport, ExportError> {

@@ -23,7 +23,7 @@ pub(super) struct LoggedRequest {
 /// What is kept of a request's start.
 #[derive(Debug)]
 pub(super) enum Start {
-    Whole(Event),
+    Whole(Box<Event>),
     /// There was no room for what was asked: the attributes without it.
     WithoutContent(Vec<KeyValue>),
 }
@@ -37,7 +37,8 @@ impl LoggedRequest {
         attributes: impl FnOnce() -> Vec<KeyValue>,
     ) -> Self {
         let has_room = share.grow(started.size());
-        let start = if has_room { Start::Whole(started.clone()) } else { Start::WithoutContent(attributes()) };
+        let start =
+            if has_room { Start::Whole(Box::new(started.clone())) } else { Start::WithoutContent(attributes()) };
         let answer = PartialAnswer::default();
         Self { trace, start, started: started.timestamp, chunks: 0, first_chunk: None, answer, share }
     }

@@ -24,22 +24,23 @@ async fn run(runtime: &Runtime) {
     let fail = tool("fail", move |_, _| async move { Err(format!("cannot read '{error}'").into()) });
     let agent = Agent::builder("agent", model).with_system_prompt(system).with_tool(find).with_tool(fail).build();
     let workflow = Workflow::new("flow").add_step(AgentStep::new(agent)).build();
-    runtime.execute(&workflow, prompt).await.unwrap();
+    runtime.execute(&workflow, prompt).await.expect("the run succeeds");
 }
 
 async fn stored(set_up: impl FnOnce(RecorderBuilder) -> RecorderBuilder, hand_made: Option<Event>) -> Vec<Event> {
     let store = Arc::new(MemoryStore::new());
     let runtime = Runtime::new();
-    let recorder = set_up(Recorder::builder(store.clone())).start(runtime.event_stream()).await.unwrap();
+    let recorder =
+        set_up(Recorder::builder(store.clone())).start(runtime.event_stream()).await.expect("the store is open");
     run(&runtime).await;
-    hand_made.into_iter().for_each(|event| drop(runtime.event_stream().append(event).unwrap()));
+    hand_made.into_iter().for_each(|event| drop(runtime.event_stream().append(event).expect("it is valid")));
     assert!(recorder.stop().await.is_complete());
-    let page = store.read(Cursor::Beginning, &Query::default(), usize::MAX).await.unwrap();
+    let page = store.read(Cursor::Beginning, &Query::default(), usize::MAX).await.expect("the store is open");
     page.events.into_iter().map(|stored| Event::clone(&stored.event)).collect()
 }
 
 fn found(events: &[Event], word: &str) -> usize {
-    events.iter().filter(|event| serde_json::to_string(event).unwrap().contains(word)).count()
+    events.iter().filter(|event| serde_json::to_string(event).expect("an event has a JSON form").contains(word)).count()
 }
 
 #[tokio::test]

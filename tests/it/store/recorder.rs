@@ -98,12 +98,12 @@ fn event() -> Event {
 
 fn append(stream: &EventStream, count: usize) {
     for _ in 0..count {
-        stream.append(event()).unwrap();
+        stream.append(event()).expect("it is valid");
     }
 }
 
 async fn offsets(store: &dyn EventStore) -> Vec<u64> {
-    let page = store.read(Cursor::Beginning, &Query::default(), usize::MAX).await.unwrap();
+    let page = store.read(Cursor::Beginning, &Query::default(), usize::MAX).await.expect("the store is open");
     page.events.iter().map(|stored| stored.position.offset).collect()
 }
 

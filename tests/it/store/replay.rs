@@ -18,8 +18,8 @@ async fn recorded(recording: &Recording, content: bool) -> (Arc<MemoryStore>, Ru
     let store = Arc::new(MemoryStore::new());
     let runtime = Runtime::new();
     let builder = Recorder::builder(store.clone()).with_content(content);
-    let recorder = builder.start(runtime.event_stream()).await.unwrap();
-    runtime.execute(&full_flow(), "go").with_subscriber(recording.dispatch()).await.unwrap();
+    let recorder = builder.start(runtime.event_stream()).await.expect("the store is open");
+    runtime.execute(&full_flow(), "go").with_subscriber(recording.dispatch()).await.expect("the run succeeds");
     assert!(recorder.stop().await.is_complete());
     (store, runtime)
 }
@@ -32,7 +32,7 @@ fn exported(recording: &Recording) -> Vec<String> {
         .map(|span| {
             let mut span = span.clone();
             span.flags &= 0xff;
-            serde_json::to_string(&span).unwrap()
+            serde_json::to_string(&span).expect("a span has a JSON form")
         })
         .collect();
     spans.sort();
@@ -73,14 +73,14 @@ async fn the_show_again_has_the_same_events_at_the_same_times_for_every_subscrib
 
 /// A store with a tool that reports after 10 s and ends a minute after that.
 async fn slow() -> Arc<MemoryStore> {
-    let stream = EventStream::builder().with_start_time("2026-01-01T00:00:00Z".parse().unwrap()).build();
+    let stream = EventStream::builder().with_start_time("2026-01-01T00:00:00Z".parse().expect("it is a time")).build();
     let store = Arc::new(MemoryStore::new());
-    let recorder = Recorder::builder(store.clone()).start(&stream).await.unwrap();
-    stream.append(Event::tool_started("t", None, None, json!({}))).unwrap();
+    let recorder = Recorder::builder(store.clone()).start(&stream).await.expect("the store is open");
+    stream.append(Event::tool_started("t", None, None, json!({}))).expect("it is valid");
     tokio::time::sleep(Duration::from_secs(10)).await;
-    stream.append(Event::tool_progress("t", None, None, None, json!({}))).unwrap();
+    stream.append(Event::tool_progress("t", None, None, None, json!({}))).expect("it is valid");
     tokio::time::sleep(Duration::from_secs(60)).await;
-    stream.append(Event::tool_completed("t", None, None, json!({}))).unwrap();
+    stream.append(Event::tool_completed("t", None, None, json!({}))).expect("it is valid");
     assert!(recorder.stop().await.is_complete());
     store
 }
@@ -88,7 +88,7 @@ async fn slow() -> Arc<MemoryStore> {
 async fn shown_at(replay: Replay) -> Vec<u64> {
     let began = Instant::now();
     let mut at = Vec::new();
-    replay.run(|_| at.push(began.elapsed().as_secs())).await.unwrap();
+    replay.run(|_| at.push(began.elapsed().as_secs())).await.expect("the store is open");
     at
 }
 
