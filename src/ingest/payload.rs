@@ -14,7 +14,7 @@ use crate::{
     component::{self, Component, Current, Run},
     event::{
         AgentCompleted, AgentStarted, EventError, EventScope, FailureDetails, LlmCompleted, LlmStarted, ToolCompleted,
-        ToolStarted, Usage, WorkflowCompleted, WorkflowStarted,
+        ToolStarted, Usage, WorkflowStarted,
     },
     wording::Summary,
 };
@@ -181,11 +181,12 @@ fn complete(component: Component, scope: EventScope, facts: &Facts, duration: Du
             let result = facts.json(Name::ToolResult).unwrap_or_default();
             component.complete(ToolCompleted::new(name(scope, facts), result, duration));
         }
-        EventScope::Workflow => component.complete(WorkflowCompleted::new(JsonValue::Null, duration)),
-        EventScope::Agent | EventScope::WorkflowStep | EventScope::System => {
-            let output = facts.json(Name::Completion).unwrap_or_default();
-            component.complete(AgentCompleted::new(output, duration));
-        }
+        EventScope::Workflow => component.complete(()),
+        EventScope::Agent | EventScope::WorkflowStep | EventScope::System => match facts.json(Name::Completion) {
+            Some(output) => component.complete(AgentCompleted::new(output, duration)),
+            // What others have reported of it.
+            None => component.complete(()),
+        },
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod scenes;
 pub(crate) mod scripted_server;
 pub(crate) mod sink;
 pub(crate) mod spans;
+pub(crate) mod story;
 
 pub(crate) use agent_runtime::testing::{assert_balanced, dispatch as dispatch_of, set_default};
 pub(crate) use recording::Recording;

@@ -33,6 +33,22 @@ pub(crate) async fn server() -> ScriptedServer {
     ScriptedServer::answering(|_, request| reply(request)).await
 }
 
+/// Does work until its tool `wait` has begun, and drops it then.
+pub(crate) async fn cancel_waiting(stream: &EventStream, work: impl Future) {
+    let mut events = stream.subscribe_from(0);
+    let waiting = async {
+        while let Ok(event) = events.recv().await {
+            if event.component_id.starts_with("wait:") {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        _ = work => panic!("it waits for ever"),
+        () = waiting => {}
+    }
+}
+
 /// How a stream of events tells it.
 pub(crate) fn telling(stream: &EventStream) -> String {
     let mut reader = stream.subscribe_from(0);

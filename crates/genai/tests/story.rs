@@ -6,7 +6,7 @@ mod scripted_server;
 #[path = "../../../tests/support/story.rs"]
 mod story;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use agent_runtime::{component, ingest::ingest, prelude::*};
 use futures_util::{StreamExt as _, future::join_all};
@@ -17,7 +17,7 @@ use genai::{
     otel::agent::{AgentSpan, execute_tool_span, set_error},
     resolver::{AuthData, Endpoint},
 };
-use story::{STORY, server, telling};
+use story::{STORY, cancel_waiting, server, telling};
 use tracing::Instrument as _;
 use tracing_subscriber::{layer::SubscriberExt as _, registry};
 
@@ -123,7 +123,7 @@ async fn genai_tells_the_story_as_far_as_it_knows() {
         agent(&client, "writer", &["ask_editor"], Arc::clone(&work), |_| false).await;
         agent(&client, "talker", &[], Arc::clone(&work), |text| text.starts_with("Well")).await;
         let waiter = agent(&client, "waiter", &["wait"], work, |_| false);
-        tokio::time::timeout(Duration::from_millis(500), waiter).await.expect_err("it waits");
+        cancel_waiting(&stream, waiter).await;
     })
     .await;
     run.complete(());

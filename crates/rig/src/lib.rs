@@ -1,20 +1,20 @@
 #![doc = include_str!("../README.md")]
 
-use std::fmt;
-
 use agent_runtime::component;
-use rig_agent::agent::{
-    AgentHook, DispatchAction, DispatchEvent, HookContext, ObservationAction, OutcomeAction, OutcomeEvent,
-    ReasoningDelta, RunSettled, SettledOutcome, StepEventKind, TextDelta,
+use rig_agent::{
+    agent::{
+        AgentHook, DispatchAction, DispatchEvent, HookContext, ObservationAction, OutcomeAction, OutcomeEvent,
+        ReasoningDelta, RunSettled, SettledOutcome, StepEventKind, TextDelta,
+    },
+    core::effect::EffectKind,
 };
-use rig_agent::core::error::{ErrorKind, ErrorReport};
 use tracing::Span;
 
 /// The field by which rig marks the span of a request.
 const REQUEST_MARK: &str = "rig.completion_parent";
 
-/// Reports what the spans of a rig agent do not say: the pieces of an answer as they come, why a request or a run failed, and
-/// what the agent returned.
+/// Reports what the spans of a rig agent do not say: the pieces of an answer as they come, that a request or a run failed,
+/// and what the agent returned.
 ///
 /// It changes nothing about a run. Without a subscriber that [`ingest`](agent_runtime::ingest::ingest) is part of it does
 /// nothing, since there is no component of the request then.
@@ -57,10 +57,7 @@ impl AgentHook for Report {
     }
 
     async fn on_outcome(&self, context: &HookContext, event: OutcomeEvent<'_>) -> OutcomeAction {
-        if matches!(event.kind, rig_agent::core::effect::EffectKind::Completion { .. }) {
-            if let Err(report) = event.outcome {
-                in_request(context, || say_failed("the request failed", report));
-            }
+        if matches!(event.kind, EffectKind::Completion { .. }) {
             // Kept no longer, or the span would not close.
             drop(context.scratchpad().remove::<RequestSpan>());
         }
@@ -70,6 +67,7 @@ impl AgentHook for Report {
     async fn on_run_settled(&self, context: &HookContext, event: RunSettled<'_>) {
         match event.outcome {
             SettledOutcome::Response(response) => component::reporter().output(response.output()),
+            // No more than that: every layer reads it, and the error may quote what was asked.
             SettledOutcome::Error(_) => {
                 in_request(context, || tracing::error!(error.type = "request_failed", "the request failed"));
                 tracing::error!(error.type = "agent_failed", "the run failed");
@@ -93,30 +91,5 @@ impl AgentHook for Report {
 fn in_request(context: &HookContext, work: impl FnOnce()) {
     if let Some(RequestSpan(span)) = context.scratchpad().get::<RequestSpan>() {
         span.in_scope(work);
-    }
-}
-
-/// Says that what the current span is about failed: by a word for the kind alone, since every layer reads it and the rest may
-/// quote what was asked.
-fn say_failed(what: &str, report: &ErrorReport) {
-    tracing::error!(error.type = %Kind(report), "{what}");
-}
-
-/// The kind of a failure in one of few words: the status of the answer where there was one.
-struct Kind<'a>(&'a ErrorReport);
-
-impl fmt::Display for Kind<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(status) = self.0.http_status {
-            return write!(f, "{status}");
-        }
-        f.write_str(match self.0.kind {
-            ErrorKind::Http | ErrorKind::Url => "connection",
-            ErrorKind::Timeout => "timeout",
-            ErrorKind::Cancelled => "canceled",
-            ErrorKind::Json | ErrorKind::Response => "protocol",
-            ErrorKind::Provider | ErrorKind::ProviderResponse => "provider",
-            _ => "request_failed",
-        })
     }
 }

@@ -6,8 +6,6 @@ mod scripted_server;
 #[path = "../../../tests/support/story.rs"]
 mod story;
 
-use std::time::Duration;
-
 use agent_runtime::{component, ingest::ingest, prelude::*};
 use agent_runtime_rig::Report;
 use futures_util::StreamExt as _;
@@ -17,7 +15,7 @@ use rig_core::{
     providers::openai::OpenAIConfig,
     tool::{DynamicTool, ToolExecutionError, ToolOutput},
 };
-use story::{STORY, server, telling};
+use story::{STORY, cancel_waiting, server, telling};
 use tracing_subscriber::{layer::SubscriberExt as _, registry};
 
 type Answer = Result<ToolOutput, ToolExecutionError>;
@@ -92,7 +90,7 @@ async fn rig_tells_the_story() {
 
         let wait = tool("wait", async || std::future::pending().await);
         let waiter = component::agent("waiter").run(read(agent(&url, "waiter", vec![wait])));
-        tokio::time::timeout(Duration::from_millis(500), waiter).await.expect_err("it waits");
+        cancel_waiting(&stream, waiter).await;
     })
     .await;
     run.complete(());

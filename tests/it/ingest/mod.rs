@@ -7,6 +7,7 @@ mod nesting;
 mod rough;
 mod same;
 mod starting;
+mod story;
 
 use agent_runtime::{ingest::ingest, prelude::*, view::Tree};
 use opentelemetry_proto::tonic::trace::v1::Span;
