@@ -68,7 +68,8 @@ impl Event {
     /// that all attempts are in one trace, else the event's own.
     #[cfg(feature = "otel")]
     pub(crate) fn trace_seed(&self) -> Uuid {
-        let run = self.workflow_id.as_deref().filter(|_| self.data.attempt().is_some());
+        let is_seeded_run = self.scope == EventScope::Workflow && self.data.attempt().is_some();
+        let run = self.workflow_id.as_deref().filter(|_| is_seeded_run);
         run.map_or(self.event_id, of_trace)
     }
 }
@@ -105,5 +106,21 @@ mod tests {
         ];
         assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
         assert!(ids.iter().all(|id| id.get_version_num() == SEEDED));
+    }
+
+    #[cfg(feature = "otel")]
+    #[test]
+    fn a_trace_follows_from_a_run_only_where_that_was_given_an_attempt() {
+        use serde_json::json;
+        let run = || Some("job".to_owned());
+        let seeded = Event::workflow_started("flow", run(), None, json!({"attempt": 2}));
+        assert_eq!(seeded.trace_seed(), of_trace("job"));
+        let others = [
+            Event::workflow_started("flow", run(), None, json!({})),
+            Event::workflow_started("flow", None, None, json!({"attempt": 2})),
+            Event::workflow_started("flow", run(), None, json!({"attempt": "second"})),
+            Event::tool_started("t", run(), None, json!({"attempt": 2})),
+        ];
+        assert!(others.iter().all(|event| event.trace_seed() == event.event_id));
     }
 }
