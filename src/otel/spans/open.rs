@@ -93,7 +93,10 @@ impl OpenSpans {
     /// Takes out the span of an end's component.
     pub(super) fn take(&mut self, event: &Event) -> Found<OpenComponent> {
         let found = self.open.take(event);
-        if let Found::Open(span) = &found {
+        // Nobody names a component made by hand as a parent, so of those only the workflows are remembered.
+        if let Found::Open(span) = &found
+            && (event.start_id.is_some() || span.scope == EventScope::Workflow)
+        {
             self.ended.add(span);
         }
         found
