@@ -245,14 +245,14 @@ impl Component {
         if let Some(live) = self.0.take() {
             let Described { message, code } = described;
             let code = code.unwrap_or_else(|| failed_code(live.voice.scope));
-            live.voice.fail(EventType::Failed, message, code, FailureDetails::default());
+            live.fail(message, code, FailureDetails::default());
         }
     }
 
     /// Reports a failure: the error with its sources, one of few fixed words for its kind, and what else is known.
     pub fn fail_with(mut self, error: &dyn Error, code: &str, details: FailureDetails) {
         if let Some(live) = self.0.take() {
-            live.voice.fail(EventType::Failed, with_sources(error), code, details);
+            live.fail(with_sources(error), code, details);
         }
     }
 
@@ -265,6 +265,19 @@ impl Component {
 
     fn context(&self) -> Option<&dyn ComponentContext> {
         self.0.as_ref()?.context.as_deref()
+    }
+}
+
+impl Live {
+    /// Reports a failure. What a request failed with is in the words of others, also where an error around it repeats them.
+    fn fail(&self, message: String, code: &str, mut details: FailureDetails) {
+        let foreign = &self.voice.run.foreign;
+        if self.voice.scope == EventScope::LlmRequest {
+            foreign.keep(&message);
+        } else {
+            details.error_summary = details.error_summary.or_else(|| foreign.summary_of(&message));
+        }
+        self.voice.fail(EventType::Failed, message, code, details);
     }
 }
 

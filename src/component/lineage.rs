@@ -7,7 +7,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{position::Position, tags::Tags};
+use super::{foreign_words::ForeignWords, position::Position, tags::Tags};
 use crate::{
     event::{Event, TraceContext},
     stream::{Dispatcher, WeakEventStream},
@@ -30,6 +30,7 @@ pub(super) struct Lineage {
     pub(super) dispatcher: Dispatcher,
     /// The id of the run's workflow and its position, once that has begun.
     pub(super) workflow: OnceLock<(Arc<str>, Position)>,
+    pub(super) foreign: ForeignWords,
     pub(super) numbers: Mutex<HashMap<String, u64>>,
 }
 

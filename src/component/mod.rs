@@ -21,6 +21,7 @@ mod carrier;
 mod cause;
 mod completion;
 mod current;
+mod foreign_words;
 mod guard;
 mod lineage;
 mod owned_stream;

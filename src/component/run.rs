@@ -8,6 +8,7 @@ use std::{
 use parking_lot::Mutex;
 
 use super::{
+    foreign_words::ForeignWords,
     lineage::Lineage,
     position::Position,
     seed::Seed,
@@ -39,12 +40,15 @@ pub struct RunOptions {
     conversation_id: Option<String>,
     tags: Vec<String>,
     links: Vec<TraceContext>,
+    /// What others have said in the run around.
+    foreign: ForeignWords,
 }
 
 impl Run {
     /// Begins a run of a workflow on a stream, under a subscriber.
     pub(super) fn new(stream: EventStream, workflow: &str, options: RunOptions, dispatcher: Dispatcher) -> Self {
-        let RunOptions { seed, workflow_id, parent_workflow_id, around, conversation_id, tags, links } = options;
+        let RunOptions { seed, workflow_id, parent_workflow_id, around, conversation_id, tags, links, foreign } =
+            options;
         let attempt = seed.as_ref().map(Seed::attempt);
         let root = match &seed {
             Some(seed) => Some(Position::root(seed)),
@@ -66,6 +70,7 @@ impl Run {
             stream: stream.downgrade(),
             dispatcher,
             workflow: OnceLock::new(),
+            foreign,
             numbers: Mutex::default(),
         };
         Self { stream, lineage: Arc::new(lineage) }
@@ -137,6 +142,7 @@ impl RunOptions {
             self.around = position;
         }
         self.conversation_id = self.conversation_id.or_else(|| around.conversation_id.clone());
+        self.foreign = around.foreign.clone();
         self
     }
 

@@ -41,7 +41,7 @@ const CONTENT_FIELDS: [&str; 21] = [
 
 /// Whether a text can be one of few words, and is no sentence.
 pub(super) fn is_word(text: &str) -> bool {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
     !text.is_empty() && text.len() <= MAX_WORD_BYTES && text.chars().all(is_plain)
 }
 

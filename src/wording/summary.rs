@@ -23,6 +23,11 @@ impl Summary {
         Self(prose::without_quotations(sentence).into_owned())
     }
 
+    /// Begins with a sentence of a model's, a provider's or a library's, of which the known words stay.
+    pub(crate) fn of_foreign(sentence: &str) -> Self {
+        Self(prose::known_words(sentence))
+    }
+
     /// Goes on, behind a colon, with a sentence of a model's, a provider's or a library's, of which the known words stay.
     pub(crate) fn with_foreign(mut self, sentence: &str) -> Self {
         if !sentence.is_empty() {

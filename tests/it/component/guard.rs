@@ -170,3 +170,30 @@ async fn components_around_work_hold_it_once() {
     assert!(each < 1_024, "{each} bytes for each component around {alone}");
     assert_eq!(nested.await.expect("it succeeds"), 4096);
 }
+
+/// Without content, the trace has the application's words and not those that a provider wrote, wherever they are repeated.
+#[tokio::test]
+async fn what_a_provider_wrote_does_not_leave_by_the_errors_around_it() {
+    let ask = async { Err::<(), BoxError>("invalid request: the key swordfish is unknown".into()) };
+    let work = async {
+        component::nested_workflow("inner")
+            .run(component::agent("a").run(async {
+                let asked = component::request("acme", "small").run(ask).await;
+                asked.map_err(|error| BoxError::from(format!("the question was not answered: {error}")))
+            }))
+            .await
+    };
+    let (result, recording, events) = run(component::tool("host").run(work)).await;
+    assert!(result.expect_err("it fails").to_string().contains("swordfish"));
+    let spans = check_over(&recording, &events);
+    assert!(!spans::text(&spans).contains("swordfish"), "{}", spans::text(&spans));
+    let outcome = spans::outcome(spans.one("execute_tool host"));
+    assert!(outcome.starts_with("error(tool_failed): the question was not answered: "), "{outcome}");
+    let message = events.last().and_then(|event| event.message.as_deref());
+    assert!(message.is_some_and(|message| message.contains("swordfish")), "in the process it is whole");
+    let own = component::tool("t").run(async { Err::<(), _>(std::io::Error::other("the disk is full")) });
+    let (result, recording, events) = run(own).await;
+    result.expect_err("it fails");
+    let spans = check_over(&recording, &events);
+    assert_eq!(spans::outcome(spans.one("execute_tool t")), "error(std::io::error::Error): the disk is full");
+}

@@ -11,7 +11,7 @@ const IMPORTS: [(&str, &[&str]); 13] = [
     ("environment", &[]),
     ("http", &["environment"]),
     ("stream", &["event"]),
-    ("component", &["event", "stream"]),
+    ("component", &["event", "wording", "stream"]),
     ("ingest", &["event", "wording", "stream", "component"]),
     ("llm", &["event", "wording", "environment", "http"]),
     ("runtime", &["event", "wording", "stream", "component", "llm"]),
