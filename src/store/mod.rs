@@ -28,6 +28,7 @@
 //! ```
 
 mod batch;
+mod disclosure;
 mod epochs;
 mod error;
 mod event_store;
@@ -42,6 +43,7 @@ mod retention;
 mod stored_event;
 
 pub use batch::{Batch, Gap, GapReason};
+pub use disclosure::Disclosure;
 pub use epochs::{EpochRecord, EpochState};
 pub use error::StoreError;
 pub use event_store::{EventStore, Page};

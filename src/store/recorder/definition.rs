@@ -5,13 +5,12 @@ use std::{sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::watch, task::JoinHandle, time::timeout};
 
 use super::{
-    intake::Intake,
     report::RecorderReport,
     tail::{self, Progress, Tail},
 };
 use crate::{
     event::Event,
-    store::{EventStore, Retention, StoreError},
+    store::{Disclosure, EventStore, Retention, StoreError},
     stream::{EventStream, Subscription},
 };
 
@@ -39,7 +38,7 @@ pub struct Recorder {
 #[must_use]
 pub struct RecorderBuilder {
     store: Arc<dyn EventStore>,
-    intake: Intake,
+    disclosure: Disclosure,
     retention: Retention,
     linger: Duration,
     stop_timeout: Duration,
@@ -65,7 +64,7 @@ impl Recorder {
     pub fn builder(store: Arc<dyn EventStore>) -> RecorderBuilder {
         RecorderBuilder {
             store,
-            intake: Intake::default(),
+            disclosure: Disclosure::default(),
             retention: Retention::default(),
             linger: Self::DEFAULT_LINGER,
             stop_timeout: Self::DEFAULT_STOP_TIMEOUT,
@@ -122,8 +121,8 @@ impl Drop for Recorder {
 impl RecorderBuilder {
     /// Sets whether what was asked and answered is stored. By default, it is not: of an event's data only numbers and names
     /// stay, and of its message the application's words.
-    pub const fn with_content(mut self, stored: bool) -> Self {
-        self.intake.with_content = stored;
+    pub fn with_content(mut self, stored: bool) -> Self {
+        self.disclosure = self.disclosure.with_content(stored);
         self
     }
 
@@ -134,7 +133,7 @@ impl RecorderBuilder {
     /// stored without their text, since no redaction knows half of a key; the whole answer is stored with its end. If it
     /// panics, the event is stored without data and message.
     pub fn with_redaction(mut self, redaction: impl Fn(&mut Event) + Send + Sync + 'static) -> Self {
-        self.intake.redaction = Some(Arc::new(redaction));
+        self.disclosure = self.disclosure.with_redaction(redaction);
         self
     }
 
@@ -175,7 +174,7 @@ impl RecorderBuilder {
             store: self.store,
             epoch,
             subscription: stream.subscribe_from(next),
-            intake: self.intake,
+            disclosure: self.disclosure,
             retention: self.retention,
             linger: self.linger,
             stop,

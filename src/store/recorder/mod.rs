@@ -5,7 +5,6 @@
 //! own log; what falls out of that is named as a gap.
 
 mod definition;
-mod intake;
 mod report;
 mod tail;
 

@@ -8,10 +8,10 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{intake::Intake, report::RecorderReport};
+use super::report::RecorderReport;
 use crate::{
     event::Event,
-    store::{Batch, EventStore, GapReason, Retention, StoreError},
+    store::{Batch, Disclosure, EventStore, GapReason, Retention, StoreError},
     stream::{Epoch, RecvError, Subscription, TryRecvError},
 };
 
@@ -42,7 +42,7 @@ pub(super) struct Tail {
     pub(super) store: Arc<dyn EventStore>,
     pub(super) epoch: Epoch,
     pub(super) subscription: Subscription,
-    pub(super) intake: Intake,
+    pub(super) disclosure: Disclosure,
     pub(super) retention: Retention,
     pub(super) linger: Duration,
     pub(super) stop: watch::Receiver<Option<u64>>,
@@ -116,7 +116,7 @@ impl Tail {
                 },
             };
             bytes += event.size();
-            batch.push(self.intake.admit(&event))?;
+            batch.push(self.disclosure.admit(&event))?;
             if batch.events().len() >= MAX_BATCH || bytes >= MAX_BATCH_BYTES {
                 return Ok(Gathered::Batch(batch));
             }

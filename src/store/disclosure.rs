@@ -1,4 +1,4 @@
-//! What of an event is stored.
+//! What of an event leaves the process, into a store or over a network.
 
 use std::{fmt, sync::Arc};
 
@@ -8,19 +8,51 @@ use crate::{
     wording,
 };
 
-/// What every event passes before it is stored; by default all content is withheld.
+/// What every event passes before it leaves the process: a [`Recorder`](super::Recorder) has one, and so has whatever else hands
+/// events out. By default what was asked and answered is withheld.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use agent_runtime::{prelude::*, store::Disclosure};
+///
+/// let asked = json!({"model": "small", "messages": ["my secret"]});
+/// let event = Arc::new(Event::llm_started("writer:llm:0", None, None, asked));
+/// assert_eq!(Disclosure::default().admit(&event).data, json!({"model": "small"}));
+/// assert_eq!(Disclosure::default().with_content(true).admit(&event), event);
+/// ```
 #[derive(Clone, Default)]
-pub(super) struct Intake {
-    pub(super) with_content: bool,
-    pub(super) redaction: Option<Redaction>,
+#[must_use]
+pub struct Disclosure {
+    with_content: bool,
+    redaction: Option<Redaction>,
 }
 
-/// Takes out of an event what must not reach a disk.
-pub(super) type Redaction = Arc<dyn Fn(&mut Event) + Send + Sync>;
+/// Takes out of an event what must not be seen.
+type Redaction = Arc<dyn Fn(&mut Event) + Send + Sync>;
 
-impl Intake {
-    /// The event as it is stored.
-    pub(super) fn admit(&self, event: &Arc<Event>) -> Arc<Event> {
+impl Disclosure {
+    /// Sets whether what was asked and answered is handed out. By default, it is not: of an event's data only numbers and names
+    /// stay, and of its message the application's words.
+    pub const fn with_content(mut self, disclosed: bool) -> Self {
+        self.with_content = disclosed;
+        self
+    }
+
+    /// Sets what every event passes, such as `move |event| policy.redact_event(event)` with a `ContentPolicy` of the module
+    /// `otel`. By default, nothing is redacted.
+    ///
+    /// It cannot change what the event is about, its id, place and type. With a redaction the pieces of a streamed answer lose
+    /// their text, since no redaction knows half of a key; the whole answer comes with its end. If it panics, the event loses
+    /// data and message.
+    pub fn with_redaction(mut self, redaction: impl Fn(&mut Event) + Send + Sync + 'static) -> Self {
+        self.redaction = Some(Arc::new(redaction));
+        self
+    }
+
+    /// The event as it is handed out.
+    #[must_use]
+    pub fn admit(&self, event: &Arc<Event>) -> Arc<Event> {
         if self.with_content && self.redaction.is_none() {
             return Arc::clone(event);
         }
@@ -68,9 +100,9 @@ fn nothing_of(event: &Event) -> Event {
     bare
 }
 
-impl fmt::Debug for Intake {
+impl fmt::Debug for Disclosure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Intake")
+        f.debug_struct("Disclosure")
             .field("with_content", &self.with_content)
             .field("has_redaction", &self.redaction.is_some())
             .finish()
