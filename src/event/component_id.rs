@@ -58,7 +58,7 @@ pub(crate) fn check_tag(tag: &str) -> Result<(), EventError> {
 
 fn is_label(text: &str, max_bytes: usize) -> bool {
     // Each event comes through here, too, and nearly all ids are plain.
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_plain = !text.bytes().fold(false, |is_odd, byte| is_odd | !byte.is_ascii_graphic());
     !text.is_empty() && text.len() <= max_bytes && (is_plain || text.trim() == text && !text.contains(char::is_control))
 }
 

@@ -59,3 +59,27 @@ pub(super) const TOTAL_TOKENS: &str = "total_tokens";
 pub(super) const UNKNOWN: &str = "unknown";
 pub(super) const UPDATES: &str = "updates";
 pub(super) const USAGE: &str = "usage";
+
+/// The fields whose number or flag measures what was done, and never is what was asked or answered.
+#[cfg(feature = "otel")]
+const MEASURES: [&str; 13] = [
+    ATTEMPT,
+    CALL_COUNT,
+    DURATION_MS,
+    FIRST_OFFSET,
+    ITERATION,
+    LAST_OFFSET,
+    MAX_ALLOWED,
+    MAX_ITERATIONS,
+    MISSED,
+    PROGRESS,
+    RETRY_AFTER,
+    RETRY_AFTER_MS,
+    UNKNOWN,
+];
+
+/// Whether a number or a flag of this field is a measure of this crate's.
+#[cfg(feature = "otel")]
+pub(crate) fn is_measure(field: &str) -> bool {
+    MEASURES.contains(&field)
+}

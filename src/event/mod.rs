@@ -33,6 +33,8 @@ pub use data::EventData;
 pub(crate) use data::UNKNOWN_TOOL;
 pub use dimensions::{ComponentStatus, EventScope, EventType};
 pub use error::EventError;
+#[cfg(feature = "otel")]
+pub(crate) use field::is_measure;
 pub use merged::Merged;
 pub use model::Event;
 #[cfg(feature = "otel")]

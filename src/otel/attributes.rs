@@ -6,38 +6,13 @@ use opentelemetry::{Array, KeyValue, StringValue, Value};
 use serde_json::Value as JsonValue;
 
 use super::{ContentPolicy, content, names};
-use crate::event::EventData;
+use crate::event::{EventData, is_measure};
 
 /// The longest `error_code`, or name of a field, that is taken for a word.
 const MAX_WORD_BYTES: usize = 64;
 
 /// How many numbers and booleans of a report's data become attributes.
 const MAX_DATA_ATTRIBUTES: usize = 16;
-
-/// Fields of `data` that hold what was asked or answered, which leaves the process only by the user's choice.
-const CONTENT_FIELDS: [&str; 21] = [
-    "answer",
-    "arguments",
-    "chunk",
-    "completion",
-    "content",
-    "error",
-    "input",
-    "messages",
-    "output",
-    "partial_result",
-    "previous_arguments",
-    "previous_result",
-    "prompt",
-    "query",
-    "reasoning",
-    "response",
-    "result",
-    "text",
-    "tool_calls",
-    "tools",
-    "updates",
-];
 
 /// Whether a text can be one of few words, and is no sentence.
 pub(super) fn is_word(text: &str) -> bool {
@@ -130,12 +105,13 @@ impl<'a> Attributes<'a> {
         self.list.extend(reason.map(|reason| KeyValue::new(names::RESPONSE_FINISH_REASONS, list(reason))));
     }
 
-    /// The numbers and booleans of an event's data: measures are for telemetry, words may be content.
+    /// The numbers and booleans of an event's data. The application's may be what was asked or answered, such as an amount or
+    /// a birthday, so without content on spans only the measures of this crate leave.
     pub(super) fn data(&mut self, data: &EventData) {
         let content = self.content;
         let fields = data.as_object().into_iter().flatten();
-        let is_measure = |field: &str| is_word(field) && !CONTENT_FIELDS.contains(&field);
-        let measures = fields.filter(|(field, _)| is_measure(field)).filter_map(|(field, value)| {
+        let leaves = |field: &str| is_word(field) && (content.capture().is_on_spans() || is_measure(field));
+        let measures = fields.filter(|(field, _)| leaves(field)).filter_map(|(field, value)| {
             let value = match value {
                 JsonValue::Bool(value) => Value::from(*value),
                 JsonValue::Number(value) => match content.redacted_number(field, value) {

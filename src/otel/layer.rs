@@ -16,7 +16,7 @@ use super::{LogEmitter, MetricsRecorder, SpanMapper, keep_idle_subscribers, span
 use crate::stream::{Bridge, register_bridge};
 use crate::{
     event::{EventType, TraceContext},
-    stream::{Emission, TRACING_TARGET},
+    stream::{Emission, TRACING_TARGET, leave},
 };
 
 /// A [`Layer`] that turns the events of every [`EventStream`](crate::stream::EventStream) of the process into spans,
@@ -141,7 +141,7 @@ where
             let observe = |mapper| emission.contain(|| observe(mapper));
             let (observed, left) = self.mapper.as_ref().and_then(observe).unwrap_or_default();
             if let Some(left) = left {
-                emission.leave(|| left.write());
+                leave(|| left.write());
             }
             if let Some(observed) = observed {
                 emission.set_trace(observed.trace);
@@ -168,7 +168,7 @@ fn log(emitter: &Arc<LogEmitter>, emission: &Emission, trace: TraceContext) {
     let observe = || emitter.observe_in_turn(emission.event(), trace);
     if let Some(left) = emission.contain(observe).flatten() {
         let emitter = Arc::clone(emitter);
-        emission.leave(move || emitter.write(left));
+        leave(move || emitter.write(left));
     }
 }
 

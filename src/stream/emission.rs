@@ -9,7 +9,7 @@ use std::{
     any::Any,
     cell::{Cell, RefCell},
     fmt,
-    mem::ManuallyDrop,
+    mem::{self, ManuallyDrop},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -80,11 +80,10 @@ pub struct Emission {
     panicked: Cell<bool>,
     #[cfg(feature = "ingest")]
     callback: Option<Callback>,
-    left: RefCell<Vec<Left>>,
 }
 
 /// Work that a bridge leaves for when the stream's turn is over.
-pub(super) struct Left(Box<dyn FnOnce() + Send>);
+type Left = Box<dyn FnOnce()>;
 
 /// The contexts of two bridges, one inside the other.
 #[derive(Debug)]
@@ -101,12 +100,12 @@ pub(super) struct Dispatched {
     pub(super) is_seen: bool,
     /// Whether a layer panicked, so that those behind it may not have been shown the event.
     pub(super) panicked: bool,
-    pub(super) left: Vec<Left>,
 }
 
 thread_local! {
     /// Has no destructor, so that it is still there for what the last destructors of a thread append.
     static CURRENT: RefCell<Option<ManuallyDrop<Emission>>> = const { RefCell::new(None) };
+    static LEFT: RefCell<Vec<Left>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Emission {
@@ -154,13 +153,6 @@ impl Emission {
         fire(&self.event);
     }
 
-    /// Leaves work for when the stream's turn is over, so that no other append waits for it. The thread that appends the
-    /// event does it before its append returns; what it appends is not shown to layers.
-    #[cfg(feature = "otel")]
-    pub(crate) fn leave(&self, work: impl FnOnce() + Send + 'static) {
-        self.left.borrow_mut().push(Left(Box::new(work)));
-    }
-
     /// The event, with its offset and time already set.
     #[must_use]
     pub fn event(&self) -> &Event {
@@ -180,12 +172,6 @@ impl Emission {
             Some(outer) => Arc::new(Nested { outer, inner: context }),
             None => context,
         });
-    }
-}
-
-impl fmt::Debug for Left {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Left")
     }
 }
 
@@ -282,15 +268,14 @@ pub(super) fn dispatch(mut event: Arc<Event>, start_is_unseen: bool) -> Dispatch
         panicked: Cell::new(false),
         #[cfg(feature = "ingest")]
         callback: callback(),
-        left: RefCell::default(),
     };
     CURRENT.set(Some(ManuallyDrop::new(emission)));
     // Borrowed while the layers look. Nothing is put there meanwhile, as what a layer appends is not shown to layers.
     let looked = call_layers(|| CURRENT.with_borrow(|current| current.as_deref().map(Emission::show)));
     let Some(emission) = CURRENT.take() else {
-        return Dispatched { event, context: None, is_seen: false, panicked: true, left: Vec::new() };
+        return Dispatched { event, context: None, is_seen: false, panicked: true };
     };
-    let Emission { event: shown, trace, context, is_seen, panicked, left, .. } = ManuallyDrop::into_inner(emission);
+    let Emission { event: shown, trace, context, is_seen, panicked, .. } = ManuallyDrop::into_inner(emission);
     drop(shown);
     let is_seen = is_seen.get() && !start_is_unseen;
     if !is_seen {
@@ -301,14 +286,30 @@ pub(super) fn dispatch(mut event: Arc<Event>, start_is_unseen: bool) -> Dispatch
         Arc::make_mut(&mut event).trace = Some(trace);
     }
     let panicked = panicked.get() || looked.is_none();
-    Dispatched { event, context: context.into_inner(), is_seen, panicked, left: left.into_inner() }
+    Dispatched { event, context: context.into_inner(), is_seen, panicked }
+}
+
+/// Leaves work for when the turn of the event's stream is over, so that no other append waits for it. The thread that appends
+/// the event does it before its append returns; what it appends is not shown to layers. Called in a layer that is shown an event.
+#[cfg(feature = "otel")]
+pub(crate) fn leave(work: impl FnOnce() + 'static) {
+    let mut work = Some(work);
+    LEFT.try_with(|left| left.borrow_mut().extend(work.take().map(|work| Box::new(work) as Left))).unwrap_or_default();
+    // In a thread that is ending there may be no place for it any more, nor a later.
+    if let Some(work) = work {
+        work();
+    }
 }
 
 /// Does what bridges have left, with no turn held. As in a layer, what it appends is not shown to layers, nor what it traces:
 /// a redactor that logs would else be called for that too, and so for ever.
-pub(super) fn do_what_is_left(left: Vec<Left>) {
+pub(super) fn do_what_is_left() {
+    let left = LEFT.try_with(|left| mem::take(&mut *left.borrow_mut())).unwrap_or_default();
+    if left.is_empty() {
+        return;
+    }
     let work = || {
-        for Left(work) in left {
+        for work in left {
             call_layers(work);
         }
     };

@@ -33,6 +33,8 @@ pub(crate) use callback::{Bridge, register as register_bridge};
 pub(crate) use clock::monotonic_now;
 pub(crate) use contain::{contain, discard};
 pub(crate) use dispatcher::Dispatcher;
+#[cfg(feature = "otel")]
+pub(crate) use emission::leave;
 #[cfg(feature = "otlp-http")]
 pub(crate) use emission::unseen_events_in_process;
 pub use emission::{ComponentContext, Emission, TRACING_TARGET};

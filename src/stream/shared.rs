@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     ComponentContext,
-    emission::{self, Dispatched, Left},
+    emission::{self, Dispatched},
     from_layers::{self, Follower, Followers, Hidden, MAX_ENDS, Origin, Refused},
     log::{Aftermath, Kept, Log},
     timeline::Timeline,
@@ -57,13 +57,6 @@ pub(crate) struct Emitted {
     pub(crate) seen: bool,
 }
 
-/// An event that the layers have been shown.
-struct Shown {
-    event: Arc<Event>,
-    context: Option<Arc<dyn ComponentContext>>,
-    is_seen: bool,
-}
-
 impl Shared {
     pub(super) fn new(timeline: Timeline, ids: StdRng, log: Log) -> Self {
         let writer = Writer { next_offset: 0, timeline, ids, followers: None, hidden: Hidden::default() };
@@ -91,15 +84,12 @@ impl Shared {
             emission::count_unseen(&event.event);
         }
         let is_shown = !is_forwarded && origin.may_be_shown() && emission::is_wanted(&event.event);
-        let mut left = Vec::new();
         let turn = self.turn.lock();
-        let put = if is_shown { self.show_and_put(event, origin, &mut left) } else { self.put(event, origin) };
+        let put = if is_shown { self.show_and_put(event, origin) } else { self.put(event, origin) };
         drop(turn);
         let (emitted, aftermath) = put?;
         aftermath.settle();
-        if !left.is_empty() {
-            emission::do_what_is_left(left);
-        }
+        emission::do_what_is_left();
         from_layers::show_ends();
         Ok(emitted)
     }
@@ -169,12 +159,7 @@ impl Shared {
     }
 
     /// Numbers the event, shows it to the layers and then makes it and its followers visible; by the holder of `turn`.
-    fn show_and_put(
-        &self,
-        kept: Kept,
-        origin: Origin<'_>,
-        left: &mut Vec<Left>,
-    ) -> Result<(Emitted, Aftermath), Refused> {
+    fn show_and_put(&self, kept: Kept, origin: Origin<'_>) -> Result<(Emitted, Aftermath), Refused> {
         let mut writer = self.writer.lock();
         if !origin.claim(kept.event.event_type) {
             return Err(Refused::TooLate(kept.event));
@@ -186,36 +171,32 @@ impl Shared {
         writer.stamp(Arc::make_mut(&mut event), origin, &self.log);
         writer.followers = Some(Followers::default());
         drop(writer);
-        let Shown { event, context, is_seen } = self.show(event, origin.start_is_unseen(), left);
-        let aftermath = self.put_followers(Some(Kept { event: Arc::clone(&event), bytes }), left);
+        let Dispatched { event, context, is_seen, .. } = self.show(event, origin.start_is_unseen());
+        let aftermath = self.put_followers(Some(Kept { event: Arc::clone(&event), bytes }));
         Ok((Emitted { event, context, shown: true, seen: is_seen }, aftermath))
     }
 
     /// Shows the layers the end of a component that one of them appended when no event of this stream was being shown.
     fn show_end(&self, end: Arc<Event>) {
-        let mut left = Vec::new();
         let turn = self.turn.lock();
         self.writer.lock().followers = Some(Followers::default());
-        self.show(end, false, &mut left);
-        let aftermath = self.put_followers(None, &mut left);
+        self.show(end, false);
+        let aftermath = self.put_followers(None);
         drop(turn);
         aftermath.settle();
-        if !left.is_empty() {
-            emission::do_what_is_left(left);
-        }
+        emission::do_what_is_left();
     }
 
-    fn show(&self, event: Arc<Event>, start_is_unseen: bool, left: &mut Vec<Left>) -> Shown {
-        let Dispatched { event, context, is_seen, panicked, left: more } = emission::dispatch(event, start_is_unseen);
-        left.extend(more);
-        if panicked && self.panics.fetch_add(1, Ordering::Relaxed) == 0 {
+    fn show(&self, event: Arc<Event>, start_is_unseen: bool) -> Dispatched {
+        let dispatched = emission::dispatch(event, start_is_unseen);
+        if dispatched.panicked && self.panics.fetch_add(1, Ordering::Relaxed) == 0 {
             emission::report_panic();
         }
-        Shown { event, context, is_seen }
+        dispatched
     }
 
     /// Makes an event visible, and behind it what layers appended meanwhile, once the ends among that are shown.
-    fn put_followers(&self, shown: Option<Kept>, left: &mut Vec<Left>) -> Aftermath {
+    fn put_followers(&self, shown: Option<Kept>) -> Aftermath {
         let (mut behind, mut ends) = (Vec::new(), 0);
         loop {
             let mut writer = self.writer.lock();
@@ -229,7 +210,7 @@ impl Shared {
             for Follower { kept: Kept { event, bytes }, ends_shown } in followers {
                 let is_shown = ends_shown && ends < MAX_ENDS;
                 ends += usize::from(is_shown);
-                let event = if is_shown { self.show(event, false, left).event } else { event };
+                let event = if is_shown { self.show(event, false).event } else { event };
                 behind.push(Kept { event, bytes });
             }
         }

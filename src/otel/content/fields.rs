@@ -3,7 +3,8 @@
 use serde_json::Value as JsonValue;
 
 use super::{
-    messages::{self, finish_reason},
+    finish_reason::{finish_reason, implied},
+    messages,
     shape::Shape,
 };
 use crate::{
@@ -112,9 +113,7 @@ fn answer(event: &Event, partial: Option<&str>) -> Option<JsonValue> {
     let text = data.response().or(partial);
     if event.event_type == EventType::Completed {
         text.or((!calls.is_empty()).then_some(""))?;
-        // A backend drops an answer without a reason, so one whose provider names none gets the one that it implies.
-        let implied = if calls.is_empty() { "stop" } else { "tool_call" };
-        let reason = data.finish_reason().map_or(implied, finish_reason);
+        let reason = data.finish_reason().map_or(implied(!calls.is_empty()), finish_reason);
         Some(messages::answer(text.unwrap_or_default(), calls, reason))
     } else {
         let text = text.filter(|text| !text.is_empty())?;

@@ -44,14 +44,6 @@ pub(super) fn definitions(tools: &[JsonValue]) -> JsonValue {
     tools.iter().filter_map(definition).collect()
 }
 
-/// A finish reason in the conventions' word, where providers have another for it.
-pub(in crate::otel) fn finish_reason(reason: &str) -> &str {
-    match reason {
-        "tool_calls" | "function_call" => "tool_call",
-        other => other,
-    }
-}
-
 fn message(message: &JsonValue) -> JsonValue {
     let Some(fields) = message.as_object() else { return asked(message)[0].take() };
     let role = word(fields.get("role").and_then(JsonValue::as_str)).unwrap_or("user");

@@ -9,6 +9,7 @@ mod any_value;
 mod budget;
 mod capture;
 mod fields;
+mod finish_reason;
 mod messages;
 #[cfg(feature = "redaction")]
 mod numbers;
@@ -35,7 +36,7 @@ pub use redact::Redactor;
 pub(super) use any_value::of_attribute;
 pub(super) use budget::{Budget, Share};
 pub(super) use fields::{Fields, input, interrupted, output};
-pub(super) use messages::finish_reason;
+pub(super) use finish_reason::finish_reason;
 pub(super) use open_inference::kind as open_inference_kind;
 pub(super) use partial::PartialAnswer;
 pub(super) use policy::OTHER;

@@ -40,7 +40,9 @@ pub(super) fn before_redaction(text: &str, max_bytes: usize) -> &str {
 /// its end.
 fn whole_words(start: &str) -> &str {
     let window = start.floor_char_boundary(start.len().saturating_sub(MAX_WORD_BYTES.min(start.len() / 4)));
-    &start[..window + start[window..].rfind(is_between_words).unwrap_or(0)]
+    let last = &start[window..];
+    let end = last.rfind(is_between_words).or_else(|| last.rfind(|c: char| !c.is_alphanumeric()));
+    &start[..window + end.unwrap_or(0)]
 }
 
 /// Whether a sign cannot be inside a key, an address or a number: space, quotes, brackets, and all of the scripts that
@@ -48,6 +50,8 @@ fn whole_words(start: &str) -> &str {
 fn is_between_words(c: char) -> bool {
     c.is_whitespace()
         || matches!(c, '"' | '\'' | '`' | '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}' | ',' | ';')
+        // Thai, Lao, Tibetan and Burmese; Khmer; Tai Lue and its neighbors; Chinese, Japanese and Korean.
+        || matches!(c, '\u{e00}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{1950}'..='\u{1aaf}')
         || c >= '\u{2e80}'
 }
 
@@ -238,4 +242,28 @@ fn drop_fields(fields: &mut Map<String, JsonValue>, max_fields: usize) -> bool {
 
 fn short_name(name: String) -> String {
     if name.len() > MAX_FIELD_NAME_BYTES { cut_text(&name, MAX_FIELD_NAME_BYTES) } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In each script, with spaces or without, the cut is moved over a number that a redactor knows as a whole.
+    #[test]
+    fn no_script_has_a_number_cut_in_two() {
+        let number = "4111111111111111";
+        for unit in ["word ", "患者張三", "ผู้ป่วย", "អ្នកជំងឺ", "လူနာ", "ནད་པ", "환자", "/a?b=c&", "ж", "é-"]
+        {
+            for before in 0..2 * number.len() {
+                let kept = kept_before_redaction(1_024);
+                let start = &unit.repeat(kept / unit.len() + 1)[..];
+                let start = &start[..start.floor_char_boundary(kept - before)];
+                let text = [start, &unit[..unit.len() * usize::from(unit.len() > 2)], number, unit, start].concat();
+                let left = before_redaction(&text, 1_024);
+                let digits = left.len() - left.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+                assert!(digits == 0 || digits == number.len(), "{unit} {before}: {digits} of the digits are left");
+                assert!(left.len() > kept / 2, "{unit}: {} bytes", left.len());
+            }
+        }
+    }
 }

@@ -3,7 +3,6 @@
 #[cfg(feature = "otlp-http")]
 use std::time::Instant;
 use std::{
-    borrow::Cow,
     fmt,
     sync::{
         Arc,
@@ -23,7 +22,7 @@ use super::{
     ids,
     open::{OpenComponent, OpenSpan, OpenSpans, recorded},
     parents::{adopted_context, links, parent_context, trace_context},
-    span::{ComponentSpan, Notes, Task},
+    span::{ComponentSpan, Notes, Said, Task},
     user_events,
     writer::{LeftSpans, MAX_SYSTEM_EVENTS, SpanWriter, Writing},
 };
@@ -247,7 +246,7 @@ where
         let recorded = recorded(event).map(|trace| trace.span_id);
         let open_span = OpenSpan { span: Arc::clone(&span), trace, recorded, is_adopted: false };
         if is_recording {
-            writing.own = Some((Arc::clone(&span), Task::Start { event: Cow::Borrowed(event), ids: ids.clone() }));
+            writing.own = Some((Arc::clone(&span), Task::Start { event: Said::Now(event), ids: ids.clone() }));
         }
         let mut open = self.open.lock();
         if open.is_closed() {
@@ -355,7 +354,7 @@ where
             answer.add(event, content.max_partial_bytes(), share);
         }
         if let Some(done) = progress.add(event) {
-            writing.own = Some((Arc::clone(&open_span.span), Task::Progress(done)));
+            writing.own = Some((Arc::clone(&open_span.span), Task::Progress(Box::new(done))));
         }
         Some(observed)
     }
@@ -376,7 +375,7 @@ where
         if is_adopted {
             return Some(Observed { trace, context: None });
         }
-        writing.own = Some((span, Task::End { event: Cow::Borrowed(event), started }));
+        writing.own = Some((span, Task::End { event: Said::Now(event), started }));
         Some(Observed { trace, context: None })
     }
 
@@ -387,7 +386,7 @@ where
         let trace = trace_context(span.span_context(), &parent);
         let ids = context::ids_of(self.id, event, &parent);
         let span = ComponentSpan::new(parent.with_span(span), None);
-        writing.own = Some((span, Task::Unmatched { event: Cow::Borrowed(event), ids }));
+        writing.own = Some((span, Task::Unmatched { event: Said::Now(event), ids }));
         Some(Observed { trace, context: None })
     }
 
@@ -399,7 +398,7 @@ where
         let Some(notes) = &mut *notes else { return Some(observed) };
         notes.system_events += 1;
         if notes.system_events <= MAX_SYSTEM_EVENTS {
-            writing.own = Some((Arc::clone(&concerned.span), Task::System(Cow::Borrowed(event))));
+            writing.own = Some((Arc::clone(&concerned.span), Task::System(Said::Now(event))));
         }
         Some(observed)
     }

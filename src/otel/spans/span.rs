@@ -1,6 +1,6 @@
 //! The span of one component: the context around its work, what is gathered for it, and what is still to be written on it.
 
-use std::{any::Any, borrow::Cow, collections::VecDeque, sync::Arc};
+use std::{any::Any, collections::VecDeque, ops::Deref, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use opentelemetry::{
@@ -48,19 +48,19 @@ pub(super) struct Notes {
 pub(super) enum Task<'a> {
     /// What the start says beyond what the span was started with.
     Start {
-        event: Cow<'a, Event>,
+        event: Said<'a>,
         ids: SharedIds,
     },
-    Progress(ProgressEvent),
-    System(Cow<'a, Event>),
+    Progress(Box<ProgressEvent>),
+    System(Said<'a>),
     /// The end of a component that has been open since a time.
     End {
-        event: Cow<'a, Event>,
+        event: Said<'a>,
         started: DateTime<Utc>,
     },
     /// The end of a component whose start was never seen.
     Unmatched {
-        event: Cow<'a, Event>,
+        event: Said<'a>,
         ids: SharedIds,
     },
     /// A component was abandoned, at a time.
@@ -69,6 +69,13 @@ pub(super) enum Task<'a> {
         started: DateTime<Utc>,
         at: DateTime<Utc>,
     },
+}
+
+/// An event, borrowed as long as nothing is left to be written; small, since each event goes through here.
+#[derive(Debug)]
+pub(super) enum Said<'a> {
+    Now(&'a Event),
+    Kept(Box<Event>),
 }
 
 /// The tasks of one span, which are done in the order of its events, one at a time.
@@ -156,10 +163,21 @@ impl Notes {
     }
 }
 
+impl Deref for Said<'_> {
+    type Target = Event;
+
+    fn deref(&self) -> &Event {
+        match self {
+            Self::Now(event) => event,
+            Self::Kept(event) => event,
+        }
+    }
+}
+
 impl Task<'_> {
     /// The same, to be kept.
     pub(super) fn into_owned(self) -> Task<'static> {
-        let owned = |event: Cow<'_, Event>| Cow::Owned(event.into_owned());
+        let owned = |event: Said<'_>| Said::Kept(Box::new(event.clone()));
         match self {
             Self::Start { event, ids } => Task::Start { event: owned(event), ids },
             Self::Progress(progress) => Task::Progress(progress),

@@ -73,6 +73,9 @@ impl SpanWriter {
     /// Writes at once what takes no time, or returns what is left to be done, with no lock held; in the order of events.
     pub(super) fn take_on(self: &Arc<Self>, writing: Writing<'_>) -> Option<LeftSpans> {
         let Writing { own, others } = writing;
+        if own.is_none() && others.is_empty() {
+            return None;
+        }
         if self.content.takes_no_time() {
             own.into_iter().chain(others).for_each(|(span, task)| self.write(&span, task));
             return None;
@@ -81,8 +84,8 @@ impl SpanWriter {
             span.queue(task.into_owned(), self.unfinished.begin());
             span
         };
-        let spans: Vec<_> = own.into_iter().chain(others).map(queue).collect();
-        (!spans.is_empty()).then(|| LeftSpans { writer: Arc::clone(self), spans })
+        let spans = own.into_iter().chain(others).map(queue).collect();
+        Some(LeftSpans { writer: Arc::clone(self), spans })
     }
 
     /// Waits until all that was left by now is written, or the time is over.

@@ -6,6 +6,7 @@ mod canary;
 mod endpoints;
 mod ends;
 mod environment;
+mod holds;
 mod levels;
 mod locks;
 mod memory;

@@ -337,3 +337,24 @@ fn a_key_stands_once_where_input_and_output_are_both_cut() {
     }
     assert_no_key_twice(&export);
 }
+
+/// C12.5: without content only the measures of the crate leave, under whatever name the application reports a number.
+#[test]
+fn the_applications_numbers_are_content() {
+    let rows =
+        [(ContentCapture::NoContent, false), (ContentCapture::EventOnly, false), (ContentCapture::SpanOnly, true)];
+    for (capture, leaves) in rows {
+        let export = Export::with(ContentPolicy::default().with_capture(capture));
+        let data = json!({"progress": 7, "birthday": 19_700_101, "is_ill": true, "answer": 42, "account": 4_711});
+        export.append(Event::tool_started("t", None, None, json!({})));
+        export.append(Event::tool_progress("t", None, None, None, data));
+        export.append(Event::tool_completed("t", None, None, json!({})));
+        let span = export.span("execute_tool t");
+        let names: Vec<_> = span.events[0].attributes.iter().map(|attribute| attribute.key.as_str()).collect();
+        assert!(names.contains(&"agent_runtime.data.progress"), "{names:?}");
+        for field in ["birthday", "is_ill", "answer", "account"] {
+            let name = format!("agent_runtime.data.{field}");
+            assert_eq!(names.contains(&name.as_str()), leaves, "{capture:?} {name}: {names:?}");
+        }
+    }
+}
