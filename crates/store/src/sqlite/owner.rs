@@ -40,8 +40,8 @@ impl Owners {
         let id = Uuid::now_v7();
         let path = self.path_of(id);
         let file = files::create(&path)?;
-        // Nobody looks at it before the store names it, which is later.
-        file.try_lock().map_err(io::Error::from)?;
+        // Nobody else takes it but for a moment, to look whether any handle lives.
+        file.lock()?;
         Ok(Owner { id, path, _file: file })
     }
 
