@@ -199,10 +199,14 @@ impl IngestedSpan {
             return;
         }
         inner.stage = Stage::Starting;
-        let facts = inner.facts.clone();
+        let mut facts = mem::take(&mut inner.facts);
         drop(inner);
         let stage = self.begin(scope, &facts).map_or(Stage::Ignored, Stage::Open);
-        self.inner.lock().stage = stage;
+        let mut inner = self.inner.lock();
+        // What was recorded meanwhile, on another thread.
+        facts.add(mem::take(&mut inner.facts));
+        inner.facts = facts;
+        inner.stage = stage;
     }
 
     /// Ends the component, when the span closes.
