@@ -3,9 +3,11 @@
 mod api;
 mod batches;
 mod canary;
+mod canary_environment;
 mod endpoints;
 mod ends;
 mod environment;
+mod exports;
 mod holds;
 mod levels;
 mod locks;

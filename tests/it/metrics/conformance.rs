@@ -1,6 +1,10 @@
 //! What of the metrics the examples do not show: the legacy names, and what labels say of each kind of run. The rest is
 //! held against the rules in `tests/conformance`.
 
+use std::collections::BTreeSet;
+
+use agent_runtime::otel::PriceTable;
+
 use super::{
     harness::{Kind, Setup},
     scenario::{self, SECRET},
@@ -147,5 +151,27 @@ async fn labels_say_what_happened() {
     ];
     for (metric, point, label, expected) in rows {
         assert_eq!(snapshot.point(metric, point).label(label), expected, "{label} of {metric} with {point:?}");
+    }
+}
+
+/// A name as Prometheus has it.
+fn in_prometheus(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_two_names_or_labels_fall_together_in_prometheus() {
+    let prices = || PriceTable::new("USD").expect("it is a currency");
+    let metered = Setup::default().build(|recorder| recorder.with_legacy_metrics(true).with_prices(prices()));
+    scenario::run_all(&metered).await;
+    let snapshot = metered.collect();
+    let names: BTreeSet<_> = snapshot.0.keys().map(|name| in_prometheus(name)).collect();
+    assert_eq!(names.len(), snapshot.0.len(), "B44: {names:?}");
+    assert!(names.len() > 20, "B44: {names:?}");
+    for (name, series) in &snapshot.0 {
+        for point in &series.points {
+            let labels: BTreeSet<_> = point.labels.keys().map(|label| in_prometheus(label)).collect();
+            assert_eq!(labels.len(), point.labels.len(), "B44: {name}: {:?}", point.labels);
+        }
     }
 }

@@ -39,7 +39,7 @@ fn exported(signal: ProgressSignal, capture: ContentCapture) -> (Vec<SpanData>, 
         .with_progress(signal)
         .with_content_capture(capture)
         .build()
-        .unwrap();
+        .expect("nothing in the environment is wrong");
     let _subscriber = set_default(registry().with(telemetry.layer()));
     let stream = EventStream::new();
     let append = |event| stream.append(event).expect("it is valid");
@@ -56,7 +56,7 @@ fn exported(signal: ProgressSignal, capture: ContentCapture) -> (Vec<SpanData>, 
     append(Event::tool_started("open:0", None, None, json!({})));
     append(Event::tool_progress("open:0", Some("begun".to_owned()), None, None, json!({})));
     telemetry.flush().expect("all arrive");
-    let spans = spans.get_finished_spans().unwrap();
+    let spans = spans.get_finished_spans().expect("the exporter is not shut down");
     telemetry.shutdown().expect("all arrive");
     let mut logs = std::mem::take(&mut *logs.0.lock());
     logs.retain(|record| record.event_name().is_some_and(|name| name.starts_with("agent_runtime.")));
