@@ -7,7 +7,6 @@ mod canary_environment;
 mod endpoints;
 mod ends;
 mod environment;
-mod exports;
 mod holds;
 mod levels;
 mod locks;
