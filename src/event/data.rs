@@ -279,10 +279,6 @@ impl fmt::Display for EventData {
 
 impl Serialize for EventData {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Most of what is stored or sent are pieces of answers, whose JSON need not be built for that.
-        if let Some(text) = self.0.bare_chunk() {
-            return serializer.collect_map([(field::CHUNK, text)]);
-        }
         self.as_json().serialize(serializer)
     }
 }
