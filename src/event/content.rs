@@ -62,9 +62,6 @@ const PIECES: [&str; 2] = [field::CHUNK, field::REASONING];
 impl EventData {
     /// The same without content.
     pub(crate) fn without_content(&self) -> Self {
-        if self.is_bare_chunk() {
-            return Self::chunk("");
-        }
         let Some(fields) = self.as_object() else { return Self::default() };
         let kept = fields.iter().filter_map(|(name, value)| Some((name.clone(), kept(name, value)?)));
         let mut kept: Map<String, JsonValue> = kept.collect();
@@ -79,9 +76,6 @@ impl EventData {
 
     /// Without the text of a piece of an answer; `None` if it is no such piece.
     pub(crate) fn without_piece(&self) -> Option<Self> {
-        if self.is_bare_chunk() {
-            return Some(Self::chunk(""));
-        }
         let is_piece = PIECES.iter().any(|piece| self.field(piece).is_some());
         let mut fields = self.as_object().filter(|_| is_piece)?.clone();
         for piece in PIECES {
