@@ -38,13 +38,8 @@ trait Form: Send + Sync {
 
     fn field(&self, name: &str) -> Option<FieldValue<'_>>;
 
-    /// The text of a chunk, where there is nothing else but what all events of a run carry.
+    /// The text of a chunk, where there is nothing else.
     fn bare_chunk(&self) -> Option<&str>;
-
-    /// The text of a chunk that is the whole of the JSON.
-    fn whole_chunk(&self) -> Option<&str> {
-        self.bare_chunk()
-    }
 
     /// The bytes in memory, about, the JSON that may yet be built included.
     fn size(&self) -> usize;
@@ -222,10 +217,6 @@ impl Form for Extended {
 
     fn bare_chunk(&self) -> Option<&str> {
         self.data.0.bare_chunk()
-    }
-
-    fn whole_chunk(&self) -> Option<&str> {
-        None
     }
 
     fn size(&self) -> usize {
