@@ -403,7 +403,7 @@ mod tests {
     #[test]
     fn what_stands_beside_the_text_is_told_apart() {
         let delta = json!({
-            "reasoning_content": "hm", "reasoning": "hm", "refusal": "No.", "annotations": [], "audio": null,
+            "reasoning": "hm", "reasoning_content": "hm", "refusal": "No.", "annotations": [], "audio": null,
             "function_call": {"name": "now", "arguments": "{\"a\":1}"},
         });
         let extra = |name: &str| ChatDelta::Extra(name.to_owned(), json!("hm"));
