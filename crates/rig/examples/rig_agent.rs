@@ -1,4 +1,4 @@
-//! Run `cargo run -p agent-runtime-rig --example chat`: a rig agent asks a scripted server, and you see its answer piece by piece and
+//! Run `cargo run -p agent-runtime-rig --example rig_agent`: a rig agent asks a scripted server, and you see its answer piece by piece and
 //! then the tree of what it did. No key, no network.
 #![expect(clippy::print_stdout, reason = "this example is about what it prints")]
 

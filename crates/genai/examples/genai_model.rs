@@ -1,4 +1,4 @@
-//! Run `cargo run -p agent-runtime-genai --example chat`: an agent asks a scripted server through genai, and you see its answer and the
+//! Run `cargo run -p agent-runtime-genai --example genai_model`: an agent asks a scripted server through genai, and you see its answer and the
 //! tree of what it did. No key, no network.
 #![expect(clippy::print_stdout, reason = "this example is about what it prints")]
 
