@@ -121,6 +121,9 @@ pub enum ComponentStatus {
 }
 
 impl ComponentStatus {
+    /// Every status, in the order of a life.
+    pub const ALL: &[Self] = &[Self::Pending, Self::Running, Self::Completed, Self::Failed, Self::Canceled];
+
     /// The status's name in JSON: snake case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -106,4 +106,10 @@ impl Event {
     pub fn component_index(&self) -> Option<u64> {
         component_id::split(self.scope, &self.component_id).1
     }
+
+    /// Whether it is of a run of a workflow, or of a run directly inside that one: what filters by a workflow let through.
+    #[must_use]
+    pub fn is_in_workflow(&self, workflow_id: &str) -> bool {
+        [&self.workflow_id, &self.parent_workflow_id].into_iter().flatten().any(|id| id == workflow_id)
+    }
 }

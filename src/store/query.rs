@@ -84,13 +84,11 @@ impl Query {
     #[must_use]
     pub fn passes(&self, stored: &StoredEvent) -> bool {
         let event = &stored.event;
-        let in_workflow =
-            |id: &String| event.workflow_id.as_ref() == Some(id) || event.parent_workflow_id.as_ref() == Some(id);
         self.epoch.is_none_or(|epoch| stored.position.epoch == epoch)
             && self.scope.is_none_or(|scope| event.scope == scope)
             && self.event_type.is_none_or(|event_type| event.event_type == event_type)
             && self.status.is_none_or(|status| event.status == status)
-            && self.workflow_id.as_ref().is_none_or(in_workflow)
+            && self.workflow_id.as_ref().is_none_or(|id| event.is_in_workflow(id))
             && self.component_id.as_ref().is_none_or(|id| event.component_id == *id)
             && self.since.is_none_or(|since| event.timestamp >= since)
             && self.until.is_none_or(|until| event.timestamp < until)

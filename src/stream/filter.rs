@@ -84,13 +84,11 @@ impl Filter {
         // Each run learns from the event, whichever has it.
         let is_anywhere = self.runs.is_empty();
         let is_in_run = self.runs.iter_mut().fold(is_anywhere, |is_in_any, family| family.has(event) || is_in_any);
-        let is_of =
-            |id: &String| event.workflow_id.as_ref() == Some(id) || event.parent_workflow_id.as_ref() == Some(id);
         is_in_run
             && has_one(&self.scopes, |scope| event.scope == *scope)
             && has_one(&self.statuses, |status| event.status == *status)
             && has_one(&self.event_types, |event_type| event.event_type == *event_type)
-            && has_one(&self.workflow_ids, is_of)
+            && has_one(&self.workflow_ids, |id| event.is_in_workflow(id))
             && has_one(&self.component_ids, |id| event.component_id == *id)
     }
 

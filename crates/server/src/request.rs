@@ -18,14 +18,6 @@ pub(crate) const MAX_WINDOW: Duration = Duration::from_secs(10);
 
 const LAST_EVENT_ID: &str = "last-event-id";
 
-const STATUSES: &[ComponentStatus] = &[
-    ComponentStatus::Pending,
-    ComponentStatus::Running,
-    ComponentStatus::Completed,
-    ComponentStatus::Failed,
-    ComponentStatus::Canceled,
-];
-
 /// What a client of a stream asks for.
 #[derive(Clone, Debug)]
 pub(crate) struct StreamRequest {
@@ -69,7 +61,7 @@ impl Wanted {
         match name {
             "scope" => add(&mut self.scopes, named(name, value, EventScope::ALL, |scope| scope.as_str())?),
             "type" => add(&mut self.types, named(name, value, EventType::ALL, |event_type| event_type.as_str())?),
-            "status" => add(&mut self.statuses, named(name, value, STATUSES, |status| status.as_str())?),
+            "status" => add(&mut self.statuses, named(name, value, ComponentStatus::ALL, |status| status.as_str())?),
             "workflow" => add(&mut self.workflows, id(name, value, EventScope::MAX_WORKFLOW_ID_BYTES)?),
             "component" => add(&mut self.components, id(name, value, EventScope::MAX_COMPONENT_ID_BYTES)?),
             _ => return Ok(false),

@@ -32,12 +32,10 @@ impl Wanted {
 
     /// Whether an event that a store has kept meets the conditions.
     pub(crate) fn passes(&self, event: &Event) -> bool {
-        let is_of =
-            |id: &String| event.workflow_id.as_ref() == Some(id) || event.parent_workflow_id.as_ref() == Some(id);
         has_one(&self.scopes, |scope| event.scope == *scope)
             && has_one(&self.types, |event_type| event.event_type == *event_type)
             && has_one(&self.statuses, |status| event.status == *status)
-            && has_one(&self.workflows, is_of)
+            && has_one(&self.workflows, |id| event.is_in_workflow(id))
             && has_one(&self.components, |id| event.component_id == *id)
     }
 }
