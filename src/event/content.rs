@@ -6,24 +6,12 @@ use serde_json::{Map, Value as JsonValue};
 
 use super::{EventData, field};
 
-/// Fields that stay if they are numbers or flags.
-const NUMBERS: [&str; 24] = [
-    field::ATTEMPT,
-    field::CALL_COUNT,
+/// Fields that stay if they are numbers or flags, beside those that [measure](field::is_measure).
+const NUMBERS: [&str; 11] = [
     field::CHUNK_COUNT,
-    field::DURATION_MS,
-    field::FIRST_OFFSET,
-    field::ITERATION,
     field::ITERATIONS,
-    field::LAST_OFFSET,
     field::LLM_CALLS,
-    field::MAX_ALLOWED,
-    field::MAX_ITERATIONS,
     field::MAX_TOKENS,
-    field::MISSED,
-    field::PROGRESS,
-    field::RETRY_AFTER,
-    field::RETRY_AFTER_MS,
     field::SERVER_PORT,
     field::STREAM,
     field::TEMPERATURE,
@@ -31,7 +19,6 @@ const NUMBERS: [&str; 24] = [
     field::TOOL_CALLS,
     field::TOP_P,
     field::TOTAL_TOKENS,
-    field::UNKNOWN,
 ];
 
 /// Fields that stay if they are texts: the application's and the provider's names for things.
@@ -91,7 +78,9 @@ impl EventData {
 /// What stays of a field.
 fn kept(name: &str, value: &JsonValue) -> Option<JsonValue> {
     match value {
-        JsonValue::Number(_) | JsonValue::Bool(_) if NUMBERS.contains(&name) => Some(value.clone()),
+        JsonValue::Number(_) | JsonValue::Bool(_) if field::is_measure(name) || NUMBERS.contains(&name) => {
+            Some(value.clone())
+        }
         JsonValue::String(_) if NAMES.contains(&name) => Some(value.clone()),
         JsonValue::String(_) if PIECES.contains(&name) => Some(JsonValue::String(String::new())),
         JsonValue::Object(fields) if COUNTS.contains(&name) => {

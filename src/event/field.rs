@@ -61,7 +61,6 @@ pub(super) const UPDATES: &str = "updates";
 pub(super) const USAGE: &str = "usage";
 
 /// The fields whose number or flag measures what was done, and never is what was asked or answered.
-#[cfg(feature = "otel")]
 const MEASURES: [&str; 13] = [
     ATTEMPT,
     CALL_COUNT,
@@ -79,7 +78,6 @@ const MEASURES: [&str; 13] = [
 ];
 
 /// Whether a number or a flag of this field is a measure of this crate's.
-#[cfg(feature = "otel")]
 pub(crate) fn is_measure(field: &str) -> bool {
     MEASURES.contains(&field)
 }
