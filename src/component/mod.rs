@@ -54,3 +54,4 @@ pub use reporter::Reporter;
 pub use run::{Run, RunOptions};
 pub use seed::Seed;
 pub use start_data::StartData;
+pub(crate) use tally::CUT_MARKER;

@@ -12,8 +12,8 @@ use crate::event::{EventData, EventScope, Usage};
 /// How much of a streamed answer an end repeats, in bytes: 1 MiB.
 pub(super) const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 
-/// Marks where an answer was cut.
-const CUT_MARKER: &str = "… [cut]";
+/// Marks where a text that a component reported was cut.
+pub(crate) const CUT_MARKER: &str = "… [cut]";
 
 /// What a component has reported so far.
 #[derive(Default)]

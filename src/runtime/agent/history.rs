@@ -7,14 +7,11 @@ use serde_json::Value as JsonValue;
 use crate::{
     event::ToolCall,
     llm::{ChatMessage, ChatResponse},
-    runtime::tool,
+    runtime::tool::{self, UNNAMED_TOOL},
 };
 
 /// The longest name of a tool that servers take.
 const MAX_NAME_BYTES: usize = 64;
-
-/// The name in the chat for a call whose tool has none.
-const UNNAMED_TOOL: &str = "unnamed_tool";
 
 /// What a model reads where a tool's result is an empty text, which some servers refuse.
 const EMPTY_RESULT: &str = "(empty)";

@@ -13,8 +13,8 @@ use crate::{
     stream::discard,
 };
 
-/// The id for a call whose tool's name, made up by the model, cannot be an id.
-const UNNAMED_TOOL: &str = "unnamed_tool";
+/// The name for a tool whose own, made up by a model, cannot be one.
+pub(in crate::runtime) const UNNAMED_TOOL: &str = "unnamed_tool";
 
 /// Runs a tool of an agent and returns its result or why there is none.
 ///

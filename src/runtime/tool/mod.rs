@@ -7,7 +7,7 @@ mod fn_tool;
 mod progress;
 
 pub(super) use arguments::{object_text, parse_arguments};
-pub(super) use call::call;
+pub(super) use call::{UNNAMED_TOOL, call};
 pub use definition::Tool;
 pub use fn_tool::FnTool;
 pub use progress::ProgressCallback;

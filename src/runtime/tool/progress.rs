@@ -4,10 +4,10 @@ use std::{fmt, ops::Deref, sync::Arc};
 
 use parking_lot::Mutex;
 
-use crate::{component::Reporter, event::ToolProgress};
-
-/// Marks where a progress message was cut.
-const CUT_MARKER: &str = "… [cut]";
+use crate::{
+    component::{CUT_MARKER, Reporter},
+    event::ToolProgress,
+};
 
 /// Reports progress: a sentence for people and, if the tool knows it, how far it is in its own measure.
 ///
