@@ -223,17 +223,13 @@ impl IngestedSpan {
                 let duration = self.made.elapsed();
                 callbacks.enter(&self.id, || payload::end(component, scope, &facts, self.declared, error, duration));
             }
-            Stage::Same(EventScope::LlmRequest) => match &self.outer {
-                Some(outer) => outer.fill(facts),
-                None => {
-                    if let Some(usage) = payload::usage(&facts) {
-                        self.around.reporter().usage(usage);
-                    }
-                }
-            },
-            Stage::Same(_) => {
+            Stage::Same(scope) => {
                 if let Some(outer) = &self.outer {
                     outer.fill(facts);
+                } else if scope == EventScope::LlmRequest
+                    && let Some(usage) = payload::usage(&facts)
+                {
+                    self.around.reporter().usage(usage);
                 }
             }
             Stage::Waiting | Stage::Starting | Stage::Ignored => {}

@@ -95,25 +95,25 @@ impl Tail {
             if self.stop_at().is_some_and(|stop_at| self.subscription.offset() >= stop_at) {
                 return Ok(if batch.is_empty() { Gathered::End } else { Gathered::Batch(batch) });
             }
-            let event = match self.subscription.try_recv_shared() {
-                Ok(event) => event,
-                Err(TryRecvError::Lagged(lagged)) => {
-                    batch.push_gap(lagged.missing(), GapReason::Overrun);
-                    continue;
-                }
+            let received = match self.subscription.try_recv_shared() {
+                Ok(event) => Ok(event),
+                Err(TryRecvError::Lagged(lagged)) => Err(RecvError::Lagged(lagged)),
                 Err(TryRecvError::Empty | TryRecvError::Closed) if !batch.is_empty() => {
                     return Ok(Gathered::Batch(batch));
                 }
-                Err(TryRecvError::Closed) => return Ok(Gathered::End),
+                Err(TryRecvError::Closed) => Err(RecvError::Closed),
                 Err(TryRecvError::Empty) => match self.next().await {
+                    Some(received) => received,
                     None => continue,
-                    Some(Ok(event)) => event,
-                    Some(Err(RecvError::Closed)) => return Ok(Gathered::End),
-                    Some(Err(RecvError::Lagged(lagged))) => {
-                        batch.push_gap(lagged.missing(), GapReason::Overrun);
-                        continue;
-                    }
                 },
+            };
+            let event = match received {
+                Ok(event) => event,
+                Err(RecvError::Lagged(lagged)) => {
+                    batch.push_gap(lagged.missing(), GapReason::Overrun);
+                    continue;
+                }
+                Err(RecvError::Closed) => return Ok(Gathered::End),
             };
             bytes += event.size();
             batch.push(self.disclosure.admit(&event))?;

@@ -1,6 +1,6 @@
 //! A part of one life of a stream, read from a store.
 
-use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
+use std::{collections::VecDeque, mem, ops::Range, sync::Arc, time::Duration};
 
 use agent_runtime::{
     event::Event,
@@ -133,10 +133,20 @@ impl CatchUp {
 
     /// Names what lies in front of an offset as missing.
     async fn skip_to(&mut self, offset: u64) -> Result<LostRange, StoreError> {
-        let gaps = self.store.gaps(self.epoch).await?;
-        let known = gaps.iter().find(|gap| gap.offsets.contains(&self.next));
-        let reason = known.map_or(LossReason::NotStored, |gap| gap.reason.into());
-        let lost = mem::replace(&mut self.next, offset)..offset;
-        Ok(LostRange::of(self.epoch, &lost, reason))
+        let lost = missing(&*self.store, self.epoch, self.next..offset).await?;
+        self.next = offset;
+        Ok(lost)
     }
+}
+
+/// Offsets that a store does not have, and why, as far as it knows.
+pub(super) async fn missing(
+    store: &dyn EventStore,
+    epoch: Epoch,
+    offsets: Range<u64>,
+) -> Result<LostRange, StoreError> {
+    let gaps = store.gaps(epoch).await?;
+    let known = gaps.iter().find(|gap| gap.offsets.contains(&offsets.start));
+    let reason = known.map_or(LossReason::NotStored, |gap| gap.reason.into());
+    Ok(LostRange::of(epoch, &offsets, reason))
 }

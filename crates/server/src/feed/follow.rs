@@ -11,7 +11,10 @@ use agent_runtime::{
 };
 use tokio::task::coop;
 
-use super::{Delivery, FeedError, From, catch_up::PAGE_SIZE};
+use super::{
+    Delivery, FeedError, From,
+    catch_up::{PAGE_SIZE, missing},
+};
 use crate::{LossReason, LostRange, Place, wanted::Wanted};
 
 /// The most lives of streams whose next offsets are remembered, to see what is missing.
@@ -112,10 +115,7 @@ impl StoreFeed {
             let seen = self.expected.get(&position.epoch).copied();
             let expected = seen.unwrap_or(if self.from_beginning { 0 } else { position.offset });
             if position.offset > expected {
-                let gaps = self.store.gaps(position.epoch).await?;
-                let known = gaps.iter().find(|gap| gap.offsets.contains(&expected));
-                let reason = known.map_or(LossReason::NotStored, |gap| gap.reason.into());
-                let mut lost = LostRange::of(position.epoch, &(expected..position.offset), reason);
+                let mut lost = missing(&*self.store, position.epoch, expected..position.offset).await?;
                 // The next cursor of the store's order; within the epoch the same place may lie elsewhere.
                 lost.resumes_at = Place::of_cursor(self.cursor);
                 self.expect(position.epoch, position.offset);

@@ -40,11 +40,17 @@ pub(super) fn row_at(connection: &Connection, place: i64) -> Result<Raw, StoreEr
 
 pub(super) fn latest(connection: &mut Connection) -> Result<Option<Position>, StoreError> {
     let transaction = connection.transaction().map_err(reading)?;
-    let sql = "SELECT epoch, offset FROM events ORDER BY place DESC LIMIT 1";
+    last_from(&transaction, 0, &mut EpochNames::default())
+}
+
+/// The position of the last event, if that stands at a place or behind it.
+fn last_from(connection: &Connection, start: i64, names: &mut EpochNames) -> Result<Option<Position>, StoreError> {
+    let sql = "SELECT epoch, offset FROM events WHERE place >= ? ORDER BY place DESC LIMIT 1";
+    let mut statement = connection.prepare_cached(sql).map_err(reading)?;
     let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
-    let last = transaction.query_row(sql, (), read).optional().map_err(reading)?;
+    let last = statement.query_row([start], read).optional().map_err(reading)?;
     let Some((epoch, offset)) = last else { return Ok(None) };
-    let epoch = EpochNames::default().of(&transaction, epoch)?;
+    let epoch = names.of(connection, epoch)?;
     let offset = u64::try_from(offset).map_err(|_| failure::damaged("the last event has no offset"))?;
     Ok(Some(Position::new(epoch, offset)))
 }
@@ -74,14 +80,8 @@ pub(super) fn read(connection: &mut Connection, from: Cursor, query: &Query, lim
     drop(rows);
     drop(statement);
     // A reader goes on behind all that it was not shown.
-    let sql = format!("SELECT {COLUMNS} FROM events e WHERE e.place >= ? ORDER BY e.place DESC LIMIT 1");
-    let mut statement = transaction.prepare_cached(&sql).map_err(reading)?;
-    let last = statement.query_row([start], Raw::read).optional().map_err(reading)?;
-    if let Some(last) = last {
-        let epoch = names.of(&transaction, last.epoch)?;
-        next = Cursor::After(Position::new(epoch, u64::try_from(last.offset).unwrap_or_default()));
-    }
-    Ok(Page::new(events, next, true))
+    let last = last_from(&transaction, start, &mut names)?;
+    Ok(Page::new(events, last.map_or(next, Cursor::After), true))
 }
 
 /// The statement for the events behind a place that may pass, in order.
