@@ -3,27 +3,24 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, OnceLock},
     thread,
 };
 
 use agent_runtime::{
     component::{self, ComponentStream, InCurrent as _},
-    otel::{BridgeFilter, EventIdGenerator, NeighborFilter, OtelLayer, SpanMapper},
+    otel::{BridgeFilter, NeighborFilter},
     prelude::*,
     testing::event_list,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, future::join_all, stream};
-use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracer, SdkTracerProvider};
-use tokio::{
-    sync::{Mutex, MutexGuard},
-    task::{JoinSet, yield_now},
-};
+use tokio::task::{JoinSet, yield_now};
 use tracing::{Instrument as _, info_span};
 use tracing_subscriber::{Layer as _, layer::SubscriberExt as _};
 
-use crate::support::{Spans, calling, eventually, pass, process::run_module, spans, tool};
+use crate::{
+    one_subscriber::{self, Recorded},
+    support::{Spans, calling, eventually, pass, process::run_module, spans, tool},
+};
 
 const RUNS: u64 = 1_000;
 
@@ -63,32 +60,12 @@ fn the_cases_hold_in_a_process_with_one_subscriber() {
     run_module(module_path!());
 }
 
-/// The process's subscriber and what it has recorded.
-struct Global {
-    mapper: Arc<SpanMapper<SdkTracer>>,
-    exporter: InMemorySpanExporter,
-    one_at_a_time: Mutex<()>,
-}
-
-async fn record() -> (&'static Global, MutexGuard<'static, ()>) {
-    static GLOBAL: OnceLock<Global> = OnceLock::new();
-    let global = GLOBAL.get_or_init(|| {
-        let exporter = InMemorySpanExporter::default();
-        let provider = SdkTracerProvider::builder()
-            .with_simple_exporter(exporter.clone())
-            .with_id_generator(EventIdGenerator::default())
-            .build();
-        let mapper = Arc::new(SpanMapper::new(provider.tracer("ours")));
-        let users = tracing_opentelemetry::layer().with_tracer(provider.tracer("the user's"));
-        let subscriber = tracing_subscriber::registry()
-            .with(OtelLayer::new(Arc::clone(&mapper)).with_filter(BridgeFilter))
-            .with(users.with_filter(NeighborFilter));
-        tracing::subscriber::set_global_default(subscriber).expect("nobody else sets one");
-        Global { mapper, exporter, one_at_a_time: Mutex::default() }
-    });
-    let turn = global.one_at_a_time.lock().await;
-    global.exporter.reset();
-    (global, turn)
+async fn record() -> Recorded {
+    one_subscriber::record(|ours, users| {
+        let users = tracing_opentelemetry::layer().with_tracer(users).with_filter(NeighborFilter);
+        tracing_subscriber::registry().with(ours.with_filter(BridgeFilter)).with(users).into()
+    })
+    .await
 }
 
 fn log() -> EventStream {
@@ -298,14 +275,13 @@ fn check_events(events: &[Event]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[ignore = "runs in a process of its own"]
 async fn a_thousand_runs_with_foreign_halves_have_every_component_in_its_place() {
-    let (global, _turn) = record().await;
+    let recorded = record().await;
     let runtime = Runtime::with_event_stream(log());
     let runs = (0..RUNS).map(|run| tokio::spawn(one_run(runtime.clone(), run)));
     for run in join_all(runs).await {
         run.expect("no panic").expect("the run succeeds");
     }
-    assert_eq!(global.mapper.open_spans(), 0);
-    let spans = spans::of(global.exporter.get_finished_spans().expect("the exporter is not poisoned"));
+    let spans = recorded.spans();
     let counts = check_spans(&spans);
     for run in 0..RUNS {
         for (kind, _, _, expected) in PLACES {
@@ -333,7 +309,7 @@ async fn a_thousand_runs_with_foreign_halves_have_every_component_in_its_place()
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[ignore = "runs in a process of its own"]
 async fn a_thousand_runs_that_are_aborted_and_dropped_leave_nothing_open_and_nothing_misplaced() {
-    let (global, _turn) = record().await;
+    let recorded = record().await;
     let runtime = Runtime::with_event_stream(log());
     let mut seed = 7_u64;
     let mut next = || {
@@ -380,10 +356,10 @@ async fn a_thousand_runs_that_are_aborted_and_dropped_leave_nothing_open_and_not
     eventually("the end of what was left behind", || {
         let now = runtime.event_stream().next_offset();
         let is_quiet = std::mem::replace(&mut before, now) == now;
-        is_quiet && global.mapper.open_spans() == 0
+        is_quiet && recorded.open_spans() == 0
     })
     .await;
-    let spans = spans::of(global.exporter.get_finished_spans().expect("the exporter is not poisoned"));
+    let spans = recorded.spans();
     check_spans(&spans);
     check_events(&runtime.event_stream().get_events(0).await);
 }

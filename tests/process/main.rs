@@ -9,6 +9,7 @@ mod faults;
 mod global_layer;
 mod golden;
 mod memory;
+mod one_subscriber;
 mod outage;
 mod quickstart;
 mod sampler;

@@ -1,24 +1,23 @@
 //! The user's spans, through `tracing-opentelemetry`, inside ours and around them, in many runs at once. The subscriber is
 //! the process's, as in an application, so the tests run in a process of their own, one at a time.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use agent_runtime::{
     component::{spawn, spawn_blocking},
     llm::{ChatDelta, ChatModel, ChatRequest, ChatStream, ModelError},
-    otel::{EventIdGenerator, OtelLayer, SpanMapper},
     prelude::*,
 };
 use futures_util::{StreamExt as _, future::join_all};
-use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_proto::tonic::trace::v1::Span as ProtoSpan;
-use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracer, SdkTracerProvider};
-use tokio::sync::{Mutex, MutexGuard};
 use tracing::{Instrument as _, info_span, instrument};
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::support::{
-    Spans, agent_flow, assert_balanced, calling, eventually, history, pass, process::run_module, spans, tool,
+use crate::{
+    one_subscriber::{self, Recorded},
+    support::{
+        Spans, agent_flow, assert_balanced, calling, eventually, history, pass, process::run_module, spans, tool,
+    },
 };
 
 const RUNS: usize = 50;
@@ -28,47 +27,12 @@ fn the_cases_hold_in_a_process_with_one_subscriber() {
     run_module(module_path!());
 }
 
-/// The process's subscriber and what it has recorded.
-struct Global {
-    mapper: Arc<SpanMapper<SdkTracer>>,
-    exporter: InMemorySpanExporter,
-    one_at_a_time: Mutex<()>,
-}
-
-/// The recording, for one test at a time.
-struct Recorded {
-    global: &'static Global,
-    _turn: MutexGuard<'static, ()>,
-}
-
 async fn record() -> Recorded {
-    static GLOBAL: OnceLock<Global> = OnceLock::new();
-    let global = GLOBAL.get_or_init(|| {
-        let exporter = InMemorySpanExporter::default();
-        let provider = SdkTracerProvider::builder()
-            .with_simple_exporter(exporter.clone())
-            .with_id_generator(EventIdGenerator::default())
-            .build();
-        let mapper = Arc::new(SpanMapper::new(provider.tracer("ours")));
-        let subscriber = tracing_subscriber::registry()
-            .with(OtelLayer::new(Arc::clone(&mapper)))
-            .with(tracing_opentelemetry::layer().with_tracer(provider.tracer("the user's")));
-        tracing::subscriber::set_global_default(subscriber).expect("nobody else sets one");
-        Global { mapper, exporter, one_at_a_time: Mutex::default() }
-    });
-    let turn = global.one_at_a_time.lock().await;
-    global.exporter.reset();
-    Recorded { global, _turn: turn }
-}
-
-impl Recorded {
-    #[track_caller]
-    fn spans(&self) -> Spans {
-        assert_eq!(self.global.mapper.open_spans(), 0);
-        let spans = spans::of(self.global.exporter.get_finished_spans().expect("the exporter is not poisoned"));
-        spans.assert_well_formed();
-        spans
-    }
+    one_subscriber::record(|ours, users| {
+        let users = tracing_opentelemetry::layer().with_tracer(users);
+        tracing_subscriber::registry().with(ours).with(users).into()
+    })
+    .await
 }
 
 /// What a span says of the run and the call that it belongs to.
@@ -351,7 +315,7 @@ async fn an_aborted_run_leaves_no_span_of_anybodys_open() {
         let runtime = runtime.clone();
         tokio::spawn(async move { runtime.execute(&workflow, "go").await }.instrument(info_span!("request")))
     };
-    eventually("the hang", || recorded.global.mapper.open_spans() == 5).await;
+    eventually("the hang", || recorded.open_spans() == 5).await;
     run.abort();
     assert!(run.await.is_err_and(|error| error.is_cancelled()));
     assert_balanced(&history(&runtime).await);

@@ -1,5 +1,7 @@
 //! A client of genai under the runtime's agents.
 
+#[path = "support/client.rs"]
+mod client;
 #[expect(dead_code, reason = "shared with the tests of the root, which use other parts of it")]
 #[path = "../../../tests/support/scripted_server.rs"]
 mod scripted_server;
@@ -13,29 +15,13 @@ use agent_runtime::{
     view::Tree,
 };
 use agent_runtime_genai::GenaiModel;
+use client::client;
 use futures_util::TryStreamExt as _;
-use genai::{
-    Client, ModelIden, ServiceTarget,
-    adapter::AdapterKind,
-    resolver::{AuthData, Endpoint},
-};
 use scripted_server::{HttpReply, ScriptedServer};
 use tracing_subscriber::{layer::SubscriberExt as _, registry};
 
 fn model(server: &ScriptedServer) -> GenaiModel {
-    let url = format!("{}/", server.base_url());
-    let client = Client::builder()
-        .with_service_target_resolver_fn(move |target: ServiceTarget| {
-            let model = ModelIden::new(AdapterKind::OpenAI, target.model.model_name);
-            Ok(ServiceTarget {
-                endpoint: Endpoint::from_owned(url.as_str()),
-                auth: AuthData::from_single("key"),
-                model,
-            })
-        })
-        .build()
-        .expect("a client");
-    GenaiModel::new(client, "gpt-test")
+    GenaiModel::new(client(&server.base_url()), "gpt-test")
 }
 
 /// What asking once comes to.

@@ -1,5 +1,7 @@
 //! The story, told by a hand-written loop over genai with its own telemetry and `ingest`, and what genai cannot know of it.
 
+#[path = "support/client.rs"]
+mod client;
 #[expect(dead_code, reason = "shared with the tests of the root, which use other parts of it")]
 #[path = "../../../tests/support/scripted_server.rs"]
 mod scripted_server;
@@ -9,13 +11,12 @@ mod story;
 use std::sync::Arc;
 
 use agent_runtime::{component, ingest::ingest, prelude::*};
+use client::client;
 use futures_util::{StreamExt as _, future::join_all};
 use genai::{
-    Client, ModelIden, ServiceTarget,
-    adapter::AdapterKind,
+    Client,
     chat::{ChatMessage, ChatOptions, ChatRequest, ChatStreamEvent, MessageContent, Tool, ToolCall, ToolResponse},
     otel::agent::{AgentSpan, execute_tool_span, set_error},
-    resolver::{AuthData, Endpoint},
 };
 use story::{STORY, cancel_waiting, server, telling};
 use tracing::Instrument as _;
@@ -23,21 +24,6 @@ use tracing_subscriber::{layer::SubscriberExt as _, registry};
 
 /// What the loop's tools do, by name.
 type Work = Arc<dyn Fn(&str) -> futures_util::future::BoxFuture<'static, Result<String, &'static str>> + Send + Sync>;
-
-fn client(base_url: &str) -> Client {
-    let url = format!("{base_url}/");
-    Client::builder()
-        .with_service_target_resolver_fn(move |target: ServiceTarget| {
-            let model = ModelIden::new(AdapterKind::OpenAI, target.model.model_name);
-            Ok(ServiceTarget {
-                endpoint: Endpoint::from_owned(url.as_str()),
-                auth: AuthData::from_single("key"),
-                model,
-            })
-        })
-        .build()
-        .expect("a client")
-}
 
 /// One answer: its text and the tools that it asks for. `until` ends the reading.
 async fn ask(
