@@ -217,6 +217,24 @@ fn a_shutdown_ends_though_an_exporter_hangs_and_says_what_is_lost() {
     });
 }
 
+/// C48, where nobody calls for the shutdown.
+#[test]
+fn a_panic_that_drops_the_telemetry_ends_though_an_exporter_hangs() {
+    watched(|| {
+        let (let_go, held) = mpsc::channel();
+        let panicked = thread::spawn(|| {
+            let builder = Telemetry::builder("test").with_span_exporter(Hanging(Mutex::new(held)));
+            let telemetry = builder.with_shutdown_timeout(Duration::from_millis(50)).build().expect("it is set up");
+            let _subscriber = set_default(registry().with(telemetry.layer()));
+            append(&EventStream::new(), [started("t"), completed("t")]);
+            panic!("on purpose");
+        });
+        let panic = panicked.join().expect_err("it panicked");
+        assert_eq!(panic.downcast_ref(), Some(&"on purpose"));
+        drop(let_go);
+    });
+}
+
 /// C62: what a run leaves in a mapper, in metrics and in a stream that keeps little.
 #[tokio::test]
 async fn runs_however_they_end_leave_nothing_behind() {
@@ -230,7 +248,7 @@ async fn runs_however_they_end_leave_nothing_behind() {
         agent_flow(replies([ScriptedReply::tool_calls([("fail", json!({}))]), ScriptedReply::text("done")]), [fails]),
         agent_flow(replies([ScriptedReply::pending()]), []),
     ];
-    for number in 0..300 {
+    for number in 0..3_000 {
         drop(runtime.execute(&flows[number % flows.len()], 1).now_or_never());
     }
     let stream = runtime.event_stream();

@@ -22,6 +22,7 @@ use opentelemetry_sdk::{
     trace::{InMemorySpanExporter, InMemorySpanExporterBuilder, SdkTracerProvider, SpanData, SpanExporter},
 };
 use parking_lot::Mutex;
+use tracing::{Dispatch, subscriber::NoSubscriber};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, registry};
 
 use crate::support::{
@@ -91,12 +92,17 @@ fn child_installs() {
 
 #[test]
 fn a_thread_without_a_subscriber_takes_no_spans_from_others() {
-    assert_eq!(outcome_of("child_begins_on_a_thread_without_a_subscriber", &[]), "all 1 spans arrived", "B46");
+    for (row, idle) in [("B46", "no"), ("B48", "yes")] {
+        let outcome = outcome_of("child_begins_on_a_thread_without_a_subscriber", &[("TEST_IDLE", idle)]);
+        assert_eq!(outcome, "all 1 spans arrived", "{row}");
+    }
 }
 
 #[test]
 #[ignore = "runs in a process of its own"]
 fn child_begins_on_a_thread_without_a_subscriber() {
+    let idle = if std::env::var("TEST_IDLE").is_ok_and(|value| value == "yes") { 2 } else { 0 };
+    let _idle: Vec<_> = (0..idle).map(|_| Dispatch::new(NoSubscriber::new())).collect();
     let telemetry = Telemetry::builder("test").with_span_exporter(InMemorySpanExporter::default()).build().unwrap();
     let _subscriber = tracing::subscriber::set_default(registry().with(telemetry.layer()));
     thread::spawn(|| one_agent(&EventStream::new())).join().unwrap();
