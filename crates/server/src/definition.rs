@@ -1,25 +1,12 @@
 //! A server as its user holds it: set up, mounted, ended.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use agent_runtime::{event::Event, store::Disclosure};
-use axum::{Router, http::StatusCode, middleware, routing::get};
-use tokio::{
-    sync::{Semaphore, SemaphorePermit, TryAcquireError, watch},
-    time::timeout,
-};
+use axum::{Router, middleware, routing::get};
+use tokio::sync::Semaphore;
 
-use crate::{
-    Source,
-    feed::{Feed, FeedError},
-    guard::{self, Access},
-    limits::Limits,
-    refusal::Refusal,
-    request::StreamRequest,
-    rest,
-    session::Session,
-    socket, sse,
-};
+use crate::{Source, access::Access, guard, limits::Limits, rest, shared::Shared, socket, sse};
 
 /// Serves the events of a stream, a store or both. A clone is the same server.
 ///
@@ -46,21 +33,6 @@ pub struct EventServerBuilder {
     disclosure: Disclosure,
     access: Access,
     limits: Limits,
-}
-
-/// What all requests share.
-#[derive(Clone, Debug)]
-pub(crate) struct Shared(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    source: Source,
-    disclosure: Disclosure,
-    access: Access,
-    limits: Limits,
-    connections: Arc<Semaphore>,
-    queries: Semaphore,
-    shutdown: watch::Sender<bool>,
 }
 
 /// The routes of a stream with every default, to be mounted in an application. For more, see [`EventServer::builder`].
@@ -119,7 +91,7 @@ impl EventServer {
     /// How many clients of streams are connected.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.shared.0.limits.connections - self.shared.0.connections.available_permits()
+        self.shared.connections()
     }
 
     /// Takes no more clients, sends all that there are the end, and waits until they have left, as long as
@@ -129,10 +101,7 @@ impl EventServer {
     ///
     /// Once it was polled, clients are sent the end.
     pub async fn shutdown(&self) -> bool {
-        let inner = &self.shared.0;
-        inner.shutdown.send_replace(true);
-        let all = u32::try_from(inner.limits.connections).unwrap_or(u32::MAX);
-        timeout(inner.limits.shutdown_timeout, inner.connections.acquire_many(all)).await.is_ok()
+        self.shared.shutdown().await
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -140,7 +109,7 @@ impl EventServer {
     }
 
     pub(crate) fn is_protected(&self) -> bool {
-        self.shared.0.access.token.is_some()
+        self.shared.access().token.is_some()
     }
 }
 
@@ -226,65 +195,6 @@ impl EventServerBuilder {
     #[must_use]
     pub fn build(self) -> EventServer {
         let Self { source, disclosure, access, limits } = self;
-        let connections = Arc::new(Semaphore::new(limits.connections));
-        let shutdown = watch::Sender::new(false);
-        let queries = Semaphore::new(rest::MAX_QUERIES);
-        let inner = Inner { source, disclosure, access, limits, connections, queries, shutdown };
-        EventServer { shared: Shared(Arc::new(inner)) }
-    }
-}
-
-impl Shared {
-    pub(crate) fn access(&self) -> &Access {
-        &self.0.access
-    }
-
-    pub(crate) fn limits(&self) -> Limits {
-        self.0.limits
-    }
-
-    /// A client's session, unless there are too many.
-    pub(crate) async fn open(&self, request: StreamRequest) -> Result<Session, Refusal> {
-        let inner = &self.0;
-        let shutdown = inner.shutdown.subscribe();
-        if *shutdown.borrow() {
-            return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", "the server shuts down"));
-        }
-        let permit = Arc::clone(&inner.connections).try_acquire_owned().map_err(|error| {
-            let (TryAcquireError::NoPermits | TryAcquireError::Closed) = error;
-            let message =
-                format!("there are {} connections, which is the most: come back later", inner.limits.connections);
-            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", message)
-        })?;
-        let feed = self.feed(request).await?;
-        Ok(Session::new(feed, inner.limits.heartbeat, shutdown, permit))
-    }
-
-    /// The events that a request asks for.
-    pub(crate) async fn feed(&self, request: StreamRequest) -> Result<Feed, Refusal> {
-        let StreamRequest { from, wanted, window } = request;
-        Ok(Feed::new(&self.0.source, self.0.disclosure.clone(), from, wanted, window).await?)
-    }
-
-    /// Waits for a turn to read for one answer.
-    pub(crate) async fn query(&self) -> Option<SemaphorePermit<'_>> {
-        // It is never closed.
-        self.0.queries.acquire().await.ok()
-    }
-}
-
-impl From<FeedError> for Refusal {
-    fn from(error: FeedError) -> Self {
-        match error {
-            FeedError::Ahead { .. } => {
-                Self::malformed("the position", format!("{error}; take an id that this server has sent"))
-            }
-            FeedError::Closed => Self::new(StatusCode::GONE, "closed", error.to_string()),
-            FeedError::Store(error) => {
-                tracing::warn!(target: "agent_runtime::server", %error, "a request is refused: the store cannot be read");
-                let message = "the store cannot be read now: come back later";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", message)
-            }
-        }
+        EventServer { shared: Shared::new(source, disclosure, access, limits) }
     }
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod definition;
 mod feed;
 mod gap;
@@ -12,6 +13,7 @@ mod refusal;
 mod request;
 mod rest;
 mod session;
+mod shared;
 mod socket;
 mod source;
 mod sse;

@@ -8,7 +8,7 @@ use agent_runtime::{
 };
 use axum::http::HeaderMap;
 
-use crate::{feed::From, guard::TOKEN_PARAMETER, refusal::Refusal, wanted::Wanted};
+use crate::{access::TOKEN_PARAMETER, feed::From, refusal::Refusal, wanted::Wanted};
 
 /// How many values the filters of one request may have together.
 pub(crate) const MAX_FILTER_VALUES: usize = 32;

@@ -14,11 +14,11 @@ use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::Error as ProtocolError;
 
 use crate::{
-    definition::Shared,
     message::{EndReason, Message},
     refusal::Refusal,
     request::StreamRequest,
     session::Session,
+    shared::Shared,
 };
 
 /// A client that is not heard of for so many heartbeats, each with a ping, is gone.

@@ -12,7 +12,7 @@ use axum::{
 };
 use futures_util::stream;
 
-use crate::{definition::Shared, message::Message, refusal::Refusal, request::StreamRequest};
+use crate::{message::Message, refusal::Refusal, request::StreamRequest, shared::Shared};
 
 /// How long a browser waits before it comes back.
 const RETRY: Duration = Duration::from_secs(1);

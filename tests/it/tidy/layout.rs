@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::source::{Source, sources};
+use super::source::{Source, members, sources, sources_below};
 
 /// For each room of `src`, the rooms whose items it may use besides its own.
 const IMPORTS: [(&str, &[&str]); 13] = [
@@ -63,17 +63,24 @@ fn events_and_their_views_are_data_and_nothing_else() {
 
 #[test]
 fn no_files_of_a_folder_import_each_other_in_a_circle() {
-    let sources = sources();
-    let folders: BTreeSet<_> = sources.iter().map(Source::folder).filter(|folder| !folder.is_empty()).collect();
+    let mut circles = circles("src", &sources());
+    for member in members() {
+        circles.extend(self::circles(&member, &sources_below(&member)));
+    }
+    assert!(circles.is_empty(), "{}", circles.join("\n"));
+}
+
+fn circles(root: &str, sources: &[Source]) -> Vec<String> {
+    let folders: BTreeSet<_> = sources.iter().map(Source::folder).collect();
     let mut circles = Vec::new();
     for folder in folders {
-        let arrows = arrows_within(folder, &sources);
+        let arrows = arrows_within(folder, sources);
         for start in arrows.keys() {
             let mut seen = BTreeSet::new();
             let mut next: Vec<_> = arrows[start].iter().collect();
             while let Some(file) = next.pop() {
                 if file == start {
-                    circles.push(format!("src/{folder}: {start} imports itself through {seen:?}"));
+                    circles.push(format!("{root}/{folder}: {start} imports itself through {seen:?}"));
                     break;
                 }
                 if seen.insert(file) {
@@ -82,18 +89,24 @@ fn no_files_of_a_folder_import_each_other_in_a_circle() {
             }
         }
     }
-    assert!(circles.is_empty(), "{}", circles.join("\n"));
+    circles
 }
 
 /// Which entries of a folder import which; a folder in it is one entry, the front page is none.
 fn arrows_within(folder: &str, sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
+    let (front_page, inside) = if folder.is_empty() {
+        ("lib".to_owned(), String::new())
+    } else {
+        (format!("{folder}/mod"), format!("{folder}/"))
+    };
     let below = |source: &Source| -> Option<String> {
-        let rest = source.path.strip_prefix(folder)?.strip_prefix('/')?;
+        let rest = source.path.strip_prefix(&inside)?;
         Some(rest.split('/').next().unwrap_or_default().trim_end_matches(".rs").to_owned())
     };
-    let entries: BTreeSet<_> = sources.iter().filter_map(below).filter(|entry| entry != "mod").collect();
+    let is_entry = |entry: &String| !["mod", "lib"].contains(&entry.as_str());
+    let entries: BTreeSet<_> = sources.iter().filter_map(below).filter(is_entry).collect();
     // Which entry the front page has a name from.
-    let front = sources.iter().find(|source| source.path == format!("{folder}/mod.rs"));
+    let front = sources.iter().find(|source| source.path == format!("{front_page}.rs"));
     let origins: BTreeMap<_, _> = front
         .iter()
         .flat_map(|front| front.imports())
@@ -102,11 +115,11 @@ fn arrows_within(folder: &str, sources: &[Source]) -> BTreeMap<String, BTreeSet<
             entries.contains(entry).then(|| (name.rsplit("::").next().unwrap_or(name).to_owned(), entry.to_owned()))
         })
         .collect();
-    let own_path = format!("crate::{}::", folder.replace('/', "::"));
+    let own_path = format!("crate::{}", inside.replace('/', "::"));
     let mut arrows = BTreeMap::new();
     for source in sources {
-        let Some(entry) = below(source).filter(|entry| entry != "mod") else { continue };
-        let depth = source.folder()[folder.len()..].matches('/').count();
+        let Some(entry) = below(source).filter(is_entry) else { continue };
+        let depth = source.path[inside.len()..].matches('/').count();
         let up = "super::".repeat(if source.stem() == "mod" { depth } else { depth + 1 });
         let targets: &mut BTreeSet<String> = arrows.entry(entry.clone()).or_default();
         for prefix in [up.as_str(), own_path.as_str()].into_iter().filter(|prefix| !prefix.is_empty()) {

@@ -5,9 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A source file of the library.
+/// A source file.
 pub(super) struct Source {
-    /// Below `src`, with `/` between its parts.
+    /// Below the folder of the sources, with `/` between its parts.
     pub(super) path: String,
     pub(super) text: String,
 }
@@ -61,16 +61,32 @@ impl Source {
 
 /// All source files of the library.
 pub(super) fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let paths = files_below(&root, "rs");
-    assert!(paths.len() > 50, "the sources lie elsewhere");
+    let sources = sources_below("src");
+    assert!(sources.len() > 50, "the sources lie elsewhere");
+    sources
+}
+
+/// Where the sources of each member of the workspace lie, below the repository's root.
+pub(super) fn members() -> Vec<String> {
+    let crates = fs::read_dir(repository().join("crates")).expect("the members lie there");
+    let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+    crates.map(|entry| format!("crates/{}/src", name(entry.expect("an entry of a folder")))).collect()
+}
+
+/// All source files below a folder of the repository.
+pub(super) fn sources_below(folder: &str) -> Vec<Source> {
+    let root = repository().join(folder);
     let source = |path: PathBuf| {
         let text = fs::read_to_string(&path).expect("a source file");
         let below = path.strip_prefix(&root).expect("it was found below the root");
         let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
         Source { path: parts.join("/"), text }
     };
-    paths.into_iter().map(source).collect()
+    files_below(&root, "rs").into_iter().map(source).collect()
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The files below a folder whose names end so, in order.

@@ -4,21 +4,12 @@ use std::sync::Arc;
 
 use agent_runtime::{event::Event, store::Disclosure, stream::BatchWindow};
 
-use super::{Delivery, FeedError, follow::StoreFeed, stream::StreamFeed};
+use super::{Delivery, FeedError, From, follow::StoreFeed, stream::StreamFeed};
 use crate::{
     Place,
     source::{Origin, Source},
     wanted::Wanted,
 };
-
-/// Where a feed begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum From {
-    /// With what happens next.
-    Now,
-    /// At a place.
-    Place(Place),
-}
 
 /// The events that one client wants, as they may be disclosed.
 #[derive(Debug)]

@@ -7,9 +7,11 @@
 mod catch_up;
 mod definition;
 mod follow;
+mod from;
 mod outcome;
 mod reader;
 mod stream;
 
-pub(crate) use definition::{Feed, From};
+pub(crate) use definition::Feed;
+pub(crate) use from::From;
 pub(crate) use outcome::{Delivery, FeedError};

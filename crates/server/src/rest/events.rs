@@ -12,10 +12,10 @@ use serde::Serialize;
 use super::present::Present;
 use crate::{
     LostRange, Place,
-    definition::Shared,
     feed::From,
     refusal::Refusal,
     request::{from, pairs, parameter, quoted, unknown},
+    shared::Shared,
     wanted::Wanted,
 };
 

@@ -10,5 +10,4 @@ mod runs;
 
 pub(crate) use events::page;
 pub(crate) use openapi::description;
-pub(crate) use present::MAX_QUERIES;
 pub(crate) use runs::{list, run};

@@ -7,15 +7,12 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     LostRange, Place,
-    definition::Shared,
     feed::{Delivery, Feed, FeedError, From},
     refusal::Refusal,
     request::StreamRequest,
+    shared::Shared,
     wanted::Wanted,
 };
-
-/// How many questions are answered at once; others wait.
-pub(crate) const MAX_QUERIES: usize = 4;
 
 /// How long is read for one answer.
 const READING_TIME: Duration = Duration::from_secs(5);

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::present::Present;
-use crate::{LostRange, Place, definition::Shared, feed::From, refusal::Refusal, request::quoted, wanted::Wanted};
+use crate::{LostRange, Place, feed::From, refusal::Refusal, request::quoted, shared::Shared, wanted::Wanted};
 
 #[derive(Serialize)]
 pub(crate) struct Runs {

@@ -14,7 +14,9 @@ use async_trait::async_trait;
 use tokio::{sync::watch, task::spawn_blocking};
 
 use super::{
-    append, epochs, files, follow,
+    append,
+    durability::Durability,
+    epochs, files, follow,
     owner::{Owner, Owners},
     read,
     repair::{self, Repaired},
@@ -22,19 +24,6 @@ use super::{
     verify::{self, Verified},
     worker::Worker,
 };
-
-/// What an acknowledgment of [`SqliteStore`] is worth.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Durability {
-    /// An acknowledged event survives the end of the process, however it ends. If the machine loses power, the last ones may be
-    /// gone; those that are left are whole. SQLite's `synchronous = NORMAL`.
-    #[default]
-    Process,
-    /// An acknowledged event survives the machine's loss of power too, if the disk keeps what it says it has written:
-    /// `synchronous = FULL`, an `fsync` before each acknowledgment.
-    Machine,
-}
 
 /// Events in a file of SQLite's, which any number of processes on one machine may share.
 ///
@@ -214,15 +203,6 @@ async fn blocking<R: Send + 'static>(
         return Err(StoreError::NoRuntime);
     }
     spawn_blocking(work).await.map_err(|error| StoreError::unavailable("the work of the store was stopped", error))?
-}
-
-impl Durability {
-    pub(super) const fn synchronous(self) -> &'static str {
-        match self {
-            Self::Process => "NORMAL",
-            Self::Machine => "FULL",
-        }
-    }
 }
 
 impl fmt::Debug for SqliteStore {

@@ -6,6 +6,7 @@
 
 mod append;
 mod definition;
+mod durability;
 mod epochs;
 mod failure;
 mod files;
@@ -20,6 +21,7 @@ mod trim;
 mod verify;
 mod worker;
 
-pub use definition::{Durability, SqliteStore, SqliteStoreBuilder};
+pub use definition::{SqliteStore, SqliteStoreBuilder};
+pub use durability::Durability;
 pub use repair::Repaired;
 pub use verify::Verified;

@@ -17,8 +17,8 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use uuid::Uuid;
 
 use super::{
-    Durability,
     append::{insert, insert_gap},
+    durability::Durability,
     epochs::Life,
     failure, files,
     owner::Owners,

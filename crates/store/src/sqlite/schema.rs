@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use agent_runtime::store::StoreError;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::{definition::Durability, failure, files};
+use super::{durability::Durability, failure, files};
 
 /// Marks the file as a store of ours.
 pub(super) const APPLICATION_ID: i32 = 0x6167_7274;
