@@ -7,7 +7,7 @@ use opentelemetry_proto::tonic::{
     logs::v1::LogRecord,
     metrics::v1::{Histogram, Metric, Sum, metric::Data, number_data_point},
     resource::v1::Resource,
-    trace::v1::{Span, span::SpanKind, status::StatusCode},
+    trace::v1::{Span, SpanFlags, span::SpanKind, status::StatusCode},
 };
 use serde_json::Value as JsonValue;
 
@@ -20,6 +20,9 @@ use crate::{
 
 /// What the AggregationTemporality of OTLP has for "since the start of the process".
 const CUMULATIVE: i32 = 2;
+
+/// Of the flags of a span: its parent is another process's.
+const IS_REMOTE: u32 = SpanFlags::ContextIsRemoteMask as u32;
 
 /// What was found so far.
 #[derive(Debug, Default)]
@@ -35,26 +38,26 @@ struct Circumstances {
     has_failed: bool,
     is_canceled: bool,
     is_nested: bool,
+    is_in_agent: bool,
     has_content: bool,
 }
 
 impl Walk {
-    /// Walks everything that an example sent.
-    pub(crate) fn of(&mut self, example: &str, sink: &Sink, has_content: bool) {
+    /// Walks everything that a service, by its name, sent.
+    pub(crate) fn of(&mut self, service: &str, sink: &Sink, has_content: bool) {
         for request in sink.requests() {
             for resource in request.resource_spans {
-                self.origin(example, resource.resource, &resource.schema_url);
+                self.origin(service, resource.resource, &resource.schema_url);
                 for scope in resource.scope_spans {
                     self.scope(scope.scope, &scope.schema_url);
                 }
             }
         }
         let spans = sink.spans();
-        spans.assert_well_formed();
         spans.iter().for_each(|span| self.span(span, &spans, has_content));
         for request in sink.metrics() {
             for resource in request.resource_metrics {
-                self.origin(example, resource.resource, &resource.schema_url);
+                self.origin(service, resource.resource, &resource.schema_url);
                 for scope in resource.scope_metrics {
                     self.scope(scope.scope, &scope.schema_url);
                     scope.metrics.iter().for_each(|metric| self.metric(metric));
@@ -63,7 +66,7 @@ impl Walk {
         }
         for request in sink.logs() {
             for resource in request.resource_logs {
-                self.origin(example, resource.resource, &resource.schema_url);
+                self.origin(service, resource.resource, &resource.schema_url);
                 for scope in resource.scope_logs {
                     self.scope(scope.scope, &scope.schema_url);
                     scope.log_records.iter().for_each(|log| self.log(log, &spans));
@@ -88,11 +91,11 @@ impl Walk {
         }
     }
 
-    fn origin(&mut self, example: &str, resource: Option<Resource>, schema_url: &str) {
+    fn origin(&mut self, service: &str, resource: Option<Resource>, schema_url: &str) {
         let resource = resource.unwrap_or_default();
         self.fields("the resource", &[RESOURCE], &resource.attributes, Circumstances::default());
         let name = value_of(&resource.attributes, "service.name");
-        self.expect(name == Some(&text(example)), || format!("{example} calls itself {name:?}"));
+        self.expect(name == Some(&text(service)), || format!("{service} calls itself {name:?}"));
         self.expect(schema_url.is_empty(), || format!("the resource has the schema {schema_url}"));
     }
 
@@ -126,11 +129,13 @@ impl Walk {
         self.expect(dropped == [0; 3], || format!("{operation} has lost something: {dropped:?}"));
 
         self.status(span);
-        let around = std::iter::successors(Some(span), |span| spans.parent_of(span));
+        let of_this_process = |span: &&Span| spans.parent_of(span).filter(|_| span.flags & IS_REMOTE == 0);
+        let around: Vec<_> = std::iter::successors(Some(span), of_this_process).map(operation_of).collect();
         let circumstances = Circumstances {
             has_failed: span.status.as_ref().is_some_and(|status| status.code() == StatusCode::Error),
             is_canceled: value_of(&span.attributes, "error.type") == Some(&text("canceled")),
-            is_nested: around.filter(|span| operation_of(span) == "invoke_workflow").count() > 1,
+            is_nested: around.iter().filter(|operation| **operation == "invoke_workflow").count() > 1,
+            is_in_agent: around.contains(&"invoke_agent"),
             has_content,
         };
         self.fields(operation, rule.fields, &span.attributes, circumstances);
@@ -279,7 +284,7 @@ impl Walk {
 
 /// Whether an attribute must and whether it may be there.
 fn demand(field: &Field, circumstances: Circumstances, keys: &BTreeSet<&str>) -> (bool, bool) {
-    let Circumstances { has_failed, is_canceled, is_nested, has_content } = circumstances;
+    let Circumstances { has_failed, is_canceled, is_nested, is_in_agent, has_content } = circumstances;
     let exactly = |holds| (holds, holds);
     let (must, may) = match field.when {
         When::Always => (true, true),
@@ -289,6 +294,7 @@ fn demand(field: &Field, circumstances: Circumstances, keys: &BTreeSet<&str>) ->
         When::Failed => exactly(has_failed),
         When::Canceled => exactly(is_canceled),
         When::Nested => exactly(is_nested),
+        When::InAgent => exactly(is_in_agent),
         When::With(other) => exactly(keys.contains(other)),
     };
     let is_allowed = has_content || !field.is_content;

@@ -5,14 +5,12 @@ use std::{path::Path, process::Stdio};
 
 use agent_runtime::prelude::*;
 
-use super::{
+use super::support::{
+    HttpReply, ScriptedServer,
+    process::{Finished, example, isolate, run_example},
     running::Running,
-    support::{
-        HttpReply, ScriptedServer,
-        process::{Finished, example, isolate, run_example},
-        scripted_server::chat_events,
-        sink::Sink,
-    },
+    scripted_server::chat_events,
+    sink::Sink,
 };
 
 const PIECES: [&str; 3] = ["It is ", "half past ", "nine."];

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{running::Running, support::process::run_example};
+use super::support::{process::run_example, running::Running};
 
 /// The most lines of the examples that are to be read at a glance.
 const MAX_LINES: [(&str, usize); 2] = [("compose", 40), ("watch", 30)];

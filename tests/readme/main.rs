@@ -3,7 +3,6 @@
 mod chat;
 mod examples;
 mod operating;
-mod running;
 mod service;
 mod stranger;
 #[expect(dead_code, unused_imports, reason = "shared with other test binaries, which use other parts of it")]

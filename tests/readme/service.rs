@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 
 use agent_runtime::prelude::*;
 
-use super::{running::Running, support::sink::Sink};
+use super::support::{running::Running, sink::Sink};
 
 const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod process;
 pub(crate) mod recording;
+pub(crate) mod running;
 pub(crate) mod scenes;
 pub(crate) mod scripted_server;
 pub(crate) mod sink;

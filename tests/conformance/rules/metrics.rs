@@ -19,9 +19,10 @@ const OF_REQUEST: &[Field] = &[
     always("gen_ai.operation.name", Is::Exactly("chat")),
     always("gen_ai.provider.name", Is::Word),
     always("gen_ai.request.model", Is::Word),
-    sometimes("server.address", Is::Text).not_in_the_examples(),
-    field("server.port", Is::Int, When::With("server.address")).not_in_the_examples(),
 ];
+const SERVER: &[Field] =
+    &[sometimes("server.address", Is::Text), field("server.port", Is::Int, When::With("server.address"))];
+const SERVER_NOT_IN_THE_EXAMPLES: &[Field] = &[SERVER[0].not_in_the_examples(), SERVER[1].not_in_the_examples()];
 const OF_ANSWER: &[Field] = &[sometimes("gen_ai.response.model", Is::Word)];
 const ERROR: &[Field] = &[sometimes("error.type", Is::Word)];
 const FAILED: &[Field] = &[sometimes("error.type", Is::OneOf(&["_OTHER", "queue_full"])).not_in_the_examples()];
@@ -39,8 +40,8 @@ const fn metric(
     MetricRule { name, instrument, unit, labels, is_shown: true }
 }
 
-const fn tokens(name: &'static str) -> MetricRule {
-    metric(name, Instrument::Counter, "{token}", &[OF_REQUEST, OF_ANSWER, MODALITY])
+const fn tokens(name: &'static str, labels: &'static [&'static [Field]]) -> MetricRule {
+    metric(name, Instrument::Counter, "{token}", labels)
 }
 
 const fn spans(name: &'static str) -> MetricRule {
@@ -58,25 +59,47 @@ const fn of_the_sdk(
 }
 
 pub(crate) const METRICS: &[MetricRule] = &[
-    metric("gen_ai.client.inference.duration", Instrument::Durations(B1), "s", &[OF_REQUEST, OF_ANSWER, ERROR]),
-    metric("gen_ai.client.inference.time_to_first_chunk", Instrument::Durations(B1), "s", &[OF_REQUEST, OF_ANSWER]),
-    metric("gen_ai.client.inference.time_per_output_chunk", Instrument::Durations(B1), "s", &[OF_REQUEST]),
-    tokens("gen_ai.client.inference.usage.input_tokens"),
-    tokens("gen_ai.client.inference.usage.output_tokens"),
-    tokens("gen_ai.client.inference.usage.cache_read.input_tokens"),
-    MetricRule { is_shown: false, ..tokens("gen_ai.client.inference.usage.cache_write.input_tokens") },
-    tokens("gen_ai.client.inference.usage.reasoning.output_tokens"),
+    metric("gen_ai.client.inference.duration", Instrument::Durations(B1), "s", &[OF_REQUEST, SERVER, OF_ANSWER, ERROR]),
+    metric(
+        "gen_ai.client.inference.time_to_first_chunk",
+        Instrument::Durations(B1),
+        "s",
+        &[OF_REQUEST, SERVER, OF_ANSWER],
+    ),
+    metric(
+        "gen_ai.client.inference.time_per_output_chunk",
+        Instrument::Durations(B1),
+        "s",
+        &[OF_REQUEST, SERVER_NOT_IN_THE_EXAMPLES],
+    ),
+    tokens("gen_ai.client.inference.usage.input_tokens", &[OF_REQUEST, SERVER, OF_ANSWER, MODALITY]),
+    tokens("gen_ai.client.inference.usage.output_tokens", &[OF_REQUEST, SERVER, OF_ANSWER, MODALITY]),
+    tokens(
+        "gen_ai.client.inference.usage.cache_read.input_tokens",
+        &[OF_REQUEST, SERVER_NOT_IN_THE_EXAMPLES, OF_ANSWER, MODALITY],
+    ),
+    MetricRule {
+        is_shown: false,
+        ..tokens(
+            "gen_ai.client.inference.usage.cache_write.input_tokens",
+            &[OF_REQUEST, SERVER_NOT_IN_THE_EXAMPLES, OF_ANSWER, MODALITY],
+        )
+    },
+    tokens(
+        "gen_ai.client.inference.usage.reasoning.output_tokens",
+        &[OF_REQUEST, SERVER_NOT_IN_THE_EXAMPLES, OF_ANSWER, MODALITY],
+    ),
     metric(
         "gen_ai.client.inference.operation.input_tokens",
         Instrument::Numbers(B4),
         "{token}",
-        &[OF_REQUEST, OF_ANSWER],
+        &[OF_REQUEST, SERVER, OF_ANSWER],
     ),
     metric(
         "gen_ai.client.inference.operation.output_tokens",
         Instrument::Numbers(B4),
         "{token}",
-        &[OF_REQUEST, OF_ANSWER],
+        &[OF_REQUEST, SERVER, OF_ANSWER],
     ),
     metric(
         "gen_ai.invoke_agent.duration",
@@ -98,7 +121,15 @@ pub(crate) const METRICS: &[MetricRule] = &[
         "gen_ai.execute_tool.duration",
         Instrument::Durations(B1),
         "s",
-        &[&[always("gen_ai.tool.name", Is::Word), always("gen_ai.tool.type", Is::Exactly("function"))], AGENT, ERROR],
+        &[
+            &[
+                always("gen_ai.tool.name", Is::Word),
+                always("gen_ai.tool.type", Is::Exactly("function")),
+                // Where an agent calls it.
+                sometimes("gen_ai.agent.name", Is::Word),
+            ],
+            ERROR,
+        ],
     ),
     metric(
         "agent_runtime.workflow_step.duration",
@@ -106,8 +137,18 @@ pub(crate) const METRICS: &[MetricRule] = &[
         "s",
         &[&[always("agent_runtime.step.name", Is::Word), always("agent_runtime.step.type", Is::Word)], ERROR],
     ),
-    metric("agent_runtime.llm.cost", Instrument::Amount, "USD", &[OF_REQUEST, OF_ANSWER, AGENT]),
-    metric("agent_runtime.llm.unpriced_requests", Instrument::Counter, "{request}", &[OF_REQUEST, OF_ANSWER, AGENT]),
+    metric(
+        "agent_runtime.llm.cost",
+        Instrument::Amount,
+        "USD",
+        &[OF_REQUEST, SERVER_NOT_IN_THE_EXAMPLES, OF_ANSWER, AGENT],
+    ),
+    metric(
+        "agent_runtime.llm.unpriced_requests",
+        Instrument::Counter,
+        "{request}",
+        &[OF_REQUEST, SERVER_NOT_IN_THE_EXAMPLES, OF_ANSWER, AGENT],
+    ),
     metric("agent_runtime.components.active", Instrument::UpDownCounter, "{component}", &[OF_SCOPE]),
     metric(
         "agent_runtime.events",

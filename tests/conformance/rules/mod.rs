@@ -42,8 +42,10 @@ pub(crate) enum When {
     Failed,
     /// On what failed by being canceled.
     Canceled,
-    /// In a workflow that is nested in another.
+    /// In a workflow that is nested in another of its process.
     Nested,
+    /// In an agent.
+    InAgent,
     /// Together with another attribute.
     With(&'static str),
 }

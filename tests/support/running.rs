@@ -5,18 +5,18 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
-use super::support::process::{example, isolate};
+use super::process::{example, isolate};
 
 /// A running example; killed when dropped.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
     stdout: BufReader<ChildStdout>,
 }
 
 impl Running {
     #[track_caller]
-    pub(super) fn start(name: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(name: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = example(name, arguments);
         isolate(&mut command, variables);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -27,7 +27,7 @@ impl Running {
 
     /// Waits for the next line.
     #[track_caller]
-    pub(super) fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         self.stdout.read_line(&mut line).expect("a pipe can be read");
         assert!(!line.is_empty(), "it ended: {:?}", self.child.try_wait());
@@ -36,7 +36,7 @@ impl Running {
 
     /// Waits until this much has been written, whether or not a line is complete.
     #[track_caller]
-    pub(super) fn wrote(&mut self, expected: &str) {
+    pub(crate) fn wrote(&mut self, expected: &str) {
         let mut written = vec![0; expected.len()];
         self.stdout.read_exact(&mut written).expect("it writes this much");
         assert_eq!(String::from_utf8_lossy(&written), expected);
@@ -45,7 +45,7 @@ impl Running {
     /// Presses Ctrl-C and reads what is left.
     #[cfg(unix)]
     #[track_caller]
-    pub(super) fn interrupt(mut self) -> (bool, String) {
+    pub(crate) fn interrupt(mut self) -> (bool, String) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-INT", &pid]).status().expect("there is `kill`").success());
         let mut rest = String::new();
