@@ -18,6 +18,7 @@ mod dimensions;
 mod error;
 mod field;
 mod field_value;
+mod filter;
 pub(crate) mod ids;
 mod merged;
 mod model;
@@ -35,6 +36,7 @@ pub use dimensions::{ComponentStatus, EventScope, EventType};
 pub use error::EventError;
 #[cfg(feature = "otel")]
 pub(crate) use field::is_measure;
+pub use filter::EventFilter;
 pub use merged::Merged;
 pub use model::Event;
 #[cfg(feature = "otel")]

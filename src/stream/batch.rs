@@ -16,7 +16,7 @@ use futures_util::Stream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{Lagged, RecvError, Subscription};
-use crate::event::{ComponentStatus, Event, EventData, EventScope, EventType, Merged};
+use crate::event::{ComponentStatus, Event, EventData, EventFilter, EventScope, EventType, Merged};
 
 /// How long progress is gathered before it is delivered as one event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +149,11 @@ impl Batched {
     /// Filters as [`Subscription::filter_component`] does.
     pub fn filter_component(self, component_id: impl Into<String>) -> Self {
         self.narrowed(|events| events.filter_component(component_id))
+    }
+
+    /// Filters as [`Subscription::filter_by`] does.
+    pub fn filter_by(self, filter: EventFilter) -> Self {
+        self.narrowed(|events| events.filter_by(filter))
     }
 
     /// Filters what comes, and what has come and is not delivered yet.

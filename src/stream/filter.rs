@@ -3,18 +3,15 @@
 use std::{
     collections::HashSet,
     hash::{DefaultHasher, Hash, Hasher as _},
+    mem,
 };
 
-use crate::event::{ComponentStatus, Event, EventScope, EventType};
+use crate::event::{ComponentStatus, Event, EventFilter, EventScope, EventType};
 
-/// The conditions that an event must meet, one of each kind of which there are any.
+/// The conditions that an event must meet, and the runs of which it must be in one, if there are any.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Filter {
-    scopes: Vec<EventScope>,
-    statuses: Vec<ComponentStatus>,
-    event_types: Vec<EventType>,
-    workflow_ids: Vec<String>,
-    component_ids: Vec<String>,
+    conditions: EventFilter,
     runs: Vec<Family>,
 }
 
@@ -52,24 +49,8 @@ struct Wanted<'a> {
 }
 
 impl Filter {
-    pub(super) fn add_scope(&mut self, scope: EventScope) {
-        add(&mut self.scopes, scope);
-    }
-
-    pub(super) fn add_status(&mut self, status: ComponentStatus) {
-        add(&mut self.statuses, status);
-    }
-
-    pub(super) fn add_event_type(&mut self, event_type: EventType) {
-        add(&mut self.event_types, event_type);
-    }
-
-    pub(super) fn add_workflow(&mut self, workflow_id: String) {
-        add(&mut self.workflow_ids, workflow_id);
-    }
-
-    pub(super) fn add_component(&mut self, component_id: String) {
-        add(&mut self.component_ids, component_id);
+    pub(super) fn add(&mut self, conditions: EventFilter) {
+        self.conditions = mem::take(&mut self.conditions).with_all(conditions);
     }
 
     pub(super) fn add_run(&mut self, workflow_id: String) {
@@ -84,12 +65,7 @@ impl Filter {
         // Each run learns from the event, whichever has it.
         let is_anywhere = self.runs.is_empty();
         let is_in_run = self.runs.iter_mut().fold(is_anywhere, |is_in_any, family| family.has(event) || is_in_any);
-        is_in_run
-            && has_one(&self.scopes, |scope| event.scope == *scope)
-            && has_one(&self.statuses, |status| event.status == *status)
-            && has_one(&self.event_types, |event_type| event.event_type == *event_type)
-            && has_one(&self.workflow_ids, |id| event.is_in_workflow(id))
-            && has_one(&self.component_ids, |id| event.component_id == *id)
+        is_in_run && self.conditions.passes(event)
     }
 
     /// The topics of the events that may pass, or from which nested runs are learned; none is there twice.
@@ -97,11 +73,13 @@ impl Filter {
         let runs: Vec<_> = self.runs.iter().flat_map(|family| family.nested.iter().chain([&family.run])).collect();
         let mut wanted = vec![Wanted::default()];
         if self.runs.is_empty() {
-            spread(&mut wanted, &self.scopes, |wanted, scope| wanted.scope = Some(*scope));
-            spread(&mut wanted, &self.statuses, |wanted, status| wanted.status = Some(*status));
-            spread(&mut wanted, &self.event_types, |wanted, event_type| wanted.event_type = Some(*event_type));
-            spread(&mut wanted, &self.workflow_ids, |wanted, id| wanted.workflow_id = Some(id));
-            spread(&mut wanted, &self.component_ids, |wanted, id| wanted.component_id = Some(id));
+            spread(&mut wanted, &self.conditions.scopes, |wanted, scope| wanted.scope = Some(*scope));
+            spread(&mut wanted, &self.conditions.statuses, |wanted, status| wanted.status = Some(*status));
+            spread(&mut wanted, &self.conditions.event_types, |wanted, event_type| {
+                wanted.event_type = Some(*event_type)
+            });
+            spread(&mut wanted, &self.conditions.workflow_ids, |wanted, id| wanted.workflow_id = Some(id));
+            spread(&mut wanted, &self.conditions.component_ids, |wanted, id| wanted.component_id = Some(id));
         } else {
             spread(&mut wanted, &runs, |wanted, id| wanted.workflow_id = Some(id));
         }
@@ -114,18 +92,8 @@ impl Filter {
     /// Whether the topics are others since this was asked last.
     pub(super) fn has_learned(&mut self) -> bool {
         // Of each, whichever has changed.
-        self.runs.iter_mut().filter_map(|family| std::mem::take(&mut family.has_changed).then_some(())).count() > 0
+        self.runs.iter_mut().filter_map(|family| mem::take(&mut family.has_changed).then_some(())).count() > 0
     }
-}
-
-fn add<T: PartialEq>(conditions: &mut Vec<T>, condition: T) {
-    if !conditions.contains(&condition) {
-        conditions.push(condition);
-    }
-}
-
-fn has_one<T>(conditions: &[T], is_met: impl Fn(&T) -> bool) -> bool {
-    conditions.is_empty() || conditions.iter().any(is_met)
 }
 
 /// Wants each of some values, where there are any, with each of what is wanted already.

@@ -23,7 +23,7 @@ use super::{
     shared::Shared,
     waiters::Place,
 };
-use crate::event::{ComponentStatus, Event, EventScope, EventType};
+use crate::event::{ComponentStatus, Event, EventFilter, EventScope, EventType};
 
 /// A cursor in an [`EventStream`](super::EventStream).
 ///
@@ -188,34 +188,26 @@ impl Subscription {
 
     /// Lets through only events of a scope, or of one of several if called again. For `StreamExt::filter`, which has the same name, call that by its path.
     #[must_use]
-    pub fn filter(mut self, scope: EventScope) -> Self {
-        self.leave();
-        self.filter.add_scope(scope);
-        self
+    pub fn filter(self, scope: EventScope) -> Self {
+        self.filter_by(EventFilter::default().with_scope(scope))
     }
 
     /// Lets through only events with a status.
     #[must_use]
-    pub fn filter_status(mut self, status: ComponentStatus) -> Self {
-        self.leave();
-        self.filter.add_status(status);
-        self
+    pub fn filter_status(self, status: ComponentStatus) -> Self {
+        self.filter_by(EventFilter::default().with_status(status))
     }
 
     /// Lets through only events of a type.
     #[must_use]
-    pub fn filter_type(mut self, event_type: EventType) -> Self {
-        self.leave();
-        self.filter.add_event_type(event_type);
-        self
+    pub fn filter_type(self, event_type: EventType) -> Self {
+        self.filter_by(EventFilter::default().with_type(event_type))
     }
 
     /// Lets through only events of one run of a workflow and of the runs directly inside it.
     #[must_use]
-    pub fn filter_workflow(mut self, workflow_id: impl Into<String>) -> Self {
-        self.leave();
-        self.filter.add_workflow(workflow_id.into());
-        self
+    pub fn filter_workflow(self, workflow_id: impl Into<String>) -> Self {
+        self.filter_by(EventFilter::default().with_workflow(workflow_id))
     }
 
     /// Lets through only events of one run of a workflow and of all runs nested in it, however deep.
@@ -230,9 +222,15 @@ impl Subscription {
 
     /// Lets through only events of one component.
     #[must_use]
-    pub fn filter_component(mut self, component_id: impl Into<String>) -> Self {
+    pub fn filter_component(self, component_id: impl Into<String>) -> Self {
+        self.filter_by(EventFilter::default().with_component(component_id))
+    }
+
+    /// Lets through only what passes a filter too.
+    #[must_use]
+    pub fn filter_by(mut self, filter: EventFilter) -> Self {
         self.leave();
-        self.filter.add_component(component_id.into());
+        self.filter.add(filter);
         self
     }
 

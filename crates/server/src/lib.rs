@@ -17,7 +17,6 @@ mod shared;
 mod socket;
 mod source;
 mod sse;
-mod wanted;
 
 pub use definition::{EventServer, EventServerBuilder, router};
 pub use gap::{LossReason, LostRange};

@@ -1,14 +1,14 @@
 //! What a request asks for, read from its query string and headers.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use agent_runtime::{
-    event::{ComponentStatus, EventScope, EventType},
+    event::{ComponentStatus, EventFilter, EventScope, EventType},
     stream::BatchWindow,
 };
 use axum::http::HeaderMap;
 
-use crate::{access::TOKEN_PARAMETER, feed::From, refusal::Refusal, wanted::Wanted};
+use crate::{access::TOKEN_PARAMETER, feed::From, refusal::Refusal};
 
 /// How many values the filters of one request may have together.
 pub(crate) const MAX_FILTER_VALUES: usize = 32;
@@ -22,7 +22,7 @@ const LAST_EVENT_ID: &str = "last-event-id";
 #[derive(Clone, Debug)]
 pub(crate) struct StreamRequest {
     pub(crate) from: From,
-    pub(crate) wanted: Wanted,
+    pub(crate) filter: EventFilter,
     pub(crate) window: Option<BatchWindow>,
 }
 
@@ -30,12 +30,12 @@ impl StreamRequest {
     /// Reads `scope`, `type`, `status`, `workflow`, `component`, `from` and `merge`. The header `Last-Event-ID`, which a browser
     /// sends when it comes back to the same address, goes before `from`.
     pub(crate) fn of(query: Option<&str>, headers: &HeaderMap) -> Result<Self, Refusal> {
-        let mut request = Self { from: From::Now, wanted: Wanted::default(), window: None };
+        let mut request = Self { from: From::Now, filter: EventFilter::default(), window: None };
         for (name, value) in pairs(query) {
             match name.as_str() {
                 "merge" => request.window = window(&value)?,
                 "from" => request.from = from(&value)?,
-                _ if request.wanted.add(&name, &value)? => {}
+                _ if add_filter(&mut request.filter, &name, &value)? => {}
                 _ => return Err(unknown(&name, "scope, type, status, workflow, component, from, merge")),
             }
         }
@@ -55,24 +55,23 @@ impl StreamRequest {
     }
 }
 
-impl Wanted {
-    /// Takes in a parameter; `false` if it is no filter.
-    pub(crate) fn add(&mut self, name: &str, value: &str) -> Result<bool, Refusal> {
-        match name {
-            "scope" => add(&mut self.scopes, named(name, value, EventScope::ALL, |scope| scope.as_str())?),
-            "type" => add(&mut self.types, named(name, value, EventType::ALL, |event_type| event_type.as_str())?),
-            "status" => add(&mut self.statuses, named(name, value, ComponentStatus::ALL, |status| status.as_str())?),
-            "workflow" => add(&mut self.workflows, id(name, value, EventScope::MAX_WORKFLOW_ID_BYTES)?),
-            "component" => add(&mut self.components, id(name, value, EventScope::MAX_COMPONENT_ID_BYTES)?),
-            _ => return Ok(false),
-        }
-        if self.len() > MAX_FILTER_VALUES {
-            let message =
-                format!("more than {MAX_FILTER_VALUES} values of filters: leave some out and filter what comes");
-            return Err(Refusal::malformed(parameter(name), message));
-        }
-        Ok(true)
+/// Takes a parameter into a filter; `false` if it is no filter.
+pub(crate) fn add_filter(filter: &mut EventFilter, name: &str, value: &str) -> Result<bool, Refusal> {
+    let more = EventFilter::default();
+    let more = match name {
+        "scope" => more.with_scope(named(name, value, EventScope::ALL, |scope| scope.as_str())?),
+        "type" => more.with_type(named(name, value, EventType::ALL, |event_type| event_type.as_str())?),
+        "status" => more.with_status(named(name, value, ComponentStatus::ALL, |status| status.as_str())?),
+        "workflow" => more.with_workflow(id(name, value, EventScope::MAX_WORKFLOW_ID_BYTES)?),
+        "component" => more.with_component(id(name, value, EventScope::MAX_COMPONENT_ID_BYTES)?),
+        _ => return Ok(false),
+    };
+    *filter = mem::take(filter).with_all(more);
+    if filter.len() > MAX_FILTER_VALUES {
+        let message = format!("more than {MAX_FILTER_VALUES} values of filters: leave some out and filter what comes");
+        return Err(Refusal::malformed(parameter(name), message));
     }
+    Ok(true)
 }
 
 /// The parameters of a query string, but for the token.
@@ -109,12 +108,6 @@ pub(crate) fn quoted(text: &str) -> String {
 
 fn shortened(text: &str) -> String {
     text.chars().take(64).collect()
-}
-
-fn add<T: PartialEq>(values: &mut Vec<T>, value: T) {
-    if !values.contains(&value) {
-        values.push(value);
-    }
 }
 
 fn named<T: Copy>(name: &str, value: &str, all: &[T], text: impl Fn(T) -> &'static str) -> Result<T, Refusal> {

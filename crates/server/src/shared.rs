@@ -85,8 +85,8 @@ impl Shared {
 
     /// The events that a request asks for.
     pub(crate) async fn feed(&self, request: StreamRequest) -> Result<Feed, Refusal> {
-        let StreamRequest { from, wanted, window } = request;
-        Ok(Feed::new(&self.0.source, self.0.disclosure.clone(), from, wanted, window).await?)
+        let StreamRequest { from, filter, window } = request;
+        Ok(Feed::new(&self.0.source, self.0.disclosure.clone(), from, filter, window).await?)
     }
 
     /// Waits for a turn to read for one answer.

@@ -91,6 +91,9 @@ async fn a_filter_lets_through_what_it_says(store: &dyn EventStore) {
         any().with_until(since),
         any().with_since(since).with_until(since + TimeDelta::milliseconds(5)).with_epoch(epochs[0]),
         any().with_workflow("run-2").with_component("search:1").with_type(EventType::Failed),
+        any().with_scope(EventScope::Tool).with_scope(EventScope::Agent).with_type(EventType::Started),
+        any().with_workflow("run-1").with_workflow("run-2").with_status(ComponentStatus::Failed),
+        any().with_component("search:1").with_component("none of these"),
         any().with_since(time + TimeDelta::days(1)),
     ];
     for query in queries {

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, mem, ops::Range, sync::Arc, time::Duration};
 
 use agent_runtime::{
-    event::Event,
+    event::{Event, EventFilter},
     store::{Cursor, EventStore, Position, Query, StoreError, StoredEvent},
     stream::Epoch,
 };
@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::{LossReason, LostRange, Place, wanted::Wanted};
+use crate::{LossReason, LostRange, Place};
 
 /// How many events are read at once, which bounds what a client costs meanwhile.
 pub(super) const PAGE_SIZE: usize = 64;
@@ -55,8 +55,8 @@ impl CatchUp {
     }
 
     /// Looks for the next event that is wanted. Cancel safe. A failure that a later call cannot mend is a gap.
-    pub(super) async fn next(&mut self, wanted: &Wanted) -> Result<Caught, StoreError> {
-        match self.look(wanted).await {
+    pub(super) async fn next(&mut self, filter: &EventFilter) -> Result<Caught, StoreError> {
+        match self.look(filter).await {
             Err(error) if !error.is_retryable() => {
                 let reason = match error {
                     StoreError::UnknownEpoch { .. } => LossReason::NotStored,
@@ -77,7 +77,7 @@ impl CatchUp {
         }
     }
 
-    async fn look(&mut self, wanted: &Wanted) -> Result<Caught, StoreError> {
+    async fn look(&mut self, filter: &EventFilter) -> Result<Caught, StoreError> {
         loop {
             let Some(offset) = self.page.front().map(|stored| stored.position.offset) else {
                 match self.until {
@@ -101,7 +101,7 @@ impl CatchUp {
             if offset > self.next {
                 return Ok(Caught::Gap(self.skip_to(offset).await?));
             }
-            let passed = self.page.pop_front().filter(|stored| wanted.passes(&stored.event));
+            let passed = self.page.pop_front().filter(|stored| filter.passes(&stored.event));
             self.next = offset + 1;
             if let Some(stored) = passed {
                 return Ok(Caught::Event(self.place(), stored.event));

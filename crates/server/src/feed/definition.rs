@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use agent_runtime::{event::Event, store::Disclosure, stream::BatchWindow};
+use agent_runtime::{
+    event::{Event, EventFilter},
+    store::Disclosure,
+    stream::BatchWindow,
+};
 
 use super::{Delivery, FeedError, From, follow::StoreFeed, stream::StreamFeed};
 use crate::{
     Place,
     source::{Origin, Source},
-    wanted::Wanted,
 };
 
 /// The events that one client wants, as they may be disclosed.
@@ -29,15 +32,15 @@ impl Feed {
         source: &Source,
         disclosure: Disclosure,
         from: From,
-        wanted: Wanted,
+        filter: EventFilter,
         window: Option<BatchWindow>,
     ) -> Result<Self, FeedError> {
         let kind = match &source.origin {
             Origin::Stream { stream, store } => {
-                Kind::Stream(Box::new(StreamFeed::new(stream, store.clone(), from, wanted, window).await?))
+                Kind::Stream(Box::new(StreamFeed::new(stream, store.clone(), from, filter, window).await?))
             }
             Origin::Store(store) => {
-                Kind::Store(Box::new(StoreFeed::new(Arc::clone(store), from, wanted, window.is_some()).await?))
+                Kind::Store(Box::new(StoreFeed::new(Arc::clone(store), from, filter, window.is_some()).await?))
             }
         };
         Ok(Self { kind, disclosure })

@@ -6,6 +6,7 @@ use std::{
 };
 
 use agent_runtime::{
+    event::EventFilter,
     store::{Cursor, EventStore, Query, StoreError, StoredEvent},
     stream::Epoch,
 };
@@ -15,7 +16,7 @@ use super::{
     Delivery, FeedError, From,
     catch_up::{PAGE_SIZE, missing},
 };
-use crate::{LossReason, LostRange, Place, wanted::Wanted};
+use crate::{LossReason, LostRange, Place};
 
 /// The most lives of streams whose next offsets are remembered, to see what is missing.
 const MAX_EPOCHS: usize = 1_024;
@@ -24,7 +25,7 @@ const MAX_EPOCHS: usize = 1_024;
 #[derive(Debug)]
 pub(super) struct StoreFeed {
     store: Arc<dyn EventStore>,
-    wanted: Wanted,
+    filter: EventFilter,
     /// Behind what was handed out or passed over.
     cursor: Cursor,
     /// Behind what is in the page.
@@ -43,12 +44,12 @@ impl StoreFeed {
     pub(super) async fn new(
         store: Arc<dyn EventStore>,
         from: From,
-        wanted: Wanted,
+        filter: EventFilter,
         is_merged: bool,
     ) -> Result<Self, FeedError> {
         let mut feed = Self {
             store,
-            wanted,
+            filter,
             cursor: Cursor::Beginning,
             behind_page: Cursor::Beginning,
             page: VecDeque::new(),
@@ -123,7 +124,7 @@ impl StoreFeed {
             }
             self.expect(position.epoch, position.offset + 1);
             self.cursor = Cursor::After(position);
-            let passed = self.page.pop_front().filter(|stored| self.wanted.passes(&stored.event));
+            let passed = self.page.pop_front().filter(|stored| self.filter.passes(&stored.event));
             if let Some(stored) = passed {
                 let place = Place::After(position);
                 return Ok(Some(if self.is_merged {

@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use agent_runtime::{
+    event::EventFilter,
     store::{EventStore, StoreError},
     stream::{BatchWindow, Epoch, EventStream, RecvError},
 };
@@ -12,14 +13,14 @@ use super::{
     catch_up::{CatchUp, Caught},
     reader::Reader,
 };
-use crate::{LossReason, LostRange, Place, wanted::Wanted};
+use crate::{LossReason, LostRange, Place};
 
 /// Reads a stream; what that keeps no longer, and what lies in front of it, from a store.
 #[derive(Debug)]
 pub(super) struct StreamFeed {
     epoch: Epoch,
     store: Option<Arc<dyn EventStore>>,
-    wanted: Wanted,
+    filter: EventFilter,
     reader: Reader,
     /// Read first, before the reader.
     catch_up: Option<CatchUp>,
@@ -35,7 +36,7 @@ impl StreamFeed {
         stream: &EventStream,
         store: Option<Arc<dyn EventStore>>,
         from: From,
-        wanted: Wanted,
+        filter: EventFilter,
         window: Option<BatchWindow>,
     ) -> Result<Self, FeedError> {
         let epoch = stream.epoch();
@@ -50,12 +51,12 @@ impl StreamFeed {
                 _ => 0,
             },
         };
-        let subscription = wanted.narrow(stream.subscribe_from(offset));
+        let subscription = stream.subscribe_from(offset).filter_by(filter.clone());
         let reader = Reader::new(epoch, subscription, window);
         let mut feed = Self {
             epoch,
             store,
-            wanted,
+            filter,
             reader,
             catch_up: None,
             earlier: VecDeque::new(),
@@ -134,7 +135,7 @@ impl StreamFeed {
             return Ok(Some(Delivery::Gap(lost)));
         }
         while let Some(catch_up) = &mut self.catch_up {
-            match catch_up.next(&self.wanted).await? {
+            match catch_up.next(&self.filter).await? {
                 Caught::Event(place, event) if self.is_merged => {
                     return Ok(Some(Delivery::Merged(place, vec![event])));
                 }

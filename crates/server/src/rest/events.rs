@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use agent_runtime::event::Event;
+use agent_runtime::event::{Event, EventFilter};
 use axum::{
     Json,
     extract::{RawQuery, State},
@@ -14,9 +14,8 @@ use crate::{
     LostRange, Place,
     feed::From,
     refusal::Refusal,
-    request::{from, pairs, parameter, quoted, unknown},
+    request::{add_filter, from, pairs, parameter, quoted, unknown},
     shared::Shared,
-    wanted::Wanted,
 };
 
 /// How many events a page has if nothing else is asked for, and at the most.
@@ -41,16 +40,16 @@ struct Entry {
 
 pub(crate) async fn page(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Result<Json<Page>, Refusal> {
     let _turn = shared.query().await;
-    let (mut begin, mut wanted, mut limit) = (From::Place(Place::Beginning), Wanted::default(), DEFAULT_LIMIT);
+    let (mut begin, mut filter, mut limit) = (From::Place(Place::Beginning), EventFilter::default(), DEFAULT_LIMIT);
     for (name, value) in pairs(query.as_deref()) {
         match name.as_str() {
             "from" => begin = from(&value)?,
             "limit" => limit = self::limit(&value)?,
-            _ if wanted.add(&name, &value)? => {}
+            _ if add_filter(&mut filter, &name, &value)? => {}
             _ => return Err(unknown(&name, "scope, type, status, workflow, component, from, limit")),
         }
     }
-    let mut present = Present::new(&shared, begin, wanted).await?;
+    let mut present = Present::new(&shared, begin, filter).await?;
     let mut events = Vec::new();
     let mut next = present.place();
     while events.len() < limit {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use agent_runtime::event::Event;
+use agent_runtime::event::{Event, EventFilter};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
@@ -11,7 +11,6 @@ use crate::{
     refusal::Refusal,
     request::StreamRequest,
     shared::Shared,
-    wanted::Wanted,
 };
 
 /// How long is read for one answer.
@@ -30,8 +29,8 @@ impl Present {
     /// The most gaps that are named in one answer, which ends there.
     const MAX_GAPS: usize = 64;
 
-    pub(super) async fn new(shared: &Shared, from: From, wanted: Wanted) -> Result<Self, Refusal> {
-        let feed = shared.feed(StreamRequest { from, wanted, window: None }).await?;
+    pub(super) async fn new(shared: &Shared, from: From, filter: EventFilter) -> Result<Self, Refusal> {
+        let feed = shared.feed(StreamRequest { from, filter, window: None }).await?;
         Ok(Self { feed, deadline: Instant::now() + READING_TIME, is_complete: false, gaps: Vec::new() })
     }
 

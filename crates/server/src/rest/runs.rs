@@ -1,7 +1,7 @@
 //! Runs, by the views that the library has.
 
 use agent_runtime::{
-    event::{ComponentStatus, EventScope, TraceContext},
+    event::{ComponentStatus, EventFilter, EventScope, TraceContext},
     view::{RunStatus, StatusBoard, Tree, UsageReport, UsageTotals},
 };
 use axum::{
@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::present::Present;
-use crate::{LostRange, Place, feed::From, refusal::Refusal, request::quoted, shared::Shared, wanted::Wanted};
+use crate::{LostRange, Place, feed::From, refusal::Refusal, request::quoted, shared::Shared};
 
 #[derive(Serialize)]
 pub(crate) struct Runs {
@@ -91,7 +91,7 @@ struct Totals {
 
 pub(crate) async fn list(State(shared): State<Shared>) -> Result<Json<Runs>, Refusal> {
     let _turn = shared.query().await;
-    let mut present = Present::new(&shared, From::Place(Place::Beginning), Wanted::default()).await?;
+    let mut present = Present::new(&shared, From::Place(Place::Beginning), EventFilter::default()).await?;
     let mut board = StatusBoard::new();
     while let Some(events) = present.next().await? {
         board.extend(events.iter().map(|(_, event)| &**event));
@@ -103,8 +103,8 @@ pub(crate) async fn list(State(shared): State<Shared>) -> Result<Json<Runs>, Ref
 
 pub(crate) async fn run(State(shared): State<Shared>, Path(id): Path<String>) -> Result<Json<OneRun>, Refusal> {
     let _turn = shared.query().await;
-    let wanted = Wanted { workflows: vec![id.clone()], ..Wanted::default() };
-    let mut present = Present::new(&shared, From::Place(Place::Beginning), wanted).await?;
+    let filter = EventFilter::default().with_workflow(&id);
+    let mut present = Present::new(&shared, From::Place(Place::Beginning), filter).await?;
     let (mut board, mut tree, mut usage) = (StatusBoard::new(), Tree::new(), UsageReport::new());
     while let Some(events) = present.next().await? {
         for (_, event) in &events {

@@ -101,10 +101,13 @@ fn select(query: &Query, start: i64) -> (String, Vec<Box<dyn ToSql>>) {
     if let Some(until) = query.until {
         add(" AND b.earliest <= ?", Box::new(nanos(until)));
     }
-    let marks = [("w", &query.workflow_id), ("c", &query.component_id)];
-    for (kind, name) in marks.into_iter().filter_map(|(kind, name)| Some((kind, name.clone()?))) {
-        let condition = format!(" AND b.first IN (SELECT first FROM marks WHERE kind = '{kind}' AND name = ?)");
-        add(&condition, Box::new(name));
+    for (kind, names) in [("w", &query.filter.workflow_ids), ("c", &query.filter.component_ids)] {
+        if names.is_empty() {
+            continue;
+        }
+        let holes = vec!["?"; names.len()].join(", ");
+        conditions += &format!(" AND b.first IN (SELECT first FROM marks WHERE kind = '{kind}' AND name IN ({holes}))");
+        parameters.extend(names.iter().map(|name| -> Box<dyn ToSql> { Box::new(name.clone()) }));
     }
     let is_narrow = !conditions.is_empty();
     let sql = if is_narrow {
