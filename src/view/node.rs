@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::{
     DrawingNode,
@@ -13,6 +14,7 @@ use crate::event::{ComponentStatus, Event, EventScope, TraceContext};
 /// A component in a [`Tree`](super::Tree): what is known of it so far.
 #[derive(Clone, Debug)]
 pub struct TreeNode {
+    start_id: Uuid,
     scope: EventScope,
     component_id: String,
     workflow_id: Option<String>,
@@ -29,6 +31,7 @@ pub struct TreeNode {
 impl TreeNode {
     pub(super) fn of(started: &Event) -> Self {
         Self {
+            start_id: started.event_id,
             scope: started.scope,
             component_id: started.component_id.clone(),
             workflow_id: started.workflow_id.clone(),
@@ -54,6 +57,12 @@ impl TreeNode {
         if self.scope == EventScope::LlmRequest {
             self.tokens = (event.data.input_tokens(), event.data.output_tokens());
         }
+    }
+
+    /// The id of its Started event, which no other component has.
+    #[must_use]
+    pub const fn start_id(&self) -> Uuid {
+        self.start_id
     }
 
     /// Which kind of component it is.

@@ -51,7 +51,6 @@ pub struct Tree {
 #[derive(Debug)]
 struct Entry {
     node: TreeNode,
-    start_id: Uuid,
     parent: Option<u64>,
     children: Vec<u64>,
     /// Where it is among the open ones.
@@ -179,11 +178,10 @@ impl Tree {
         if let Some(trace) = event.trace.filter(|trace| trace.sampled) {
             self.by_span.insert(trace.span_id, number);
         }
-        let start_id = event.event_id;
-        self.by_start.insert(start_id, number);
+        self.by_start.insert(event.event_id, number);
         let workflow_id = event.workflow_id.as_deref().map(Into::into);
         let open = Some(self.open.insert(event, workflow_id, number));
-        self.entries.insert(number, Entry { node: TreeNode::of(event), start_id, parent, children: Vec::new(), open });
+        self.entries.insert(number, Entry { node: TreeNode::of(event), parent, children: Vec::new(), open });
     }
 
     fn parent_of(&self, event: &Event) -> Option<u64> {
@@ -217,8 +215,8 @@ impl Tree {
             if let Some(trace) = entry.node.trace().filter(|trace| self.by_span.get(&trace.span_id) == Some(&number)) {
                 self.by_span.remove(&trace.span_id);
             }
-            if self.by_start.get(&entry.start_id) == Some(&number) {
-                self.by_start.remove(&entry.start_id);
+            if self.by_start.get(&entry.node.start_id()) == Some(&number) {
+                self.by_start.remove(&entry.node.start_id());
             }
             self.dropped += 1;
         }

@@ -1,0 +1,132 @@
+//! The arguments, as their help describes them.
+
+use agent_runtime::{
+    event::{ComponentStatus, EventScope, EventType},
+    store::Cursor,
+};
+use chrono::{DateTime, Utc};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::{filters, prices::Price, times};
+
+/// Shows what agents did, from the store that their events are in
+#[derive(Debug, Parser)]
+#[command(name = "agent-runtime", version, propagate_version = true, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    /// The store: the path of an SQLite file
+    #[arg(long, global = true, env = "AGENT_RUNTIME_STORE", hide_env_values = true, value_name = "PATH-or-URL")]
+    pub(crate) store: Option<String>,
+
+    /// How results and errors are written
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: Format,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 all is well, also when the reader of a pipe ends early or Ctrl-C ends `--follow`;
+            1 something failed or was found; 2 the arguments cannot be used.
+Results go to stdout, errors and progress to stderr. Colors only on a terminal, and not with NO_COLOR.";
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// JSON for programs, one value a line; errors too
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Lists events, and follows what comes
+    Events(Events),
+    /// Draws a run as a tree with a bar for when and how long each part ran
+    Show(Show),
+    /// Writes the script that completes the arguments in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+In JSON each line is {\"position\": \"EPOCH:OFFSET\", \"event\": {…}}, the event with the fields of docs/events.md.
+The position of the last line read is what the next call goes on behind: --from POSITION.")]
+pub(crate) struct Events {
+    /// Waits at the end for what is stored next, until Ctrl-C
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+
+    #[command(flatten)]
+    pub(crate) filters: Filters,
+
+    /// Begins behind a position; or at `beginning`, or at `end`
+    #[arg(long, value_name = "POSITION", default_value = "beginning", value_parser = filters::from)]
+    pub(crate) from: From,
+
+    /// Ends after so many events
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+}
+
+/// Where a reader begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum From {
+    Cursor(Cursor),
+    End,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Filters {
+    /// Only events of a scope; may be repeated
+    #[arg(long, value_parser = filters::scope())]
+    pub(crate) scope: Vec<EventScope>,
+
+    /// Only events of a type; may be repeated
+    #[arg(long = "type", value_name = "TYPE", value_parser = filters::event_type())]
+    pub(crate) event_type: Vec<EventType>,
+
+    /// Only events with a status; may be repeated
+    #[arg(long, value_parser = filters::status())]
+    pub(crate) status: Vec<ComponentStatus>,
+
+    /// Only events of a run and of the runs directly inside it; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub(crate) workflow: Vec<String>,
+
+    /// Only events of a component; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub(crate) component: Vec<String>,
+
+    /// Only events from a time on: `2026-07-01T12:00:00Z`, `2026-07-01` (UTC), or how long ago: `90s`, `15m`, `2h`, `3d`
+    #[arg(long, value_name = "TIME", value_parser = times::time)]
+    pub(crate) since: Option<DateTime<Utc>>,
+
+    /// Only events before a time
+    #[arg(long, value_name = "TIME", value_parser = times::time)]
+    pub(crate) until: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The run; by default the last one that began
+    #[arg(value_name = "WORKFLOW_ID", conflicts_with = "last")]
+    pub(crate) workflow: Option<String>,
+
+    /// The last run that began
+    #[arg(long)]
+    pub(crate) last: bool,
+
+    /// What a model costs per million tokens of input and of output; may be repeated
+    #[arg(long, value_name = "MODEL=INPUT:OUTPUT", env = "AGENT_RUNTIME_PRICES", value_delimiter = ',')]
+    pub(crate) price: Vec<Price>,
+
+    /// What prices are in
+    #[arg(long, value_name = "CURRENCY", default_value = "USD")]
+    pub(crate) currency: String,
+}

@@ -1,0 +1,146 @@
+//! What went wrong: what, where and what to do, for people or as JSON.
+
+use std::{
+    error::Error,
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use agent_runtime::store::StoreError;
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::{arguments::Format, terminal};
+
+/// The exit code of something that failed or was found.
+pub(crate) const FAILED: u8 = 1;
+
+/// The exit code of arguments that cannot be used.
+pub(crate) const USAGE: u8 = 2;
+
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    #[error("{what}")]
+    Usage { what: String, advice: String },
+    #[error("there is no store: {what}")]
+    Missing { location: String, what: String, advice: String },
+    #[error("{source}")]
+    Store { location: String, repair: String, source: StoreError },
+    #[error("{what}")]
+    NotFound { location: String, what: String, advice: String },
+    #[error("the output cannot be written")]
+    Output(#[source] io::Error),
+    #[error("the runtime of this program cannot begin")]
+    Runtime(#[source] io::Error),
+    /// The reader of the output has seen enough.
+    #[error("the output is closed")]
+    ClosedPipe,
+}
+
+/// A failure in JSON.
+#[derive(Serialize)]
+struct Report<'a> {
+    error: Body<'a>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    kind: &'a str,
+    what: String,
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    location: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<&'a str>,
+}
+
+impl Failure {
+    pub(crate) fn usage(what: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self::Usage { what: what.into(), advice: advice.into() }
+    }
+
+    pub(crate) fn missing(location: String, what: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self::Missing { location, what: what.into(), advice: advice.into() }
+    }
+
+    /// Writes it to stderr; returns the exit code.
+    pub(crate) fn report(&self, format: Format) -> ExitCode {
+        let body = Body { kind: self.kind(), what: self.whole(), location: self.location(), advice: self.advice() };
+        let text = match format {
+            Format::Json => terminal::json(&Report { error: body }),
+            Format::Text => {
+                let location = body.location.map(|location| format!("\nwhere: {}", terminal::printable(location)));
+                let advice = body.advice.map(|advice| format!("\nto do: {}", terminal::printable(advice)));
+                let [location, advice] = [location, advice].map(Option::unwrap_or_default);
+                format!("error: {}{location}{advice}", terminal::printable(&body.what))
+            }
+        };
+        // Nobody is left to hear of it.
+        writeln!(io::stderr().lock(), "{text}").ok();
+        ExitCode::from(self.code())
+    }
+
+    /// Itself and what is behind it.
+    fn whole(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = match self {
+            Self::Store { source, .. } => source.source(),
+            other => other.source(),
+        };
+        while let Some(error) = source {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            source = error.source();
+        }
+        text
+    }
+
+    const fn code(&self) -> u8 {
+        match self {
+            Self::Usage { .. } => USAGE,
+            Self::ClosedPipe => 0,
+            _ => FAILED,
+        }
+    }
+
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Usage { .. } => "usage",
+            Self::Missing { .. } => "no_store",
+            Self::Store { source: StoreError::Unavailable { .. }, .. } => "unavailable",
+            Self::Store { source: StoreError::Damaged { .. }, .. } => "damaged",
+            Self::Store { source: StoreError::Incompatible { .. }, .. } => "incompatible",
+            Self::Store { source: StoreError::UnknownEpoch { .. }, .. } => "unknown_epoch",
+            Self::Store { .. } => "store",
+            Self::NotFound { .. } => "not_found",
+            Self::Output(_) | Self::ClosedPipe => "output",
+            Self::Runtime(_) => "runtime",
+        }
+    }
+
+    fn location(&self) -> Option<&str> {
+        match self {
+            Self::Missing { location, .. } | Self::Store { location, .. } | Self::NotFound { location, .. } => {
+                Some(location)
+            }
+            Self::Usage { .. } | Self::Output(_) | Self::Runtime(_) | Self::ClosedPipe => None,
+        }
+    }
+
+    fn advice(&self) -> Option<&str> {
+        match self {
+            Self::Usage { advice, .. } | Self::Missing { advice, .. } | Self::NotFound { advice, .. } => Some(advice),
+            Self::Store { source: StoreError::Damaged { .. }, repair, .. } => Some(repair),
+            Self::Store { source: StoreError::Unavailable { .. }, .. } => {
+                Some("look at the file, its folder and its permissions, then try again")
+            }
+            Self::Store { .. } | Self::Output(_) | Self::Runtime(_) | Self::ClosedPipe => None,
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    /// An error of writing.
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe { Self::ClosedPipe } else { Self::Output(error) }
+    }
+}
