@@ -2,13 +2,17 @@
 
 use agent_runtime::{
     event::{ComponentStatus, EventScope, EventType},
-    store::Cursor,
+    store::{Cursor, Speed},
 };
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::{filters, prices::Price, times};
+use crate::{
+    filters,
+    prices::Price,
+    times::{self, Pause},
+};
 
 /// Shows what agents did, from the store that their events are in
 #[derive(Debug, Parser)]
@@ -46,6 +50,12 @@ pub(crate) enum Command {
     Events(Events),
     /// Draws a run as a tree with a bar for when and how long each part ran
     Show(Show),
+    /// Shows what is stored again, as fast as it happened or faster
+    Replay(Replay),
+    /// Ends what dead processes left open, as failed with the code `interrupted`
+    Recover(Recover),
+    /// Examines store, endpoint, clock and versions, and repairs a damaged store
+    Doctor(Doctor),
     /// Writes the script that completes the arguments in a shell
     Completions {
         /// The shell
@@ -129,4 +139,62 @@ pub(crate) struct Show {
     /// What prices are in
     #[arg(long, value_name = "CURRENCY", default_value = "USD")]
     pub(crate) currency: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Lines for people go to stdout as in a live view, with --format json those of `events`; progress goes to stderr if that is a
+terminal.")]
+pub(crate) struct Replay {
+    /// How many times as fast as it happened: `1`, `10`, `0.5`, or `max` for without a wait
+    #[arg(long, value_name = "SPEED", default_value = "max", value_parser = filters::speed)]
+    pub(crate) speed: Pace,
+
+    /// The longest pause between two events, before the speed is applied; `none` for as long as it was
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = times::pause)]
+    pub(crate) max_pause: Pause,
+
+    #[command(flatten)]
+    pub(crate) filters: Filters,
+
+    /// Begins behind a position; or at `beginning`
+    #[arg(long, value_name = "POSITION", default_value = "beginning", value_parser = filters::cursor)]
+    pub(crate) from: Cursor,
+}
+
+/// How many times as fast as it happened; infinite for without a wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace(pub(crate) f64);
+
+impl Pace {
+    pub(crate) const fn speed(self) -> Speed {
+        Speed::times(self.0)
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What a live process has open is left alone. Each component is ended once, also if this is called twice or by two at once.")]
+pub(crate) struct Recover {
+    /// Names what would be ended, and ends nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+store     does it open, is every event as it was written, who owns what, which offsets are missing, is there room
+endpoint  does the collector that OTEL_EXPORTER_OTLP_ENDPOINT and its like name take spans; none are sent
+clock     does it run evenly, does the file system agree, are events from the future
+versions  of this program and of the stores that it knows
+The code is 0 if no check is a problem, else 1; notes are no problems.")]
+pub(crate) struct Doctor {
+    /// Puts a store in the place of a damaged one that has all events that can be read, and names what is lost.
+    /// The damaged file is kept beside it. No process may have the store open
+    #[arg(long)]
+    pub(crate) repair: bool,
+
+    /// Leaves out what reads the whole store
+    #[arg(long, conflicts_with = "repair")]
+    pub(crate) quick: bool,
 }

@@ -102,7 +102,8 @@ async fn next(store: &dyn EventStore, from: Cursor, query: &Query, follows: bool
     }
 }
 
-fn line(stored: &StoredEvent, format: Format, output: &Output) -> String {
+/// An event as a line.
+pub(crate) fn line(stored: &StoredEvent, format: Format, output: &Output) -> String {
     let event = &stored.event;
     if format == Format::Json {
         return terminal::json(&Line { position: stored.position.to_string(), event });

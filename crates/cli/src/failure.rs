@@ -80,7 +80,7 @@ impl Failure {
     }
 
     /// Itself and what is behind it.
-    fn whole(&self) -> String {
+    pub(crate) fn whole(&self) -> String {
         let mut text = self.to_string();
         let mut source = match self {
             Self::Store { source, .. } => source.source(),
@@ -126,7 +126,7 @@ impl Failure {
         }
     }
 
-    fn advice(&self) -> Option<&str> {
+    pub(crate) fn advice(&self) -> Option<&str> {
         match self {
             Self::Usage { advice, .. } | Self::Missing { advice, .. } | Self::NotFound { advice, .. } => Some(advice),
             Self::Store { source: StoreError::Damaged { .. }, repair, .. } => Some(repair),

@@ -8,7 +8,7 @@ use agent_runtime::{
 };
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use crate::arguments::{Filters, From};
+use crate::arguments::{Filters, From, Pace};
 
 /// The query of what is wanted.
 pub(crate) fn query(filters: &Filters) -> Query {
@@ -31,6 +31,26 @@ pub(crate) fn from(text: &str) -> Result<From, String> {
             Ok(position) => Ok(From::Cursor(Cursor::After(position))),
             Err(error) => Err(format!("{error}, or `beginning`, or `end`")),
         },
+    }
+}
+
+/// Reads where to begin, for what has to begin with something stored.
+pub(crate) fn cursor(text: &str) -> Result<Cursor, String> {
+    match from(text)? {
+        From::Cursor(cursor) => Ok(cursor),
+        From::End => Err("nothing is behind the end".to_owned()),
+    }
+}
+
+/// Reads a speed.
+pub(crate) fn speed(text: &str) -> Result<Pace, String> {
+    let factor = || text.strip_suffix('x').unwrap_or(text).parse::<f64>().ok();
+    match text {
+        "max" => Ok(Pace(f64::INFINITY)),
+        _ => factor()
+            .filter(|factor| factor.is_finite() && *factor > 0.0)
+            .map(Pace)
+            .ok_or_else(|| "expected a number above 0, such as 1, 10 or 0.5, or `max`".to_owned()),
     }
 }
 

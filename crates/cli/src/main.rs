@@ -1,10 +1,13 @@
 //! What agents did, from the store that their events are in: list, follow, draw, show again, recover, diagnose.
 
 mod arguments;
+mod doctor;
 mod events;
 mod failure;
 mod filters;
 mod prices;
+mod recover;
+mod replay;
 mod show;
 mod store;
 mod terminal;
@@ -54,6 +57,9 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match command {
         Command::Events(wanted) => events::run(&store::location(store)?, &wanted, format, &mut output).await,
         Command::Show(wanted) => show::run(&store::location(store)?, &wanted, format, &mut output).await,
+        Command::Replay(wanted) => replay::run(&store::location(store)?, &wanted, format, &mut output).await,
+        Command::Recover(wanted) => recover::run(&store::location(store)?, &wanted, format, &mut output).await,
+        Command::Doctor(wanted) => doctor::run(store, &wanted, format, &mut output).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "agent-runtime", &mut script);

@@ -17,6 +17,12 @@ pub(crate) enum Location {
     Sqlite(PathBuf),
 }
 
+/// An open store, as what it is.
+#[derive(Debug)]
+pub(crate) enum Engine {
+    Sqlite(SqliteStore),
+}
+
 /// Reads which store is meant.
 pub(crate) fn location(store: Option<String>) -> Result<Location, Failure> {
     let Some(text) = store.filter(|text| !text.is_empty()) else {
@@ -36,14 +42,18 @@ pub(crate) fn location(store: Option<String>) -> Result<Location, Failure> {
 impl Location {
     /// Opens the store, which has to be there: looking at a store makes none.
     pub(crate) async fn open(&self) -> Result<Arc<dyn EventStore>, Failure> {
-        match self {
-            Self::Sqlite(path) => Ok(Arc::new(self.open_sqlite(path).await?)),
-        }
+        Ok(self.open_engine().await?.store())
     }
 
-    async fn open_sqlite(&self, path: &Path) -> Result<SqliteStore, Failure> {
-        self.is_there(path)?;
-        SqliteStore::open(path).await.map_err(|error| self.failed(error))
+    /// Opens the store as what it is.
+    pub(crate) async fn open_engine(&self) -> Result<Engine, Failure> {
+        match self {
+            Self::Sqlite(path) => {
+                self.is_there(path)?;
+                let opened = SqliteStore::open(path).await;
+                opened.map(Engine::Sqlite).map_err(|error| self.failed(error))
+            }
+        }
     }
 
     fn is_there(&self, path: &Path) -> Result<(), Failure> {
@@ -65,6 +75,14 @@ impl Location {
     pub(crate) fn failed(&self, source: StoreError) -> Failure {
         let repair = format!("agent-runtime doctor --store '{self}' --repair");
         Failure::Store { location: self.to_string(), repair, source }
+    }
+}
+
+impl Engine {
+    pub(crate) fn store(&self) -> Arc<dyn EventStore> {
+        match self {
+            Self::Sqlite(store) => Arc::new(store.clone()),
+        }
     }
 }
 

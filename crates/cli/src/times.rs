@@ -23,6 +23,15 @@ pub(crate) fn time(text: &str) -> Result<DateTime<Utc>, String> {
     })
 }
 
+/// How long a pause may be; none for as long as it was.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pause(pub(crate) Option<Duration>);
+
+/// Reads the longest pause.
+pub(crate) fn pause(text: &str) -> Result<Pause, String> {
+    if text == "none" { Ok(Pause(None)) } else { duration(text).map(Some).map(Pause) }
+}
+
 /// Reads a duration: a number and `ms`, `s`, `m`, `h` or `d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let read = || {

@@ -8,6 +8,7 @@ mod metrics;
 mod spans;
 
 mod batch;
+mod check;
 mod delivery;
 mod error;
 mod failure;
@@ -27,6 +28,7 @@ mod tls;
 mod otlp_json;
 
 pub use builder::TelemetryBuilder;
+pub use check::{CollectorAnswer, ask_collector};
 pub use delivery::Delivery;
 pub use error::TelemetrySetupError;
 pub use failure::ExportFailure;

@@ -58,9 +58,10 @@ pub(super) fn draw(story: &Story, output: &mut Output) -> Result<(), Failure> {
         if let Some(message) = &component.message
             && is_cause(&story.components, index)
         {
-            let indent = (terminal::width(branch) + 2).min(columns.all / 2);
-            let message = terminal::cut(&terminal::printable(message), columns.all.saturating_sub(indent));
-            output.line(&format!("{:indent$}{}", "", output.paint(color, &message)))?;
+            let below = branch.replace("├─ ", "│  ").replace("└─ ", "   ");
+            let room = columns.all.saturating_sub(terminal::width(&below) + 2);
+            let message = terminal::cut(&terminal::printable(message), room);
+            output.line(&format!("{below}  {}", output.paint(color, &message)))?;
         }
     }
     output.line(&footing(story))

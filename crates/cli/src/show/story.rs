@@ -1,6 +1,6 @@
 //! A run's components in their places, with what they took.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use agent_runtime::{
     event::{ComponentStatus, Event, EventScope, EventType},
@@ -110,10 +110,9 @@ impl Story {
 
 impl Component {
     fn of(depth: usize, node: &TreeNode, (first, last): (DateTime<Utc>, DateTime<Utc>), costs: &Costs<'_>) -> Self {
-        let millis = |from: DateTime<Utc>, to: DateTime<Utc>| {
-            (to - from).to_std().map_or(0.0, |duration| duration.as_secs_f64() * 1e3)
-        };
-        let duration = node.duration().map(|duration| duration.as_secs_f64() * 1e3);
+        let in_millis = |duration: Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
+        let millis = |from: DateTime<Utc>, to: DateTime<Utc>| (to - from).to_std().map_or(0.0, in_millis);
+        let duration = node.duration().map(in_millis);
         Self {
             depth,
             title: node.title().to_owned(),

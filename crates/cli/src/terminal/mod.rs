@@ -4,4 +4,4 @@ mod output;
 mod text;
 
 pub(crate) use output::{Color, Output};
-pub(crate) use text::{cut, json, padded, printable, width};
+pub(crate) use text::{cut, json, padded, printable, printable_lines, width};

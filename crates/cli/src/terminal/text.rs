@@ -19,6 +19,16 @@ pub(crate) fn printable(text: &str) -> String {
     line
 }
 
+/// A text whose line breaks are the program's own, printable between them.
+pub(crate) fn printable_lines(text: &str) -> String {
+    text.split_inclusive('\n')
+        .map(|line| match line.strip_suffix('\n') {
+            Some(line) => printable(line) + "\n",
+            None => printable(line),
+        })
+        .collect()
+}
+
 /// A value as one line of JSON; what could steer a terminal is escaped, which leaves the value as it is.
 pub(crate) fn json(value: &impl Serialize) -> String {
     let text = serde_json::to_string(value).expect("what is written has texts for keys");

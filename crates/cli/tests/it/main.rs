@@ -1,5 +1,9 @@
 //! The program as its user runs it, on stores that the runtime has written.
 
+mod doctor;
 mod events;
+mod help;
+mod recover;
+mod replay;
 mod show;
 mod support;

@@ -6,7 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use agent_runtime::{prelude::*, store::Recorder};
+use agent_runtime::{
+    prelude::*,
+    store::{Batch, EventStore as _, Recorder},
+};
 use agent_runtime_store::SqliteStore;
 use tempfile::TempDir;
 
@@ -61,6 +64,28 @@ impl Stored {
                 runtime.execute(&report(), "go").await.expect("a scripted run succeeds");
             }
         })
+    }
+
+    /// What a store holds, as the program lists it.
+    pub(crate) fn at(path: &Path) -> Vec<JsonValue> {
+        json_lines(&run(path, &["events", "--format", "json"]).out)
+    }
+
+    /// Puts events into a store, changed after they were numbered, in an epoch that is closed.
+    pub(crate) fn put(path: &Path, events: Vec<Event>, change: impl Fn(&mut Event)) {
+        block_on(async {
+            let store = SqliteStore::open(path).await.expect("the test is set up");
+            let stream = EventStream::new();
+            store.open_epoch(stream.epoch()).await.expect("the test is set up");
+            let mut batch = Batch::new(stream.epoch());
+            for event in events {
+                let mut event = Event::clone(&stream.append(event).expect("the test is set up"));
+                change(&mut event);
+                batch.push(event.into()).expect("the test is set up");
+            }
+            store.append(&batch).await.expect("the test is set up");
+            store.close_epoch(stream.epoch()).await.expect("the test is set up");
+        });
     }
 
     /// A store of what is done with a runtime.

@@ -63,6 +63,9 @@ impl SqliteStore {
     /// How often a follower looks for what another process has stored.
     pub const POLL_INTERVAL: std::time::Duration = follow::POLL_INTERVAL;
 
+    /// The version of the schema that an open store has, and the highest that this one opens.
+    pub const SCHEMA_VERSION: usize = schema::VERSION;
+
     /// Opens a store, and makes it if there is none, with the defaults of [`builder`](Self::builder).
     ///
     /// # Errors

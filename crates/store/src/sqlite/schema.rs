@@ -14,7 +14,7 @@ pub(super) const APPLICATION_ID: i32 = 0x6167_7274;
 const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
 
 /// The version of the schema that this one makes and knows.
-const VERSION: usize = MIGRATIONS.len();
+pub(super) const VERSION: usize = MIGRATIONS.len();
 
 /// How long a writer waits for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
