@@ -2,16 +2,16 @@
 
 use agent_runtime::{
     event::{ComponentStatus, EventScope, EventType},
-    store::{Cursor, Speed},
+    store::{Cursor, Query},
 };
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::{
-    filters,
     prices::Price,
     times::{self, Pause},
+    values::{self, From, Pace},
 };
 
 /// Shows what agents did, from the store that their events are in
@@ -76,7 +76,7 @@ pub(crate) struct Events {
     pub(crate) filters: Filters,
 
     /// Begins behind a position; or at `beginning`, or at `end`
-    #[arg(long, value_name = "POSITION", default_value = "beginning", value_parser = filters::from)]
+    #[arg(long, value_name = "POSITION", default_value = "beginning", value_parser = values::from)]
     pub(crate) from: From,
 
     /// Ends after so many events
@@ -84,25 +84,18 @@ pub(crate) struct Events {
     pub(crate) limit: Option<u64>,
 }
 
-/// Where a reader begins.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum From {
-    Cursor(Cursor),
-    End,
-}
-
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Filters {
     /// Only events of a scope; may be repeated
-    #[arg(long, value_parser = filters::scope())]
+    #[arg(long, value_parser = values::scope())]
     pub(crate) scope: Vec<EventScope>,
 
     /// Only events of a type; may be repeated
-    #[arg(long = "type", value_name = "TYPE", value_parser = filters::event_type())]
+    #[arg(long = "type", value_name = "TYPE", value_parser = values::event_type())]
     pub(crate) event_type: Vec<EventType>,
 
     /// Only events with a status; may be repeated
-    #[arg(long, value_parser = filters::status())]
+    #[arg(long, value_parser = values::status())]
     pub(crate) status: Vec<ComponentStatus>,
 
     /// Only events of a run and of the runs directly inside it; may be repeated
@@ -120,6 +113,20 @@ pub(crate) struct Filters {
     /// Only events before a time
     #[arg(long, value_name = "TIME", value_parser = times::time)]
     pub(crate) until: Option<DateTime<Utc>>,
+}
+
+impl Filters {
+    /// What is wanted, of a store.
+    pub(crate) fn query(&self) -> Query {
+        let mut query = Query::default();
+        query.filter.scopes.clone_from(&self.scope);
+        query.filter.event_types.clone_from(&self.event_type);
+        query.filter.statuses.clone_from(&self.status);
+        query.filter.workflow_ids.clone_from(&self.workflow);
+        query.filter.component_ids.clone_from(&self.component);
+        (query.since, query.until) = (self.since, self.until);
+        query
+    }
 }
 
 #[derive(Debug, Args)]
@@ -147,7 +154,7 @@ Lines for people go to stdout as in a live view, with --format json those of `ev
 terminal.")]
 pub(crate) struct Replay {
     /// How many times as fast as it happened: `1`, `10`, `0.5`, or `max` for without a wait
-    #[arg(long, value_name = "SPEED", default_value = "max", value_parser = filters::speed)]
+    #[arg(long, value_name = "SPEED", default_value = "max", value_parser = values::speed)]
     pub(crate) speed: Pace,
 
     /// The longest pause between two events, before the speed is applied; `none` for as long as it was
@@ -158,18 +165,8 @@ pub(crate) struct Replay {
     pub(crate) filters: Filters,
 
     /// Begins behind a position; or at `beginning`
-    #[arg(long, value_name = "POSITION", default_value = "beginning", value_parser = filters::cursor)]
+    #[arg(long, value_name = "POSITION", default_value = "beginning", value_parser = values::cursor)]
     pub(crate) from: Cursor,
-}
-
-/// How many times as fast as it happened; infinite for without a wait.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace(pub(crate) f64);
-
-impl Pace {
-    pub(crate) const fn speed(self) -> Speed {
-        Speed::times(self.0)
-    }
 }
 
 #[derive(Debug, Args)]

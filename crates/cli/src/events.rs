@@ -11,12 +11,12 @@ use serde::Serialize;
 use tokio::{signal::ctrl_c, time::sleep};
 
 use crate::{
-    arguments::{Events, Format, From},
+    arguments::{Events, Format},
     failure::Failure,
-    filters,
     store::Location,
     terminal::{self, Color, Output},
     times,
+    values::From,
 };
 
 /// How many events are read at once.
@@ -47,7 +47,7 @@ pub(crate) async fn run(
         From::Cursor(cursor) => cursor,
         From::End => store.latest().await.map_err(failed)?.map_or(Cursor::Beginning, Cursor::After),
     };
-    let query = filters::query(&asked.filters);
+    let query = asked.filters.query();
     let mut left = asked.limit.unwrap_or(u64::MAX);
     // Only who follows has something to end: without a handler Ctrl-C ends the process as it always does.
     let mut interrupted = pin!(async {

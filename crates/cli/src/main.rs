@@ -4,7 +4,6 @@ mod arguments;
 mod doctor;
 mod events;
 mod failure;
-mod filters;
 mod prices;
 mod recover;
 mod replay;
@@ -12,6 +11,7 @@ mod show;
 mod store;
 mod terminal;
 mod times;
+mod values;
 
 use std::{env, process::ExitCode};
 

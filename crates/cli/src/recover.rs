@@ -1,6 +1,6 @@
 //! `recover`: ends what dead processes left open, and says what that was.
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use agent_runtime::{
     event::{Event, EventScope, EventType},
@@ -121,7 +121,7 @@ async fn each(
     }
 }
 
-fn write(report: &Report, output: &mut Output) -> Result<(), Failure> {
+fn write(report: &Report, output: &mut Output) -> io::Result<()> {
     if report.epochs.is_empty() {
         return output.line("nothing was left open by a dead process");
     }

@@ -1,7 +1,8 @@
 //! The command itself.
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
+use agent_runtime_store::SqliteStore;
 use serde::Serialize;
 
 use super::{
@@ -14,7 +15,6 @@ use crate::{
     store,
     terminal::{self, Color, Output},
 };
-use agent_runtime_store::SqliteStore;
 
 /// What was found, in JSON as it stands here.
 #[derive(Debug, Serialize)]
@@ -61,7 +61,7 @@ pub(crate) async fn run(
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 
-fn write(report: &Report, output: &mut Output) -> Result<(), Failure> {
+fn write(report: &Report, output: &mut Output) -> io::Result<()> {
     for check in &report.checks {
         let (word, color) = match check.state() {
             State::Ok => ("ok", Color::Good),

@@ -1,6 +1,6 @@
 //! The command itself.
 
-use std::{mem, pin::pin, process::ExitCode, time::Duration};
+use std::{io, mem, pin::pin, process::ExitCode, time::Duration};
 
 use agent_runtime::{
     store::{Replay as Shown, StoreError, StoredEvent},
@@ -14,7 +14,6 @@ use crate::{
     arguments::{Format, Replay},
     events,
     failure::Failure,
-    filters,
     store::Location,
     terminal::{self, Output},
 };
@@ -41,7 +40,7 @@ pub(crate) async fn run(
 ) -> Result<ExitCode, Failure> {
     let store = location.open().await?;
     let failed = |error| location.failed(error);
-    let query = filters::query(&asked.filters);
+    let query = asked.filters.query();
     let longest_pause = asked.max_pause.0.unwrap_or(Duration::MAX);
     let bar = Bar::of(&*store, asked.from, &query, longest_pause).await.map_err(failed)?;
     let mut show = Show { output, format, live: Live::new(), bar, line: String::new(), speed: asked.speed.0 };
@@ -109,16 +108,17 @@ impl Show<'_> {
             return Ok(());
         }
         let Self { output, bar, speed, .. } = self;
-        bar.above(|| {
+        bar.above(|| -> io::Result<()> {
             output.bytes(whole.as_bytes())?;
             if speed.is_finite() || bar.is_drawn() { output.flush() } else { Ok(()) }
-        })
+        })?;
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), Failure> {
         self.bar.finish();
         let rest = mem::take(&mut self.line);
         self.output.bytes(rest.as_bytes())?;
-        self.output.flush()
+        Ok(self.output.flush()?)
     }
 }

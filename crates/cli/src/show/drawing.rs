@@ -1,12 +1,11 @@
 //! A run, drawn for a terminal of some width.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use agent_runtime::event::ComponentStatus;
 
 use super::story::{Component, Story};
 use crate::{
-    failure::Failure,
     terminal::{self, Color, Output},
     times,
 };
@@ -27,7 +26,7 @@ struct Columns {
     all: usize,
 }
 
-pub(super) fn draw(story: &Story, output: &mut Output) -> Result<(), Failure> {
+pub(super) fn draw(story: &Story, output: &mut Output) -> io::Result<()> {
     output.line(&heading(story, output))?;
     let branches = branches(&story.components);
     let labels: Vec<_> = story

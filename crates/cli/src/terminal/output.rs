@@ -5,8 +5,6 @@ use std::{
     io::{self, BufWriter, IsTerminal as _, Stdout, Write},
 };
 
-use crate::failure::Failure;
-
 /// What is drawn for, where there is no terminal to ask.
 const DEFAULT_WIDTH: usize = 100;
 
@@ -47,17 +45,17 @@ impl Output {
         of_terminal.or_else(of_variable).unwrap_or(DEFAULT_WIDTH).clamp(WIDTHS.0, WIDTHS.1)
     }
 
-    pub(crate) fn line(&mut self, text: &str) -> Result<(), Failure> {
+    pub(crate) fn line(&mut self, text: &str) -> io::Result<()> {
         self.out.write_all(text.as_bytes())?;
-        Ok(self.out.write_all(b"\n")?)
+        self.out.write_all(b"\n")
     }
 
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        Ok(self.out.write_all(bytes)?)
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.write_all(bytes)
     }
 
-    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
-        Ok(self.out.flush()?)
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 
     /// A text in a color, if there are colors.

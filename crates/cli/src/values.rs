@@ -1,25 +1,28 @@
-//! Which events are wanted: from the arguments into a query.
+//! The values of arguments that are of the library's kinds: places, speeds, and what events are.
 
 use std::str::FromStr as _;
 
 use agent_runtime::{
     event::{ComponentStatus, EventScope, EventType},
-    store::{Cursor, Position, Query},
+    store::{Cursor, Position, Speed},
 };
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use crate::arguments::{Filters, From, Pace};
+/// Where a reader begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum From {
+    Cursor(Cursor),
+    End,
+}
 
-/// The query of what is wanted.
-pub(crate) fn query(filters: &Filters) -> Query {
-    let mut query = Query::default();
-    query.filter.scopes.clone_from(&filters.scope);
-    query.filter.event_types.clone_from(&filters.event_type);
-    query.filter.statuses.clone_from(&filters.status);
-    query.filter.workflow_ids.clone_from(&filters.workflow);
-    query.filter.component_ids.clone_from(&filters.component);
-    (query.since, query.until) = (filters.since, filters.until);
-    query
+/// How many times as fast as it happened; infinite for without a wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace(pub(crate) f64);
+
+impl Pace {
+    pub(crate) const fn speed(self) -> Speed {
+        Speed::times(self.0)
+    }
 }
 
 /// Reads where to begin.
