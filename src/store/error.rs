@@ -38,6 +38,13 @@ pub enum StoreError {
         /// What was found and what to do.
         what: String,
     },
+    /// What the store was to be opened with cannot be used.
+    #[error("the store cannot be opened: {what}")]
+    #[non_exhaustive]
+    Misconfigured {
+        /// What is wrong, and what to write.
+        what: String,
+    },
     /// This handle does not own the epoch: it has not opened it, has closed it, or was taken for dead and another one has
     /// adopted it.
     #[error("epoch {epoch} is not open under this handle of the store; start a new stream, or recover the store first")]
@@ -94,6 +101,11 @@ impl StoreError {
     /// The store cannot be read by this version: what was found and what to do.
     pub fn incompatible(what: impl Into<String>) -> Self {
         Self::Incompatible { what: what.into() }
+    }
+
+    /// What the store was to be opened with cannot be used: what is wrong, and what to write.
+    pub fn misconfigured(what: impl Into<String>) -> Self {
+        Self::Misconfigured { what: what.into() }
     }
 
     /// A handle does not own an epoch.

@@ -73,6 +73,22 @@ def mlflow() -> Path:
     return python_with("mlflow")
 
 
+def postgres() -> Path:
+    """The directory of Postgres's programs."""
+    found = shutil.which("postgres")
+    # Debian has them beside its own wrappers, by version.
+    debian = Path("/usr/lib/postgresql").glob("*/bin/postgres")
+    newest = max(debian, key=lambda program: program.parts[-3].zfill(4), default=None)
+    program = Path(found).resolve() if found else newest
+    if not program or not (program.parent / "initdb").exists():
+        raise Missing("there is no `postgres` with `initdb`: install Debian's package `postgresql`, or put them on PATH")
+    if os.geteuid() == 0 and not shutil.which("setpriv"):
+        raise Missing("Postgres does not run as root, and there is no `setpriv` on PATH: install util-linux")
+    if not shutil.which("openssl"):
+        raise Missing("there is no `openssl` on PATH, which makes the certificate of the server")
+    return program.parent
+
+
 def kafka() -> Path:
     """The directory of Kafka's jar files."""
     project = HERE / "kafka/pom.xml"

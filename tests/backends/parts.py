@@ -4,7 +4,7 @@ With `kafka` among them, the collector and Jaeger run as in docker-compose.kafka
 queue on disk, `consumer` takes it from there, and Jaeger keeps its traces on disk.
 
 A state directory holds what is known of them: `env` (KEY=value lines: ports, addresses, process ids), a log for each
-part and the data of Prometheus, Kafka, Jaeger and the collector's queue. Linux only, as it asks /proc whether a process is still the one that was started.
+part and the data of Prometheus, Kafka, Jaeger, Postgres and the collector's queue. Linux only, as it asks /proc whether a process is still the one that was started.
 """
 
 import json
@@ -48,12 +48,15 @@ PORTS = [
     "PHOENIX_PORT",
     "PHOENIX_GRPC_PORT",
     "MLFLOW_PORT",
+    "POSTGRES_PORT",
 ]
 # What is started only by name.
-OPTIONAL = ["kafka", "consumer", "model", "phoenix", "mlflow"]
+OPTIONAL = ["kafka", "consumer", "model", "phoenix", "mlflow", "postgres"]
 # Sixteen bytes in base64, as Kafka wants them.
 KAFKA_CLUSTER = "YWdlbnQtcnVudGltZS1rYQ"
-DATA = ["prometheus", "kafka", "jaeger", "collector-queue", "phoenix", "mlflow"]
+POSTGRES_USER = "postgres"
+POSTGRES_PASSWORD = "of-the-tests"
+DATA = ["prometheus", "kafka", "jaeger", "collector-queue", "phoenix", "mlflow", "postgres"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class Part:
     is_ready: Callable[["State"], bool]
     # What a user of the part wants to know, by its key in `env`; ports of `env` in braces.
     addresses: dict
+    # What asks it to end, whether or not somebody is connected.
+    end: signal.Signals = signal.SIGTERM
 
     @property
     def pid_key(self) -> str:
@@ -115,10 +120,7 @@ class State:
 
     def runs(self, part: Part) -> bool:
         """Whether the process is alive and ours: a process id is used again, so it must also work in our directory."""
-        try:
-            return os.readlink(f"/proc/{self.env[part.pid_key]}/cwd") == str(self.directory)
-        except (KeyError, OSError):
-            return False
+        return part.pid_key in self.env and works_in(self.env[part.pid_key], self.directory)
 
     def start(self, part: Part) -> None:
         """Starts a part that does not run and returns when it is ready for use."""
@@ -144,12 +146,12 @@ class State:
                 raise RuntimeError("\n".join([f"{part.name} did not become ready, {self.log(part)} ends:", *last]))
             time.sleep(0.1)
 
-    def stop(self, part: Part, sign: signal.Signals = signal.SIGTERM) -> None:
+    def stop(self, part: Part, sign: signal.Signals | None = None) -> None:
         """Ends a part by its process id and returns when it is gone; one that ignores the signal is killed."""
         if part.pid_key not in self.env:
             return
         if self.runs(part):
-            os.kill(int(self.env[part.pid_key]), sign)
+            os.kill(int(self.env[part.pid_key]), sign or part.end)
         deadline = time.monotonic() + STOP_SECONDS
         while self.runs(part):
             if time.monotonic() > deadline:
@@ -196,6 +198,14 @@ def get(names: list) -> None:
             missing = True
     if missing:
         sys.exit(EXIT_MISSING)
+
+
+def works_in(pid: str, directory: Path) -> bool:
+    """Whether a process is alive and has its working directory in one."""
+    try:
+        return Path(os.readlink(f"/proc/{pid}/cwd")).is_relative_to(directory)
+    except OSError:
+        return False
 
 
 def free_ports(count: int) -> list:
@@ -342,6 +352,47 @@ def mlflow_is_ready(state: State) -> bool:
     return fetch(state.url("MLFLOW_PORT", "/health")) is not None
 
 
+def postgres_command(programs: Path, state: State) -> list:
+    directory = state.directory / "postgres"
+    data, password = directory / "data", directory / "password"
+    # Postgres does not run as root.
+    other = ["setpriv", f"--reuid={POSTGRES_USER}", f"--regid={POSTGRES_USER}", "--clear-groups"]
+    become = other if os.geteuid() == 0 else []
+    if not data.exists():
+        directory.mkdir()
+        password.write_text(POSTGRES_PASSWORD)
+        key, certificate = directory / "server.key", directory / "server.crt"
+        names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE"]
+        kind = ["-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-days", "2"]
+        quiet = {"check": True, "cwd": directory, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        subprocess.run(["openssl", "req", *kind, *names, "-keyout", key, "-out", certificate], **quiet)
+        if become:
+            for path in [directory, password, key, certificate]:
+                shutil.chown(path, POSTGRES_USER, POSTGRES_USER)
+        kind = ["--username=agent", "--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8", "--locale=C"]
+        subprocess.run([*become, programs / "initdb", "-D", data, "--data-checksums", "--no-sync", *kind], **quiet)
+    # When the first process was killed, the others see it and end; until then no new one may begin.
+    while any(works_in(process.name, data) for process in Path("/proc").iterdir() if process.name.isdigit()):
+        time.sleep(0.05)
+    # It may name a process that is dead and not yet waited for, which Postgres would take for alive.
+    (data / "postmaster.pid").unlink(missing_ok=True)
+    settings = [
+        f"port={state.env['POSTGRES_PORT']}",
+        "listen_addresses=127.0.0.1",
+        "unix_socket_directories=",
+        "ssl=on",
+        f"ssl_cert_file={directory / 'server.crt'}",
+        f"ssl_key_file={directory / 'server.key'}",
+        "max_connections=200",
+    ]
+    return [*become, programs / "postgres", "-D", data, *(word for setting in settings for word in ("-c", setting))]
+
+
+def postgres_is_ready(state: State) -> bool:
+    ask = [obtain.postgres() / "pg_isready", "--quiet", "--host=127.0.0.1", f"--port={state.env['POSTGRES_PORT']}"]
+    return subprocess.run(ask, check=False).returncode == 0
+
+
 # In the order in which they start: Kafka before who finds its address, Jaeger before the collector that sends to it, the collector before Prometheus.
 PARTS = {
     part.name: part
@@ -377,6 +428,14 @@ PARTS = {
             {"OPENAI_BASE_URL": "http://127.0.0.1:{MODEL_PORT}/v1"},
         ),
         Part("phoenix", obtain.phoenix, phoenix_command, phoenix_is_ready, {"PHOENIX": "http://127.0.0.1:{PHOENIX_PORT}"}),
+        Part(
+            "postgres",
+            obtain.postgres,
+            postgres_command,
+            postgres_is_ready,
+            {"POSTGRES": f"postgres://agent:{POSTGRES_PASSWORD}@127.0.0.1:{{POSTGRES_PORT}}/postgres"},
+            signal.SIGINT,
+        ),
         Part("mlflow", obtain.mlflow, mlflow_command, mlflow_is_ready, {"MLFLOW": "http://127.0.0.1:{MLFLOW_PORT}"}),
     ]
 }

@@ -1,13 +1,20 @@
 //! Engines for the event stores of [`agent_runtime::store`]: what a [`Recorder`](agent_runtime::store::Recorder) writes
 //! outlives the process.
 //!
-//! [`SqliteStore`] is a file on this machine, for any number of processes. What an acknowledgment is worth:
+//! [`SqliteStore`] is a file on this machine, for any number of processes. [`PostgresStore`] is a schema of a database, for
+//! processes on any number of machines. What an acknowledgment is worth:
 //!
 //! | store | an acknowledged event survives | unless |
 //! | --- | --- | --- |
 //! | `MemoryStore` of the runtime | nothing: it is for tests | |
 //! | [`SqliteStore`], [`Durability::Process`], the default | the process's end, also by SIGKILL (`synchronous = NORMAL`) | the machine loses power: the last ones may be gone, those that are left are whole |
 //! | [`SqliteStore`], [`Durability::Machine`] | the machine's loss of power (`synchronous = FULL`: `fsync` before each acknowledgment) | the disk says that it has written what it has not |
+//! | [`PostgresStore`] | the end of the process, of the server and of its machine (`synchronous_commit = on`: in the server's log on disk, and on its synchronous standbys if it has any) | the server runs with `fsync = off`, or fails over to a standby that is not synchronous |
+//!
+//! | feature | adds |
+//! | --- | --- |
+//! | `sqlite`, on by default | [`SqliteStore`] |
+//! | `postgres` | [`PostgresStore`] |
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -26,11 +33,17 @@
 //! # }
 //! ```
 
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
 mod sqlite;
 
 /// The README's program, compiled as a documentation test.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "sqlite"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresStore, PostgresStoreBuilder};
+#[cfg(feature = "sqlite")]
 pub use sqlite::{Durability, Repaired, SqliteStore, SqliteStoreBuilder, Verified};

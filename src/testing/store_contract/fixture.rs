@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use chrono::{DateTime, TimeDelta};
@@ -17,6 +18,9 @@ use crate::{
     store::{Batch, Cursor, EventStore, Position, Query, StoredEvent},
     stream::Epoch,
 };
+
+/// How long a test waits for what must come, so that it fails and does not hang.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What opens stores.
 pub(super) struct Stores<F> {

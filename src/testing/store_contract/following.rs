@@ -1,15 +1,12 @@
 //! A store read while it is written.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use futures_util::future::join;
 use tokio::{task::yield_now, time::timeout};
 
-use super::fixture::{Stores, at, batch, events, filled};
+use super::fixture::{PATIENCE, Stores, at, batch, events, filled};
 use crate::store::{Cursor, EventStore, Follow, Position, Query};
-
-/// How long a test waits for what must come, so that it fails and does not hang.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) async fn check<F: AsyncFn(u32) -> Arc<dyn EventStore>>(stores: &Stores<F>) {
     a_follower_gets_each_event_once_while_another_handle_writes(stores.two().await).await;
