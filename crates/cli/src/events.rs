@@ -136,7 +136,12 @@ pub(crate) fn line(stored: &StoredEvent, format: Format, output: &Output) -> Str
 
 /// What the event has to say, in a few words.
 fn said(event: &Event) -> String {
-    let chunk = || event.data.chunk_text().filter(|_| event.scope == EventScope::LlmRequest);
+    let is_request = event.scope == EventScope::LlmRequest;
+    let tokens = (event.data.input_tokens(), event.data.output_tokens());
+    if let (EventType::Completed, true, (Some(input), Some(output))) = (event.event_type, is_request, tokens) {
+        return format!("{input} → {output} tokens");
+    }
+    let chunk = || event.data.chunk_text().filter(|_| is_request);
     let Some(text) = event.message.as_deref().or_else(chunk) else { return String::new() };
     let end = text.char_indices().nth(MAX_MESSAGE).map(|(end, _)| end);
     match end {

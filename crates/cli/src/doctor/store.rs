@@ -104,7 +104,7 @@ async fn owners(store: &dyn EventStore) -> Result<Vec<Check>, StoreError> {
     let epochs = store.epochs().await?;
     let count = |state| epochs.iter().filter(|record| record.state == state).count();
     let (open, abandoned, closed) = (count(EpochState::Open), count(EpochState::Abandoned), count(EpochState::Closed));
-    let what = format!("{open} epochs are written by live processes, {closed} are closed, {abandoned} are abandoned");
+    let what = format!("epochs: {open} open under live processes, {closed} closed, {abandoned} abandoned");
     Ok(vec![match abandoned {
         0 => Part::Store.ok("owners", what),
         _ => {

@@ -5,5 +5,7 @@ mod events;
 mod help;
 mod recover;
 mod replay;
+#[cfg(unix)]
+mod screen;
 mod show;
 mod support;

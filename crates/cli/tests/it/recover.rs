@@ -66,7 +66,7 @@ fn what_a_live_process_has_open_is_left_alone() {
         let recovered = run(&path, &["recover"]);
         assert_eq!((recovered.code, recovered.out.as_str()), (0, "nothing was left open by a dead process\n"));
         let examined = run(&path, &["doctor"]);
-        assert!(examined.code == 0 && examined.out.contains("1 epochs are written by live"), "{}", examined.out);
+        assert!(examined.code == 0 && examined.out.contains("epochs: 1 open under live processes"), "{}", examined.out);
         store.close_epoch(stream.epoch()).await.unwrap();
     });
     assert_eq!(Stored::at(&path).len(), 1);
