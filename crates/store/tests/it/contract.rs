@@ -23,3 +23,13 @@ async fn sqlite_keeps_it_on_one_thread_and_with_fsync_too() {
     };
     assert_store_contract(open).await;
 }
+
+#[cfg(feature = "object-store")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn segments_in_a_folder_keep_it() {
+    use agent_runtime_store::SegmentStore;
+
+    let folder = TempDir::new().unwrap();
+    let path = |number: u32| folder.path().join(number.to_string());
+    assert_store_contract(async |number| Arc::new(SegmentStore::open(path(number)).await.unwrap())).await;
+}
