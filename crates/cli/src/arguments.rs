@@ -18,7 +18,7 @@ use crate::{
 #[derive(Debug, Parser)]
 #[command(name = "agent-runtime", version, propagate_version = true, after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
-    /// The store: the path of an SQLite file
+    /// The store: the path of an SQLite file, or `postgres://user:password@host/database`
     #[arg(long, global = true, env = "AGENT_RUNTIME_STORE", hide_env_values = true, value_name = "PATH-or-URL")]
     pub(crate) store: Option<String>,
 

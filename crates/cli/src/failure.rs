@@ -25,7 +25,7 @@ pub(crate) enum Failure {
     #[error("there is no store: {what}")]
     Missing { location: String, what: String, advice: String },
     #[error("{source}")]
-    Store { location: String, repair: String, source: StoreError },
+    Store { location: String, advice: Option<String>, source: StoreError },
     #[error("{what}")]
     NotFound { location: String, what: String, advice: String },
     #[error("the output cannot be written")]
@@ -96,7 +96,7 @@ impl Failure {
 
     const fn code(&self) -> u8 {
         match self {
-            Self::Usage { .. } => USAGE,
+            Self::Usage { .. } | Self::Store { source: StoreError::Misconfigured { .. }, .. } => USAGE,
             Self::ClosedPipe => 0,
             _ => FAILED,
         }
@@ -110,6 +110,7 @@ impl Failure {
             Self::Store { source: StoreError::Damaged { .. }, .. } => "damaged",
             Self::Store { source: StoreError::Incompatible { .. }, .. } => "incompatible",
             Self::Store { source: StoreError::UnknownEpoch { .. }, .. } => "unknown_epoch",
+            Self::Store { source: StoreError::Misconfigured { .. }, .. } => "misconfigured",
             Self::Store { .. } => "store",
             Self::NotFound { .. } => "not_found",
             Self::Output(_) | Self::ClosedPipe => "output",
@@ -129,11 +130,8 @@ impl Failure {
     pub(crate) fn advice(&self) -> Option<&str> {
         match self {
             Self::Usage { advice, .. } | Self::Missing { advice, .. } | Self::NotFound { advice, .. } => Some(advice),
-            Self::Store { source: StoreError::Damaged { .. }, repair, .. } => Some(repair),
-            Self::Store { source: StoreError::Unavailable { .. }, .. } => {
-                Some("look at the file, its folder and its permissions, then try again")
-            }
-            Self::Store { .. } | Self::Output(_) | Self::Runtime(_) | Self::ClosedPipe => None,
+            Self::Store { advice, .. } => advice.as_deref(),
+            Self::Output(_) | Self::Runtime(_) | Self::ClosedPipe => None,
         }
     }
 }

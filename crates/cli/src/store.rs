@@ -7,52 +7,89 @@ use std::{
 };
 
 use agent_runtime::store::{EventStore, StoreError};
-use agent_runtime_store::SqliteStore;
+#[cfg(feature = "postgres")]
+use agent_runtime_store::PostgresStore;
+use agent_runtime_store::{SqliteStore, Verified};
 
 use crate::failure::Failure;
+
+/// The stores that this build opens, as they are named.
+#[cfg(feature = "postgres")]
+const ENGINES: &str = "the path of an SQLite file and postgres://user:password@host/database";
+#[cfg(not(feature = "postgres"))]
+const ENGINES: &str = "the path of an SQLite file";
 
 /// Where a store is.
 #[derive(Clone, Debug)]
 pub(crate) enum Location {
     Sqlite(PathBuf),
+    #[cfg(feature = "postgres")]
+    Postgres(Address),
+}
+
+/// An address that holds a password, and how it is shown.
+#[cfg(feature = "postgres")]
+#[derive(Clone)]
+pub(crate) struct Address {
+    url: String,
+    shown: String,
 }
 
 /// An open store, as what it is.
 #[derive(Debug)]
 pub(crate) enum Engine {
     Sqlite(SqliteStore),
+    #[cfg(feature = "postgres")]
+    Postgres(PostgresStore),
 }
 
 /// Reads which store is meant.
 pub(crate) fn location(store: Option<String>) -> Result<Location, Failure> {
     let Some(text) = store.filter(|text| !text.is_empty()) else {
-        return Err(Failure::usage("no store is named", "pass --store PATH or set AGENT_RUNTIME_STORE"));
+        return Err(Failure::usage("no store is named", "pass --store PATH-or-URL or set AGENT_RUNTIME_STORE"));
     };
     match text.split_once("://") {
+        None if text.contains("password=") => Err(Failure::usage(
+            "the store is no path",
+            "name a server by a URL: postgres://user:password@host/database",
+        )),
         None => Ok(Location::Sqlite(text.strip_prefix("sqlite:").unwrap_or(&text).into())),
         Some(("sqlite", path)) => Ok(Location::Sqlite(path.into())),
+        #[cfg(feature = "postgres")]
+        Some(("postgres" | "postgresql", _)) => Ok(Location::Postgres(Address::of(text))),
         // What follows the scheme may hold a password.
         Some((scheme, _)) => Err(Failure::usage(
             format!("this program has no engine for {scheme}:// stores"),
-            "pass the path of an SQLite file, or use a build with that engine",
+            format!("pass one of {ENGINES}, or use a build with that engine"),
         )),
     }
 }
 
 impl Location {
-    /// Opens the store, which has to be there: looking at a store makes none.
+    /// Opens the store. A file has to be there: looking at a store makes none.
     pub(crate) async fn open(&self) -> Result<Arc<dyn EventStore>, Failure> {
         Ok(self.open_engine().await?.store())
     }
 
     /// Opens the store as what it is.
     pub(crate) async fn open_engine(&self) -> Result<Engine, Failure> {
-        match self {
+        let opened = match self {
             Self::Sqlite(path) => {
                 self.is_there(path)?;
-                let opened = SqliteStore::open(path).await;
-                opened.map(Engine::Sqlite).map_err(|error| self.failed(error))
+                SqliteStore::open(path).await.map(Engine::Sqlite)
             }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(address) => PostgresStore::open(address.url.as_str()).await.map(Engine::Postgres),
+        };
+        opened.map_err(|error| self.failed(error))
+    }
+
+    /// The file of a store that is one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Sqlite(path) => Some(path),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => None,
         }
     }
 
@@ -73,8 +110,17 @@ impl Location {
 
     /// An error of this store.
     pub(crate) fn failed(&self, source: StoreError) -> Failure {
-        let repair = format!("agent-runtime doctor --store '{self}' --repair");
-        Failure::Store { location: self.to_string(), repair, source }
+        let is_file = self.file().is_some();
+        let advice = match &source {
+            StoreError::Damaged { .. } if is_file => Some(format!("agent-runtime doctor --store '{self}' --repair")),
+            StoreError::Damaged { .. } => Some("restore the database from a copy".to_owned()),
+            StoreError::Unavailable { .. } if is_file => {
+                Some("look at the file, its folder and its permissions, then try again".to_owned())
+            }
+            StoreError::Unavailable { .. } => Some("look whether the server runs and lets you in".to_owned()),
+            _ => None,
+        };
+        Failure::Store { location: self.to_string(), advice, source }
     }
 }
 
@@ -82,7 +128,63 @@ impl Engine {
     pub(crate) fn store(&self) -> Arc<dyn EventStore> {
         match self {
             Self::Sqlite(store) => Arc::new(store.clone()),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(store) => Arc::new(store.clone()),
         }
+    }
+
+    /// What it is called, with the version of its schema where that is known.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Sqlite(_) => format!("SQLite, schema version {}", SqliteStore::SCHEMA_VERSION),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => "Postgres".to_owned(),
+        }
+    }
+
+    /// What an acknowledgment is worth.
+    pub(crate) const fn durability(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => {
+                "an acknowledged event survives the end of its process, also by SIGKILL; a loss of power too if its writer \
+                 has Durability::Machine"
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => {
+                "an acknowledged event survives the end of its process, of the server and of its machine, unless the \
+                 server runs with fsync = off"
+            }
+        }
+    }
+
+    /// Whether each event is as it was written, by the engine's own means; `None` if it has none beside reading.
+    pub(crate) async fn verify(&self) -> Result<Option<Verified>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.verify().await.map(Some),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => Ok(None),
+        }
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl Address {
+    /// What is shown has neither the password nor the parameters, which may have one too.
+    fn of(url: String) -> Self {
+        let without_parameters = url.split(['?', '#']).next().unwrap_or_default();
+        let (scheme, rest) = without_parameters.split_once("://").unwrap_or(("postgres", without_parameters));
+        let shown = match rest.rsplit_once('@') {
+            Some((who, host)) => format!("{scheme}://{}@{host}", who.split(':').next().unwrap_or_default()),
+            None => format!("{scheme}://{rest}"),
+        };
+        Self { shown, url }
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
     }
 }
 
@@ -97,6 +199,25 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => path.display().fmt(f),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(address) => f.write_str(&address.shown),
+        }
+    }
+}
+
+#[cfg(all(test, feature = "postgres"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_secrets() {
+        for (url, shown) in [
+            ("postgres://user:hunter2@host:5432/db?password=hunter2", "postgres://user@host:5432/db"),
+            ("postgresql://host/db#hunter2", "postgresql://host/db"),
+            ("postgres://user:hunt@er2@host", "postgres://user@host"),
+        ] {
+            let address = Address::of(url.to_owned());
+            assert_eq!((address.shown.as_str(), address.url.as_str()), (shown, url));
         }
     }
 }

@@ -27,11 +27,11 @@ const EARLIEST: u64 = 1_735_689_600;
 const SET_CLOCK: &str = "set the clock, and have it kept by NTP";
 
 pub(super) async fn checks(location: Option<&Location>) -> Vec<Check> {
-    let folder = match location {
-        Some(Location::Sqlite(path)) => path.parent().filter(|folder| !folder.as_os_str().is_empty()),
-        None => None,
+    let folder = match location.and_then(Location::file).map(Path::parent) {
+        Some(Some(folder)) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        Some(_) => ".".into(),
+        None => env::temp_dir(),
     };
-    let folder = folder.map_or_else(|| location.map_or_else(env::temp_dir, |_| ".".into()), Path::to_owned);
     vec![wall(SystemTime::now()), even().await, file_system(&folder)]
 }
 

@@ -6,19 +6,21 @@ use agent_runtime::store::{Gap, StoreError};
 use agent_runtime_store::SqliteStore;
 
 use super::check::{Check, Part};
-use crate::{
-    failure::Failure,
-    store::{Engine, Location},
-};
+use crate::{failure::Failure, store::Location};
 
 /// The most ranges that are named.
 const MAX_RANGES: usize = 20;
 
 /// Repairs a store that is damaged, and leaves one alone that is not.
 pub(super) async fn repair(location: &Location) -> Result<Vec<Check>, Failure> {
-    let Location::Sqlite(path) = location;
+    let Some(path) = location.file() else {
+        return Err(Failure::usage("--repair is for files", "a server is repaired by its own means"));
+    };
     let is_whole = match location.open_engine().await {
-        Ok(Engine::Sqlite(store)) => store.verify().await.map_err(|error| location.failed(error))?.is_whole(),
+        Ok(engine) => {
+            let verified = engine.verify().await.map_err(|error| location.failed(error))?;
+            verified.is_none_or(|verified| verified.is_whole())
+        }
         Err(Failure::Store { source: StoreError::Damaged { .. }, .. }) => false,
         Err(failure) => return Err(failure),
     };

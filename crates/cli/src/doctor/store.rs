@@ -6,7 +6,6 @@ use agent_runtime::{
     store::{Cursor, EpochState, EventStore, Gap, GapReason, Query, StoreError},
     stream::Epoch,
 };
-use agent_runtime_store::SqliteStore;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
@@ -39,11 +38,10 @@ struct Scan {
 }
 
 pub(super) async fn checks(location: &Location, is_quick: bool) -> Vec<Check> {
-    let Location::Sqlite(path) = location;
     let mut checks = Vec::new();
     match location.open_engine().await {
         Ok(engine) => {
-            checks.push(Part::Store.ok("opens", opened(location, &engine)));
+            checks.push(Part::Store.ok("opens", format!("{location}, {}", engine.name())));
             let found = looked_into(&engine, is_quick, &mut checks).await;
             if let Err(error) = found {
                 checks.push(problem_of("reading", &location.failed(error)));
@@ -51,17 +49,11 @@ pub(super) async fn checks(location: &Location, is_quick: bool) -> Vec<Check> {
         }
         Err(failure) => checks.push(problem_of("opens", &failure)),
     }
-    if path.exists() {
-        checks.push(size(path));
-        checks.extend(machine::checks(path));
+    if let Some(file) = location.file().filter(|file| file.exists()) {
+        checks.push(size(file));
+        checks.extend(machine::checks(file));
     }
     checks
-}
-
-fn opened(location: &Location, engine: &Engine) -> String {
-    match engine {
-        Engine::Sqlite(_) => format!("{location}, SQLite, schema version {}", SqliteStore::SCHEMA_VERSION),
-    }
 }
 
 fn problem_of(name: &'static str, failure: &Failure) -> Check {
@@ -70,13 +62,7 @@ fn problem_of(name: &'static str, failure: &Failure) -> Check {
 
 async fn looked_into(engine: &Engine, is_quick: bool, checks: &mut Vec<Check>) -> Result<(), StoreError> {
     let store = engine.store();
-    match engine {
-        Engine::Sqlite(_) => checks.push(Part::Store.ok(
-            "durability",
-            "an acknowledged event survives the end of its process, also by SIGKILL; a loss of power too if its writer \
-             has Durability::Machine",
-        )),
-    }
+    checks.push(Part::Store.ok("durability", engine.durability()));
     checks.extend(owners(&*store).await?);
     let gaps = gaps(&*store).await?;
     checks.extend(gap_checks(&gaps));
@@ -84,17 +70,17 @@ async fn looked_into(engine: &Engine, is_quick: bool, checks: &mut Vec<Check>) -
         checks.push(Part::Store.note("verify", "left out by --quick"));
         return Ok(());
     }
-    let Engine::Sqlite(sqlite) = engine;
-    let verified = sqlite.verify().await?;
-    if !verified.is_whole() {
-        let repair = "stop every process that uses the store, then call agent-runtime doctor with --repair, which keeps \
-                      what can be read";
-        let shown: Vec<_> = verified.faults.iter().take(MAX_NAMED).map(String::as_str).collect();
-        let what = format!("{} events are as they were written; damaged: {}", verified.events, shown.join("; "));
-        checks.push(Part::Store.problem("verify", what, repair));
-        return Ok(());
+    if let Some(verified) = engine.verify().await? {
+        if !verified.is_whole() {
+            let repair = "stop every process that uses the store, then call agent-runtime doctor with --repair, which \
+                          keeps what can be read";
+            let shown: Vec<_> = verified.faults.iter().take(MAX_NAMED).map(String::as_str).collect();
+            let what = format!("{} events are as they were written; damaged: {}", verified.events, shown.join("; "));
+            checks.push(Part::Store.problem("verify", what, repair));
+            return Ok(());
+        }
+        checks.push(Part::Store.ok("verify", format!("{} events, each as it was written", verified.events)));
     }
-    checks.push(Part::Store.ok("verify", format!("{} events, each as it was written", verified.events)));
     let scan = scan(&*store, &gaps).await?;
     checks.extend(scan.checks());
     Ok(())

@@ -3,6 +3,8 @@
 mod doctor;
 mod events;
 mod help;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod recover;
 mod replay;
 #[cfg(unix)]

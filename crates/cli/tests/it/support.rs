@@ -8,7 +8,7 @@ use std::{
 
 use agent_runtime::{
     prelude::*,
-    store::{Batch, EventStore as _, Recorder},
+    store::{Batch, EventStore, Recorder},
 };
 use agent_runtime_store::SqliteStore;
 use tempfile::TempDir;
@@ -103,7 +103,11 @@ pub(crate) fn block_on<R>(work: impl Future<Output = R>) -> R {
 
 /// Stores what is done with a runtime, and closes the store.
 pub(crate) async fn record(path: &Path, work: impl AsyncFnOnce(&Runtime)) {
-    let store = Arc::new(SqliteStore::open(path).await.expect("the test is set up"));
+    record_into(Arc::new(SqliteStore::open(path).await.expect("the test is set up")), work).await;
+}
+
+/// Stores what is done with a runtime.
+pub(crate) async fn record_into(store: Arc<dyn EventStore>, work: impl AsyncFnOnce(&Runtime)) {
     let runtime = Runtime::new();
     let recorder = Recorder::builder(store).with_content(true).start(runtime.event_stream()).await.expect("it starts");
     work(&runtime).await;
