@@ -5,7 +5,7 @@
 use std::{any::Any, fmt};
 use std::{cell::RefCell, sync::Arc};
 
-use super::{lineage::Lineage, place::Place, position::Position};
+use super::{lineage::Lineage, place::Place, position::Position, reporter::Voice};
 #[cfg(feature = "ingest")]
 use crate::stream::contain;
 use crate::stream::{Carried, carried};
@@ -27,8 +27,8 @@ pub(crate) trait EnteredSpan: Send + Sync + fmt::Debug {
     /// The component, which starts if it has not; the one around it if it is none.
     fn place(&self) -> Option<Place>;
 
-    /// What it was made in is left, and with it what may be said of its start.
-    fn leave_around(&self);
+    /// It is left, or what it was made in, and with it what may be said of its start.
+    fn leave(&self);
 }
 
 struct Entry {
@@ -94,6 +94,11 @@ impl Place {
         Some(Self { voice: component.downcast().ok()?, context: Some(context) })
     }
 
+    /// The nearest agent of a run around what starts here.
+    pub(super) fn agent_around(run: &Arc<Lineage>) -> Option<Arc<Voice>> {
+        Self::with(|place| place.agent_in(run)).flatten()
+    }
+
     /// The position that something of a run begins in: the current component if that is of the run, else the run's workflow,
     /// else, as the run begins, the current component if that is of the run around, else what the run was made in.
     pub(super) fn around(run: &Arc<Lineage>) -> Option<Position> {
@@ -112,7 +117,7 @@ impl Place {
         struct Leave;
         impl Drop for Leave {
             fn drop(&mut self) {
-                leave(|what| matches!(what, What::Work(_)));
+                drop(leave(|what| matches!(what, What::Work(_))));
             }
         }
         let inside = || {
@@ -144,10 +149,12 @@ pub(crate) fn enter_span(key: u64, span: Arc<dyn EnteredSpan>) {
     }
 }
 
-/// Leaves a span on this thread, in whatever order.
+/// Leaves a span on this thread, in whatever order. Returns whether that was where it was entered, so that it knows.
 #[cfg(feature = "ingest")]
-pub(crate) fn leave_span(key: u64) {
-    leave(|what| what.is_span(key));
+pub(crate) fn leave_span(key: u64) -> bool {
+    let Some(What::Span(_, span)) = leave(|what| what.is_span(key)) else { return false };
+    span.leave();
+    true
 }
 
 /// Has a span start at the latest when what this thread is in is left; with nothing around, it waits for itself.
@@ -181,19 +188,16 @@ fn enter(what: What) {
 }
 
 /// Takes out the innermost entry of a kind. What it holds is dropped, and what waited for it starts, with nothing borrowed.
-fn leave(is_it: impl Fn(&What) -> bool) {
+fn leave(is_it: impl Fn(&What) -> bool) -> Option<What> {
     let take = |stack: &RefCell<Vec<Entry>>| {
         let mut stack = stack.borrow_mut();
         let place = stack.iter().rposition(|entry| is_it(&entry.what))?;
         Some(stack.remove(place))
     };
-    let left = STACK.try_with(take).ok().flatten();
+    let left = STACK.try_with(take).ok().flatten()?;
     #[cfg(feature = "ingest")]
-    if let Some(Entry { waiting, .. }) = left {
-        waiting.into_iter().for_each(|span| span.leave_around());
-    }
-    #[cfg(not(feature = "ingest"))]
-    drop(left);
+    left.waiting.into_iter().for_each(|span| span.leave());
+    Some(left.what)
 }
 
 /// The innermost entry, not counting spans that are entered again, and how deep it lies.

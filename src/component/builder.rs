@@ -109,7 +109,7 @@ pub fn tool(name: impl Into<String>) -> ComponentBuilder<ToolStarted> {
 }
 
 impl<D: StartData> ComponentBuilder<D> {
-    fn new(name: String, data: D) -> Self {
+    pub(crate) fn new(name: String, data: D) -> Self {
         Self { name, data, parent: Parent(Where::Current), options: RunOptions::default() }
     }
 
@@ -137,19 +137,11 @@ impl<D: StartData> ComponentBuilder<D> {
     /// - [`EventError::TooManyFollowers`] if a `tracing` layer starts too many while it is shown one event.
     pub fn start(self) -> Result<Component, EventError> {
         let Self { name, data, parent: Parent(parent), options } = self;
-        let run = match parent {
-            Where::Current => Place::with(|place| Run::of(&place.voice.run)).flatten(),
-            Where::Place(place) => {
-                let here = Self { name, data, parent: Parent(Where::Current), options };
-                return if place.is_recording() { place.enter(|| here.start()) } else { Ok(Component::inert()) };
-            }
-            Where::Run(run) => Some(run),
-            Where::Stream(stream) => return Self::start_in(&begin_run(stream, &name, options), name, data),
-        };
-        match run {
-            Some(run) if D::SCOPE == EventScope::Workflow => Self::start_in(&run.nested(&name, options), name, data),
-            Some(run) => Self::start_in(&run, name, data),
-            None => Ok(Component::inert()),
+        match parent {
+            Where::Current => Self::start_here(Run::current(), name, data, options),
+            Where::Place(place) => place.enter(|| Self::start_here(place.its_run(), name, data, options)),
+            Where::Run(run) => Self::start_here(Some(run), name, data, options),
+            Where::Stream(stream) => Self::start_in(&begin_run(stream, &name, options), name, data),
         }
     }
 
@@ -248,13 +240,22 @@ impl<D: StartData> ComponentBuilder<D> {
         })
     }
 
+    /// Starts it in what is around, in a run that it is nested in if it is a workflow.
+    fn start_here(run: Option<Run>, name: String, data: D, options: RunOptions) -> Result<Component, EventError> {
+        match run {
+            Some(run) if D::SCOPE == EventScope::Workflow => Self::start_in(&run.nested(&name, options), name, data),
+            Some(run) => Self::start_in(&run, name, data),
+            None => Ok(Component::inert()),
+        }
+    }
+
     fn start_in(run: &Run, name: String, mut data: D) -> Result<Component, EventError> {
-        let agent = Place::with(|place| place.agent_in(run.lineage())).flatten();
-        let agent = agent.as_deref().map(|agent| agent.component_id.as_str());
-        data.complete(agent, run);
-        let component_id = component_id(D::SCOPE, &name, agent, run.lineage());
+        let agent = Place::agent_around(run.lineage());
+        let agent_id = agent.as_deref().map(|agent| agent.component_id.as_str());
+        data.complete(agent_id, run);
+        let component_id = component_id(D::SCOPE, &name, agent_id, run.lineage());
         let name = matches!(D::SCOPE, EventScope::WorkflowStep | EventScope::Tool).then_some(name);
-        Component::begin(run, Beginning { scope: D::SCOPE, component_id, name, data: data.into() })
+        Component::begin(run, Beginning { scope: D::SCOPE, component_id, name, agent, data: data.into() })
     }
 }
 

@@ -60,6 +60,11 @@ impl Current {
         self.0
     }
 
+    /// The component's run, unless its stream is closed.
+    pub(super) fn its_run(&self) -> Option<Run> {
+        self.0.as_ref().and_then(|place| Run::of(&place.voice.run))
+    }
+
     #[cfg(feature = "ingest")]
     pub(crate) fn scope(&self) -> Option<EventScope> {
         self.0.as_ref().map(|place| place.voice.scope)
@@ -138,9 +143,9 @@ impl Run {
     }
 
     /// Appends an event of this run that is of none of its components; a bad id is refused.
-    pub(crate) fn emit(&self, event: Event) -> Result<Arc<Event>, EventError> {
+    pub(crate) fn emit(&self, mut event: Event) -> Result<Arc<Event>, EventError> {
         let lineage = self.lineage();
-        let mut event = lineage.adopt(event);
+        lineage.adopt(&mut event);
         if let Some(around) = Place::around(lineage) {
             event.parent_start_id = Some(around.start_id());
             if around.is_seeded() {

@@ -70,6 +70,8 @@ pub(super) struct Beginning {
     pub(super) component_id: String,
     /// The name as it was given, of a step or a tool.
     pub(super) name: Option<String>,
+    /// The nearest agent of the run around it.
+    pub(super) agent: Option<Arc<Voice>>,
     pub(super) data: EventData,
 }
 
@@ -81,17 +83,19 @@ impl Component {
         component_id: impl Into<String>,
         data: impl Into<EventData>,
     ) -> Result<Self, EventError> {
-        Self::begin(run, Beginning { scope, component_id: component_id.into(), name: None, data: data.into() })
+        let (component_id, agent) = (component_id.into(), Place::agent_around(run.lineage()));
+        Self::begin(run, Beginning { scope, component_id, name: None, agent, data: data.into() })
     }
 
     pub(super) fn begin(run: &Run, beginning: Beginning) -> Result<Self, EventError> {
-        let Beginning { scope, component_id, name, data } = beginning;
+        let Beginning { scope, component_id, name, agent, data } = beginning;
         let data = match run.conversation_id() {
             Some(id) => data.in_conversation(id),
             None => data,
         };
         let lineage = run.lineage();
-        let mut event = lineage.adopt(Event::unstamped(scope, EventType::Started, component_id.clone(), None, data));
+        let mut event = Event::unstamped(scope, EventType::Started, component_id.clone(), None, data);
+        lineage.adopt(&mut event);
         event.validate()?;
         lineage.tags.validate()?;
         let around = Place::around(lineage);
@@ -104,7 +108,6 @@ impl Component {
         if let Some(ids_of) = &ids_of {
             event.event_id = ids_of.id_of_start(scope, name_in_position(&event, name.as_deref()));
         }
-        let agent = Place::with(|place| place.agent_in(lineage)).flatten();
         let dispatcher = lineage.dispatcher.or_current();
         let emitted = dispatcher.enter(|| run.stream().emit(event, Origin::Start));
         let emitted = match emitted {

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 
 use super::{foreign_words::ForeignWords, position::Position, tags::Tags};
@@ -31,22 +32,32 @@ pub(super) struct Lineage {
     /// The id of the run's workflow and its position, once that has begun.
     pub(super) workflow: OnceLock<(Arc<str>, Position)>,
     pub(super) foreign: ForeignWords,
-    pub(super) numbers: Mutex<HashMap<String, u64>>,
+    /// The last number of each name.
+    pub(super) numbers: Mutex<HashMap<String, u64, RandomState>>,
 }
 
 impl Lineage {
     /// Puts an event into the run.
-    pub(super) fn adopt(&self, mut event: Event) -> Event {
-        self.tags.put_into(&mut event);
-        event.in_workflow(Some(self.workflow_id.clone()), self.parent_workflow_id.clone())
+    pub(super) fn adopt(&self, event: &mut Event) {
+        self.tags.put_into(event);
+        event.workflow_id = Some(self.workflow_id.clone());
+        event.parent_workflow_id.clone_from(&self.parent_workflow_id);
     }
 
     /// The id `name:N` with the next free N, so that simultaneous calls of one tool are distinct.
     pub(super) fn numbered(&self, name: &str) -> String {
         let mut numbers = self.numbers.lock();
-        let number = numbers.entry(name.to_owned()).or_default();
-        let id = format!("{name}:{number}");
-        *number += 1;
-        id
+        let number = match numbers.get_mut(name) {
+            Some(last) => {
+                *last += 1;
+                *last
+            }
+            None => {
+                numbers.insert(name.to_owned(), 0);
+                0
+            }
+        };
+        drop(numbers);
+        [name, ":", &number.to_string()].concat()
     }
 }

@@ -205,8 +205,8 @@ impl Voice {
             return;
         }
         let Some(stream) = self.run.stream.upgrade() else { return };
-        let mut event =
-            self.run.adopt(Event::unstamped(self.scope, event_type, self.component_id.clone(), message, data));
+        let mut event = Event::unstamped(self.scope, event_type, self.component_id.clone(), message, data);
+        self.run.adopt(&mut event);
         event.event_id = self.position.id_of_report(event_type);
         event.start_id = Some(self.position.start_id());
         let origin = Origin::Guard { open: &self.open, shown: self.dispatcher.is_some(), seen: self.seen };

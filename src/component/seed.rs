@@ -15,6 +15,10 @@ use crate::event::ids;
 /// equal ones are counted: of those leave out all or none, or name them apart. The same seed is for one run at a time; where an
 /// attempt came to an end, also to a bad one, the next one needs another number.
 ///
+/// A component that adopts the span of another `tracing` layer (feature `adopt-spans`) has event ids that follow from the seed
+/// and the span id that the layer drew. Taken up again it has the same event ids and another span, so that a backend shows both
+/// spans, in the run's one trace.
+///
 /// ```
 /// use agent_runtime::{component::{self, RunOptions, Seed}, prelude::*};
 ///

@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value as JsonValue;
 use tracing::field::{Field, Visit};
 
-use super::names::{Name, Names};
+use super::names::{Declared, Name, Names, Operation};
 use crate::stream::contain;
 
 /// How much text is kept of one span, in bytes: 1 MiB. What is beyond is cut.
@@ -18,8 +18,22 @@ pub const MAX_BYTES: usize = 1024 * 1024;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
     names: Names,
+    operation: Option<Operation>,
     values: Vec<(Name, Value)>,
     bytes: usize,
+}
+
+/// Takes in what the fields of a span say.
+pub(super) struct Recorder<'a> {
+    facts: &'a mut Facts,
+    declared: &'a Declared,
+}
+
+/// An error that was logged in a span.
+#[derive(Debug, Default)]
+pub(super) struct LoggedError {
+    pub(super) message: Option<String>,
+    pub(super) kind: Option<String>,
 }
 
 /// A recorded value.
@@ -32,6 +46,16 @@ enum Value {
 }
 
 impl Facts {
+    /// What takes in the fields of a kind of span.
+    pub(super) const fn recorder<'a>(&'a mut self, declared: &'a Declared) -> Recorder<'a> {
+        Recorder { facts: self, declared }
+    }
+
+    /// What the span is about, if it has said.
+    pub(super) const fn operation(&self) -> Option<Operation> {
+        self.operation
+    }
+
     /// What is recorded.
     pub(super) const fn names(&self) -> Names {
         self.names
@@ -39,6 +63,10 @@ impl Facts {
 
     /// Takes in what was recorded later, which counts.
     pub(super) fn add(&mut self, later: Self) {
+        if later.names.has(Name::Operation) {
+            self.names.insert(Name::Operation);
+            self.operation = later.operation;
+        }
         later.values.into_iter().for_each(|(name, value)| self.set(name, value));
     }
 
@@ -90,6 +118,16 @@ impl Facts {
         Some(serde_json::from_str(text).unwrap_or_else(|_| text.into()))
     }
 
+    fn set_text(&mut self, name: Name, text: String) {
+        if name == Name::Operation { self.set_operation(&text) } else { self.set(name, Value::Text(text)) }
+    }
+
+    /// It is asked for again and again, so that its text is read once.
+    fn set_operation(&mut self, text: &str) {
+        self.names.insert(Name::Operation);
+        self.operation = (!text.is_empty()).then(|| Operation::of(text));
+    }
+
     fn get(&self, name: Name) -> Option<&Value> {
         self.values.iter().find(|(own, _)| *own == name).map(|(_, value)| value)
     }
@@ -120,16 +158,16 @@ impl Value {
     }
 }
 
-impl Visit for Facts {
+impl Visit for Recorder<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        if let Some(name) = Name::of(field.name()) {
-            self.set(name, Value::Float(value));
+        if let Some(name) = self.declared.name_of(field) {
+            self.facts.set(name, Value::Float(value));
         }
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        if let Some(name) = Name::of(field.name()) {
-            self.set(name, Value::Int(value));
+        if let Some(name) = self.declared.name_of(field) {
+            self.facts.set(name, Value::Int(value));
         }
     }
 
@@ -138,15 +176,16 @@ impl Visit for Facts {
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        if let Some(name) = Name::of(field.name()) {
-            self.set(name, Value::Flag(value));
+        if let Some(name) = self.declared.name_of(field) {
+            self.facts.set(name, Value::Flag(value));
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        if let Some(name) = Name::of(field.name()) {
-            // No more than there can be room for is copied.
-            self.set(name, Value::Text(value[..value.floor_char_boundary(MAX_BYTES)].to_owned()));
+        match self.declared.name_of(field) {
+            Some(Name::Operation) => self.facts.set_operation(value),
+            Some(name) => self.facts.set(name, Value::Text(bounded(value))),
+            None => {}
         }
     }
 
@@ -155,30 +194,41 @@ impl Visit for Facts {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if let Some(name) = Name::of(field.name())
+        if let Some(name) = self.declared.name_of(field)
             && let Some(text) = formatted(value)
         {
-            self.set(name, Value::Text(text));
+            self.facts.set_text(name, text);
         }
     }
 }
 
-/// The message of a `tracing` event.
-#[derive(Default)]
-pub(super) struct Message(pub(super) Option<String>);
-
-impl Visit for Message {
-    fn record_str(&mut self, field: &Field, value: &str) {
+impl LoggedError {
+    fn record(&mut self, field: &Field, text: impl FnOnce() -> Option<String>) {
         if field.name() == "message" {
-            self.0 = Some(value[..value.floor_char_boundary(MAX_BYTES)].to_owned());
+            self.message = text();
+        } else if Name::of(field.name()) == Some(Name::ErrorType) {
+            self.kind = text().filter(|text| !text.is_empty());
         }
+    }
+}
+
+impl Visit for LoggedError {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record(field, || Some(bounded(value)));
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.record_debug(field, &format_args!("{value}"));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if field.name() == "message" {
-            self.0 = formatted(value);
-        }
+        self.record(field, || formatted(value));
     }
+}
+
+/// No more of a text than there can be room for.
+fn bounded(text: &str) -> String {
+    text[..text.floor_char_boundary(MAX_BYTES)].to_owned()
 }
 
 /// A value as its own code writes it, as far as there is room.

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 use tracing::{
     Dispatch, Level, Metadata, Subscriber,
@@ -16,8 +17,8 @@ use tracing_subscriber::{
 };
 
 use super::{
-    facts::{Facts, Message},
-    names::{Name, Names, OPERATION},
+    facts::{Facts, LoggedError},
+    names::{Declared, OPERATION},
     span::{IngestedSpan, Shared},
 };
 use crate::{
@@ -79,7 +80,7 @@ where
 struct Ingest {
     shared: Arc<Shared>,
     /// What the fields of each kind of span name. There are as many as the program's sources have.
-    declared: RwLock<HashMap<Identifier, Names>>,
+    declared: RwLock<HashMap<Identifier, Arc<Declared>, RandomState>>,
 }
 
 /// Lets through what is looked at, so that nothing is made for the layer alone: the spans, and errors in them.
@@ -95,37 +96,32 @@ where
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        let outer = span.parent().and_then(|parent| ingested(&parent));
         // Macros that take a parent are also handed the current span.
         let is_elsewhere = attributes.parent().is_some_and(|parent| context.current_span().id() != Some(parent));
-        let around = around(is_elsewhere, outer.as_deref());
-        let outer = outer.filter(|outer| outer.is(&around));
-        let mut facts = Facts::default();
-        attributes.record(&mut facts);
+        let around = around(is_elsewhere, || outer(&span));
         let declared = self.declared(attributes.metadata());
-        let made = Arc::new(IngestedSpan::new(&self.shared, id, declared, facts, around, outer));
+        let mut facts = Facts::default();
+        attributes.record(&mut facts.recorder(&declared));
+        let made = Arc::new(IngestedSpan::new(&self.shared, id, declared, facts, around));
         if span.extensions_mut().replace(Arc::clone(&made)).is_none() {
             made.start_if_known();
-            if made.is_waiting() {
+            if made.waits() {
                 component::start_before_leaving(made);
             }
         }
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
-        let mut facts = Facts::default();
-        values.record(&mut facts);
         if let Some(span) = context.span(id).and_then(|span| ingested(&span)) {
-            span.record(facts);
+            span.record(values);
         }
     }
 
     fn on_event(&self, event: &tracing::Event<'_>, context: Context<'_, S>) {
         if let Some(span) = context.event_span(event).and_then(|span| ingested(&span)) {
-            let (mut message, mut facts) = (Message::default(), Facts::default());
-            event.record(&mut message);
-            event.record(&mut facts);
-            span.log_error(message.0, facts.text(Name::ErrorType));
+            let mut error = LoggedError::default();
+            event.record(&mut error);
+            span.log_error(error);
         }
     }
 
@@ -136,29 +132,32 @@ where
     }
 
     fn on_exit(&self, id: &Id, context: Context<'_, S>) {
-        component::leave_span(id.into_u64());
-        if let Some(span) = context.span(id).and_then(|span| ingested(&span)) {
+        // One that was entered further out as well, or elsewhere, is looked up.
+        if !component::leave_span(id.into_u64())
+            && let Some(span) = context.span(id).and_then(|span| ingested(&span))
+        {
             span.start_if_named();
         }
     }
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
-        let span = context.span(&id).and_then(|span| span.extensions_mut().remove::<Arc<IngestedSpan>>());
-        if let Some(span) = span {
-            span.end();
+        let Some(span) = context.span(&id) else { return };
+        let ingested = span.extensions_mut().remove::<Arc<IngestedSpan>>();
+        if let Some(ingested) = ingested {
+            ingested.end(|| outer(&span));
         }
     }
 }
 
 impl Ingest {
-    fn declared(&self, metadata: &'static Metadata<'static>) -> Names {
+    fn declared(&self, metadata: &'static Metadata<'static>) -> Arc<Declared> {
         let callsite = metadata.callsite();
         if let Some(known) = self.declared.read().get(&callsite) {
-            return *known;
+            return Arc::clone(known);
         }
-        let names = Names::of(metadata.fields());
-        self.declared.write().insert(callsite, names);
-        names
+        let declared = Arc::new(Declared::of(metadata));
+        self.declared.write().insert(callsite, Arc::clone(&declared));
+        declared
     }
 }
 
@@ -185,10 +184,15 @@ fn ingested<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>) -> Option<Arc<Ingested
     span.extensions().get::<Arc<IngestedSpan>>().cloned()
 }
 
-/// The component that a new span lies in: `outer` is the nearest span above it that is one, `is_elsewhere` whether its parent is
-/// not the current span.
-fn around(is_elsewhere: bool, outer: Option<&IngestedSpan>) -> Current {
-    let outer = || outer.and_then(EnteredSpan::place).map(Current::at);
+/// The nearest span above one that is looked at.
+fn outer<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>) -> Option<Arc<IngestedSpan>> {
+    span.parent().and_then(|parent| ingested(&parent))
+}
+
+/// The component that a new span lies in: `outer` finds the nearest span above it that may be one, `is_elsewhere` is whether its
+/// parent is not the current span.
+fn around(is_elsewhere: bool, outer: impl FnOnce() -> Option<Arc<IngestedSpan>>) -> Current {
+    let outer = || outer().and_then(|outer| outer.place()).map(Current::at);
     if is_elsewhere {
         outer().unwrap_or_else(Current::here)
     } else {

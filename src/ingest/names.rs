@@ -1,6 +1,6 @@
 //! What spans of the GenAI conventions say, by the names that libraries use for it today.
 
-use tracing::field::FieldSet;
+use tracing::{Metadata, callsite::Identifier, field::Field};
 
 use crate::event::EventScope;
 
@@ -49,9 +49,26 @@ pub(super) enum Name {
     StatusMessage,
 }
 
+/// What a span is about.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Operation {
+    Component(EventScope),
+    /// One that is no component.
+    Other,
+}
+
 /// A set of names.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Names(u64);
+
+/// What the fields of one kind of span say.
+#[derive(Debug)]
+pub(super) struct Declared {
+    callsite: Identifier,
+    /// By the index of the field.
+    by_field: Box<[Option<Name>]>,
+    names: Names,
+}
 
 impl Name {
     /// What a field of a span says, if it is one of these. Names of earlier conventions count as those that replaced them.
@@ -111,14 +128,30 @@ impl Name {
     }
 }
 
-impl Names {
-    /// Those that the fields of a span name, whether or not they are recorded.
-    pub(super) fn of(fields: &FieldSet) -> Self {
-        let mut names = Self::default();
-        fields.iter().filter_map(|field| Name::of(field.name())).for_each(|name| names.insert(name));
-        names
+impl Declared {
+    pub(super) fn of(metadata: &Metadata<'_>) -> Self {
+        let by_field: Box<[_]> = metadata.fields().iter().map(|field| Name::of(field.name())).collect();
+        let mut names = Names::default();
+        by_field.iter().flatten().for_each(|name| names.insert(*name));
+        Self { callsite: metadata.callsite(), by_field, names }
     }
 
+    /// Those that the fields name, whether or not they are recorded.
+    pub(super) const fn names(&self) -> Names {
+        self.names
+    }
+
+    /// What a field says, which may be one of another kind of span.
+    pub(super) fn name_of(&self, field: &Field) -> Option<Name> {
+        if field.callsite() == self.callsite {
+            self.by_field.get(field.index()).copied().flatten()
+        } else {
+            Name::of(field.name())
+        }
+    }
+}
+
+impl Names {
     pub(super) const fn insert(&mut self, name: Name) {
         self.0 |= 1 << name as u8;
     }
@@ -155,13 +188,22 @@ impl Names {
     }
 }
 
-/// The scope of an operation, if it is one of a component.
-pub(super) fn scope_of(operation: &str) -> Option<EventScope> {
-    Some(match operation {
-        "chat" | "text_completion" | "generate_content" | "embeddings" => EventScope::LlmRequest,
-        "invoke_agent" | "create_agent" => EventScope::Agent,
-        "execute_tool" => EventScope::Tool,
-        "invoke_workflow" => EventScope::Workflow,
-        _ => return None,
-    })
+impl Operation {
+    pub(super) fn of(text: &str) -> Self {
+        Self::Component(match text {
+            "chat" | "text_completion" | "generate_content" | "embeddings" => EventScope::LlmRequest,
+            "invoke_agent" | "create_agent" => EventScope::Agent,
+            "execute_tool" => EventScope::Tool,
+            "invoke_workflow" => EventScope::Workflow,
+            _ => return Self::Other,
+        })
+    }
+
+    /// The scope of the component that the span is, if it is one.
+    pub(super) const fn scope(self) -> Option<EventScope> {
+        match self {
+            Self::Component(scope) => Some(scope),
+            Self::Other => None,
+        }
+    }
 }

@@ -6,12 +6,12 @@ use serde_json::Value as JsonValue;
 use thiserror::Error;
 
 use super::{
-    facts::Facts,
+    facts::{Facts, LoggedError},
     messages::{self, Answer},
     names::{Name, Names},
 };
 use crate::{
-    component::{self, Component, Current, Run},
+    component::{self, Component, ComponentBuilder, Current, Run},
     event::{
         AgentCompleted, AgentStarted, EventError, EventScope, FailureDetails, LlmCompleted, LlmStarted, ToolCompleted,
         ToolStarted, Usage, WorkflowStarted,
@@ -29,13 +29,6 @@ const FAILED: &str = "failed";
 #[derive(Debug, Error)]
 #[error("{0}")]
 struct ForeignError(String);
-
-/// An error that was logged in a span.
-#[derive(Debug)]
-pub(super) struct LoggedError {
-    pub(super) message: Option<String>,
-    pub(super) kind: Option<String>,
-}
 
 /// How a component ends.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,10 +51,10 @@ pub(super) fn start(scope: EventScope, facts: &Facts, place: &Start<'_>) -> Resu
             Start::In(around) => component::nested_workflow(name(scope, facts)).with_parent(*around).start(),
             Start::Root(run) => component::workflow_in(run, name(scope, facts), WorkflowStarted::new(JsonValue::Null)),
         },
-        EventScope::LlmRequest => place.parent(component::request("", "").with_data(request(facts))).start(),
-        EventScope::Tool => place.parent(component::tool(name(scope, facts)).with_data(tool(facts))).start(),
+        EventScope::LlmRequest => place.parent(ComponentBuilder::new(String::new(), request(facts))).start(),
+        EventScope::Tool => place.parent(ComponentBuilder::new(name(scope, facts).to_owned(), tool(facts))).start(),
         EventScope::Agent | EventScope::WorkflowStep | EventScope::System => {
-            place.parent(component::agent(name(scope, facts)).with_data(agent(facts))).start()
+            place.parent(ComponentBuilder::new(name(scope, facts).to_owned(), agent(facts))).start()
         }
     }
 }

@@ -11,12 +11,12 @@ use std::{
 
 use parking_lot::Mutex;
 use serde_json::json;
-use tracing::span::Id;
+use tracing::span::{Id, Record};
 
 use super::{
-    facts::Facts,
-    names::{Name, Names, scope_of},
-    payload::{self, LoggedError, Start},
+    facts::{Facts, LoggedError},
+    names::{Declared, Name, Operation},
+    payload::{self, Start},
 };
 use crate::{
     component::{Component, Current, EnteredSpan, Place, RunOptions, begin_run},
@@ -41,11 +41,9 @@ pub(super) struct Shared {
 pub(super) struct IngestedSpan {
     shared: Arc<Shared>,
     id: Id,
-    declared: Names,
-    /// The component around it when it was made, and the span that that component was made of.
+    declared: Arc<Declared>,
+    /// The component around it when it was made.
     around: Current,
-    outer: Option<Arc<Self>>,
-    made: Instant,
     inner: Mutex<Inner>,
 }
 
@@ -55,6 +53,8 @@ struct Inner {
     error: Option<LoggedError>,
     /// Whether it was entered, and so will be left.
     is_entered: bool,
+    /// When it was made, if it did not start at once.
+    waiting_since: Option<Instant>,
     stage: Stage,
 }
 
@@ -114,36 +114,24 @@ impl Shared {
 }
 
 impl IngestedSpan {
-    pub(super) fn new(
-        shared: &Arc<Shared>,
-        id: &Id,
-        declared: Names,
-        facts: Facts,
-        around: Current,
-        outer: Option<Arc<Self>>,
-    ) -> Self {
-        let inner = Inner { facts, error: None, is_entered: false, stage: Stage::Waiting };
-        Self {
-            shared: Arc::clone(shared),
-            id: id.clone(),
-            declared,
-            around,
-            outer,
-            made: Instant::now(),
-            inner: Mutex::new(inner),
-        }
+    pub(super) fn new(shared: &Arc<Shared>, id: &Id, declared: Arc<Declared>, facts: Facts, around: Current) -> Self {
+        let inner = Inner { facts, error: None, is_entered: false, waiting_since: None, stage: Stage::Waiting };
+        Self { shared: Arc::clone(shared), id: id.clone(), declared, around, inner: Mutex::new(inner) }
     }
 
-    /// Whether the start is waited with, since there may be more to say of it.
-    pub(super) fn is_waiting(&self) -> bool {
-        matches!(self.inner.lock().stage, Stage::Waiting)
+    /// Whether the start is waited with from now on, since there may be more to say of it.
+    pub(super) fn waits(&self) -> bool {
+        let mut inner = self.inner.lock();
+        let is_waiting = inner.is_waiting();
+        inner.waiting_since = is_waiting.then(Instant::now);
+        is_waiting
     }
 
     /// Starts the component unless more of its start may come: at once where all that the span has room for is there.
     pub(super) fn start_if_known(&self) {
         let inner = self.inner.lock();
-        let Some(scope) = scope(&inner.facts) else { return };
-        let missing = self.declared.of_start().without(inner.facts.names());
+        let Some(scope) = inner.facts.operation().and_then(Operation::scope) else { return };
+        let missing = self.declared.names().of_start().without(inner.facts.names());
         let is_waited_for = self.around.is_recording() || inner.is_entered;
         let is_known = missing.is_empty() || !is_waited_for && !missing.has(Name::identity(scope));
         drop(inner);
@@ -155,8 +143,11 @@ impl IngestedSpan {
     /// Starts the component if what names it is there, or has no room in the span: when it, or what is around it, is left.
     pub(super) fn start_if_named(&self) {
         let inner = self.inner.lock();
-        let Some(scope) = scope(&inner.facts) else { return };
-        let missing = self.declared.without(inner.facts.names());
+        if !inner.is_waiting() {
+            return;
+        }
+        let Some(scope) = inner.facts.operation().and_then(Operation::scope) else { return };
+        let missing = self.declared.names().without(inner.facts.names());
         drop(inner);
         if !missing.has(Name::identity(scope)) {
             self.start();
@@ -164,10 +155,13 @@ impl IngestedSpan {
     }
 
     /// Takes in what was recorded; what can only come later starts the component.
-    pub(super) fn record(&self, facts: Facts) {
+    pub(super) fn record(&self, values: &Record<'_>) {
+        // Not with the lock: a value writes itself by code of others.
+        let mut facts = Facts::default();
+        values.record(&mut facts.recorder(&self.declared));
         let is_late = !facts.names().without(facts.names().of_start()).is_empty();
         let mut inner = self.inner.lock();
-        let is_waiting = matches!(inner.stage, Stage::Waiting);
+        let is_waiting = inner.is_waiting();
         inner.facts.add(facts);
         drop(inner);
         if is_waiting && is_late {
@@ -178,19 +172,19 @@ impl IngestedSpan {
     }
 
     /// Takes in an error that was logged in the span.
-    pub(super) fn log_error(&self, message: Option<String>, kind: Option<&str>) {
+    pub(super) fn log_error(&self, error: LoggedError) {
         self.start();
-        self.inner.lock().error = Some(LoggedError { message, kind: kind.map(str::to_owned) });
+        self.inner.lock().error = Some(error);
     }
 
     /// Starts the component, if it has not started and its operation is one of a component.
     pub(super) fn start(&self) {
         let mut inner = self.inner.lock();
-        if !matches!(inner.stage, Stage::Waiting) {
+        if !inner.is_waiting() {
             return;
         }
-        let Some(operation) = inner.facts.text(Name::Operation) else { return };
-        let Some(scope) = scope_of(operation) else {
+        let Some(operation) = inner.facts.operation() else { return };
+        let Some(scope) = operation.scope() else {
             inner.stage = Stage::Ignored;
             return;
         };
@@ -209,22 +203,24 @@ impl IngestedSpan {
         inner.stage = stage;
     }
 
-    /// Ends the component, when the span closes.
-    pub(super) fn end(&self) {
+    /// Ends the component, when the span closes; `outer` finds the nearest span above it that may be a component.
+    pub(super) fn end(&self, outer: impl FnOnce() -> Option<Arc<Self>>) {
         self.start();
         let mut inner = self.inner.lock();
         let stage = mem::replace(&mut inner.stage, Stage::Ignored);
-        let (facts, error) = (mem::take(&mut inner.facts), inner.error.take());
+        let (facts, error, waiting_since) = (mem::take(&mut inner.facts), inner.error.take(), inner.waiting_since);
         drop(inner);
         let Some(callbacks) = self.shared.callbacks.get() else { return };
         match stage {
             Stage::Open(Open { scope, component, here, _room }) => {
                 drop(here);
-                let duration = self.made.elapsed();
-                callbacks.enter(&self.id, || payload::end(component, scope, &facts, self.declared, error, duration));
+                // One that started at once measures its own.
+                let duration = waiting_since.map(|since| since.elapsed()).unwrap_or_default();
+                callbacks
+                    .enter(&self.id, || payload::end(component, scope, &facts, self.declared.names(), error, duration));
             }
             Stage::Same(scope) => {
-                if let Some(outer) = &self.outer {
+                if let Some(outer) = outer().filter(|outer| outer.is(&self.around)) {
                     outer.fill(facts);
                 } else if scope == EventScope::LlmRequest
                     && let Some(usage) = payload::usage(&facts)
@@ -246,7 +242,7 @@ impl IngestedSpan {
 
     /// Whether a component is the one that the span is.
     pub(super) fn is(&self, current: &Current) -> bool {
-        self.here().is_some_and(|here| here.is(current))
+        matches!(&self.inner.lock().stage, Stage::Open(open) if open.here.is(current))
     }
 
     /// Takes in what a span inside says of the same component.
@@ -282,13 +278,19 @@ impl IngestedSpan {
     }
 }
 
+impl Inner {
+    const fn is_waiting(&self) -> bool {
+        matches!(self.stage, Stage::Waiting)
+    }
+}
+
 impl EnteredSpan for IngestedSpan {
     fn enter(&self) -> Option<Place> {
         self.inner.lock().is_entered = true;
         self.here()?.place()
     }
 
-    fn leave_around(&self) {
+    fn leave(&self) {
         self.start_if_named();
     }
 
@@ -302,9 +304,4 @@ impl Drop for Room {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// The scope of the component that a span is, as far as it has said.
-fn scope(facts: &Facts) -> Option<EventScope> {
-    scope_of(facts.text(Name::Operation)?)
 }

@@ -88,8 +88,8 @@ impl Callbacks {
 }
 
 impl Callback {
-    pub(super) fn current() -> Option<Self> {
-        CURRENT.with_borrow(Clone::clone)
+    pub(super) fn with_current<R>(look: impl FnOnce(&Self) -> R) -> Option<R> {
+        CURRENT.with_borrow(|current| current.as_ref().map(look))
     }
 
     pub(super) fn has_bridges(&self) -> bool {

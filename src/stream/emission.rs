@@ -211,16 +211,16 @@ pub(super) fn in_layer() -> bool {
     Within::current() == Within::Layer
 }
 
-/// The callback of a layer of ours that this thread is in.
+/// Looks at the callback of a layer of ours that this thread is in.
 #[cfg(feature = "ingest")]
-fn callback() -> Option<Callback> {
-    if Within::current() == Within::Callback { Callback::current() } else { None }
+fn callback<R>(look: impl FnOnce(&Callback) -> R) -> Option<R> {
+    if Within::current() == Within::Callback { Callback::with_current(look) } else { None }
 }
 
 /// Whether some layer on this thread wants to see events like this one.
 pub(super) fn is_wanted(event: &Event) -> bool {
     #[cfg(feature = "ingest")]
-    let asked = callback().map(|callback| callback.has_bridges());
+    let asked = callback(Callback::has_bridges);
     #[cfg(not(feature = "ingest"))]
     let asked = None;
     let ask = || {
@@ -267,7 +267,7 @@ pub(super) fn dispatch(mut event: Arc<Event>, start_is_unseen: bool) -> Dispatch
         start_is_unseen,
         panicked: Cell::new(false),
         #[cfg(feature = "ingest")]
-        callback: callback(),
+        callback: callback(Clone::clone),
     };
     CURRENT.set(Some(ManuallyDrop::new(emission)));
     // Borrowed while the layers look. Nothing is put there meanwhile, as what a layer appends is not shown to layers.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use agent_runtime::{
-    component,
+    component::{self, RunOptions, Seed},
     ingest::ingest,
-    otel::{OtelLayer, SpanMapper},
+    otel::{EventIdGenerator, OtelLayer, SpanMapper},
     prelude::*,
     stream::TRACING_TARGET,
 };
@@ -21,7 +21,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use super::outline;
+use super::{find, outline};
 use crate::support::{Recording, Spans, dispatch_of, process::run_child, spans};
 
 fn events_of(stream: &EventStream) -> Vec<Event> {
@@ -119,52 +119,89 @@ fn progress_of_a_span_s_component_reaches_the_bridge() {
     assert_eq!(spans::chunk_counts(recording.spans().one("chat small")).0, 2);
 }
 
+/// Runs a workflow whose agent, tool and request are spans of `tracing-opentelemetry`; returns the events and what was exported.
 /// Both layers send to one exporter, so that a span that comes twice is there twice.
+fn run_beside_tracing_opentelemetry(options: RunOptions, ours_is_last: bool) -> (Vec<Event>, Spans) {
+    let stream = EventStream::new();
+    let exporter = InMemorySpanExporter::default();
+    let ids = EventIdGenerator::default();
+    let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).with_id_generator(ids).build();
+    let ours = OtelLayer::new(Arc::new(SpanMapper::new(provider.tracer("ours"))));
+    let tracer = provider.tracer("theirs");
+    let dispatch = if ours_is_last {
+        dispatch_of(
+            registry().with(tracing_opentelemetry::layer().with_tracer(tracer)).with(ingest(&stream)).with(ours),
+        )
+    } else {
+        let theirs = tracing_opentelemetry::layer().with_tracer(tracer).with_filter(LevelFilter::INFO);
+        dispatch_of(registry().with(ours).with(theirs).with(ingest(&stream)))
+    };
+    tracing::dispatcher::with_default(&dispatch, || {
+        let run = component::workflow(&stream, "report").with_options(options).start().expect("a run");
+        run.enter(|| {
+            let agent = info_span!(
+                "agent",
+                gen_ai.operation.name = "invoke_agent",
+                gen_ai.agent.name = "writer",
+                gen_ai.agent.description = tracing::field::Empty
+            );
+            agent.in_scope(|| {
+                work();
+                tracing::info!("on their span, once");
+                component::tool("native").start().expect("a place").complete(());
+            });
+        });
+        run.complete(());
+    });
+    (events_of(&stream), spans::of(exporter.get_finished_spans().expect("the exporter runs")))
+}
+
+/// The components that adopt a span, by their ids, and the names of the spans.
+const ADOPTED: [(&str, &str); 3] = [("writer", "agent"), ("ask:0", "execute_tool"), ("writer:llm:0", "chat")];
+
 #[test]
 fn beside_tracing_opentelemetry_each_component_has_the_span_that_is_there() {
     for ours_is_last in [false, true] {
-        let stream = EventStream::new();
-        let exporter = InMemorySpanExporter::default();
-        let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
-        let ours = OtelLayer::new(Arc::new(SpanMapper::new(provider.tracer("ours"))));
-        let tracer = provider.tracer("theirs");
-        let dispatch = if ours_is_last {
-            dispatch_of(
-                registry().with(tracing_opentelemetry::layer().with_tracer(tracer)).with(ingest(&stream)).with(ours),
-            )
-        } else {
-            let theirs = tracing_opentelemetry::layer().with_tracer(tracer).with_filter(LevelFilter::INFO);
-            dispatch_of(registry().with(ours).with(theirs).with(ingest(&stream)))
-        };
-        tracing::dispatcher::with_default(&dispatch, || {
-            let run = component::workflow(&stream, "report").start().expect("a run");
-            run.enter(|| {
-                let agent = info_span!(
-                    "agent",
-                    gen_ai.operation.name = "invoke_agent",
-                    gen_ai.agent.name = "writer",
-                    gen_ai.agent.description = tracing::field::Empty
-                );
-                agent.in_scope(|| {
-                    work();
-                    tracing::info!("on their span, once");
-                    component::tool("native").start().expect("a place").complete(());
-                });
-            });
-            run.complete(());
-        });
-        let events = events_of(&stream);
-        let exported = exporter.get_finished_spans().expect("the exporter runs");
-        let spans: Spans = spans::of(exported);
+        let (events, spans) = run_beside_tracing_opentelemetry(RunOptions::default(), ours_is_last);
         let tree =
             "invoke_workflow report\n  agent\n    execute_tool\n      user\n        chat\n    execute_tool native\n";
         assert_eq!(spans.tree(), tree, "ours last: {ours_is_last}");
-        for (id, name) in [("writer", "agent"), ("ask:0", "execute_tool"), ("writer:llm:0", "chat")] {
+        for (id, name) in ADOPTED {
             for event in events.iter().filter(|event| event.component_id == id) {
                 let span_id = event.trace.map(|trace| trace.span_id.to_bytes().to_vec());
                 assert_eq!(span_id.as_ref(), Some(&spans.one(name).span_id), "{id} {}", event.event_type);
             }
         }
         assert_eq!(spans.one("agent").events.len(), 1, "{:?}", spans.one("agent").events);
+    }
+}
+
+#[test]
+fn a_seed_sets_the_ids_of_events_and_of_the_bridge_s_spans_and_leaves_adopted_spans_theirs() {
+    for ours_is_last in [false, true] {
+        let run = |attempt| {
+            let options = RunOptions::default().with_seed(Seed::new("job", attempt));
+            run_beside_tracing_opentelemetry(options, ours_is_last)
+        };
+        let ((events, spans), (again, spans_again), (later, spans_later)) = (run(1), run(1), run(2));
+        let ids = |events: &[Event]| -> Vec<_> {
+            events.iter().map(|event| (event.event_id, event.start_id, event.parent_start_id)).collect()
+        };
+        assert_eq!(ids(&events), ids(&again));
+        assert!(ids(&events).iter().zip(ids(&later)).all(|(first, later)| first.0 != later.0));
+
+        let traces = [&spans, &spans_again, &spans_later].map(Spans::trace_ids);
+        assert_eq!(traces[0].len(), 1, "the adopted spans lie in the run's trace");
+        assert!(traces.iter().all(|trace| *trace == traces[0]), "which follows from the run's id alone");
+        for name in ["invoke_workflow report", "execute_tool native"] {
+            assert_eq!(spans.one(name).span_id, spans_again.one(name).span_id, "{name} follows from the seed");
+        }
+        for (id, name) in ADOPTED {
+            assert_ne!(spans.one(name).span_id, spans_again.one(name).span_id, "{name} is the other layer's");
+            for (events, spans) in [(&events, &spans), (&again, &spans_again)] {
+                let named = find(events, id, EventType::Started).trace.expect("a span");
+                assert_eq!(spans.one(name).span_id, named.span_id.to_bytes(), "{id} names what there is");
+            }
+        }
     }
 }
