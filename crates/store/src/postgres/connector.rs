@@ -1,8 +1,9 @@
 //! Where the server is, and how a session with it begins.
 
-use std::{fmt, future::poll_fn, sync::Arc, time::Duration};
+use std::{fmt, future::poll_fn, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use agent_runtime::store::StoreError;
+use futures_util::FutureExt as _;
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::aws_lc_rs,
@@ -81,7 +82,12 @@ impl Connector {
 
     /// Begins a session, by saying something to the server first.
     pub(super) async fn connect(&self, wakers: &Wakers, greeting: &str) -> Result<Client, StoreError> {
-        self.settle("connecting to Postgres", timeout(self.timeout, self.begin(wakers, greeting)).await)
+        // Tokio panics where a runtime was built without one of these, and does not say beforehand that it will.
+        let begun = AssertUnwindSafe(async { timeout(self.timeout, self.begin(wakers, greeting)).await });
+        let begun = begun.catch_unwind().await.map_err(|_| {
+            StoreError::misconfigured("this Tokio runtime has no timer or no network; build it with `enable_all()`")
+        })?;
+        self.settle("connecting to Postgres", begun)
     }
 
     async fn begin(&self, wakers: &Wakers, greeting: &str) -> Result<Client, Failure> {

@@ -133,7 +133,8 @@ impl PostgresStoreBuilder {
     ///
     /// # Errors
     ///
-    /// - [`StoreError::Misconfigured`] if the connection string, the schema's name or a certificate cannot be used.
+    /// - [`StoreError::Misconfigured`] if the connection string, the schema's name or a certificate cannot be used, or the
+    ///   runtime has no timer or no network.
     /// - [`StoreError::Unavailable`] if the server cannot be reached or does not let us in.
     /// - [`StoreError::Incompatible`] if the schema is another program's or of a later version, or the database does not hold
     ///   Unicode.

@@ -68,6 +68,17 @@ fn outside_a_runtime_opening_is_an_error_and_no_panic() {
     assert!(matches!(opened, Some(Err(StoreError::NoRuntime))));
 }
 
+#[test]
+fn a_runtime_without_a_timer_or_network_is_an_error_and_no_panic() {
+    let opening = || PostgresStore::open("postgres://agent@127.0.0.1:1/events?sslmode=disable");
+    let (mut bare, mut timed) =
+        (tokio::runtime::Builder::new_current_thread(), tokio::runtime::Builder::new_current_thread());
+    for builder in [&mut bare, timed.enable_time()] {
+        let error = builder.build().unwrap().block_on(opening()).unwrap_err();
+        assert!(error.to_string().contains("enable_all"), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_store_of_this_version_is_refused_and_left_alone() {
     let Some(server) = Server::up("what_is_no_store_of_this_version_is_refused_and_left_alone") else { return };
