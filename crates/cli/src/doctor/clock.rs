@@ -27,7 +27,7 @@ const EARLIEST: u64 = 1_735_689_600;
 const SET_CLOCK: &str = "set the clock, and have it kept by NTP";
 
 pub(super) async fn checks(location: Option<&Location>) -> Vec<Check> {
-    let folder = match location.and_then(Location::file).map(Path::parent) {
+    let folder = match location.and_then(Location::path).map(Path::parent) {
         Some(Some(folder)) if !folder.as_os_str().is_empty() => folder.to_owned(),
         Some(_) => ".".into(),
         None => env::temp_dir(),

@@ -49,9 +49,11 @@ pub(super) async fn checks(location: &Location, is_quick: bool) -> Vec<Check> {
         }
         Err(failure) => checks.push(problem_of("opens", &failure)),
     }
-    if let Some(file) = location.file().filter(|file| file.exists()) {
-        checks.push(size(file));
-        checks.extend(machine::checks(file));
+    if let Some(path) = location.path().filter(|path| path.exists()) {
+        if path.is_file() {
+            checks.push(size(path));
+        }
+        checks.extend(machine::checks(path));
     }
     checks
 }

@@ -1,5 +1,7 @@
 //! The program as its user runs it, on stores that the runtime has written.
 
+#[cfg(feature = "archive")]
+mod archive;
 mod doctor;
 mod events;
 mod help;
