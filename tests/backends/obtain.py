@@ -73,6 +73,10 @@ def mlflow() -> Path:
     return python_with("mlflow")
 
 
+def s3() -> Path:
+    return go_program("versitygw", "github.com/versity/versitygw/cmd/versitygw")
+
+
 def postgres() -> Path:
     """The directory of Postgres's programs."""
     found = shutil.which("postgres")

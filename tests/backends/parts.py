@@ -4,7 +4,7 @@ With `kafka` among them, the collector and Jaeger run as in docker-compose.kafka
 queue on disk, `consumer` takes it from there, and Jaeger keeps its traces on disk.
 
 A state directory holds what is known of them: `env` (KEY=value lines: ports, addresses, process ids), a log for each
-part and the data of Prometheus, Kafka, Jaeger, Postgres and the collector's queue. Linux only, as it asks /proc whether a process is still the one that was started.
+part and the data of Prometheus, Kafka, Jaeger, Postgres, the S3 server and the collector's queue. Linux only, as it asks /proc whether a process is still the one that was started.
 """
 
 import json
@@ -49,14 +49,18 @@ PORTS = [
     "PHOENIX_GRPC_PORT",
     "MLFLOW_PORT",
     "POSTGRES_PORT",
+    "S3_PORT",
 ]
 # What is started only by name.
-OPTIONAL = ["kafka", "consumer", "model", "phoenix", "mlflow", "postgres"]
+OPTIONAL = ["kafka", "consumer", "model", "phoenix", "mlflow", "postgres", "s3"]
 # Sixteen bytes in base64, as Kafka wants them.
 KAFKA_CLUSTER = "YWdlbnQtcnVudGltZS1rYQ"
+S3_KEY = "of-the-tests"
+S3_SECRET = "secret-of-the-tests"
+S3_BUCKET = "events"
 POSTGRES_USER = "postgres"
 POSTGRES_PASSWORD = "of-the-tests"
-DATA = ["prometheus", "kafka", "jaeger", "collector-queue", "phoenix", "mlflow", "postgres"]
+DATA = ["prometheus", "kafka", "jaeger", "collector-queue", "phoenix", "mlflow", "postgres", "s3"]
 
 
 @dataclass(frozen=True)
@@ -393,6 +397,22 @@ def postgres_is_ready(state: State) -> bool:
     return subprocess.run(ask, check=False).returncode == 0
 
 
+def s3_command(program: Path, state: State) -> list:
+    directory = state.directory / "s3"
+    # A bucket is a directory.
+    (directory / S3_BUCKET).mkdir(parents=True, exist_ok=True)
+    keys = [f"ROOT_ACCESS_KEY={S3_KEY}", f"ROOT_SECRET_KEY={S3_SECRET}"]
+    return ["env", *keys, program, "--port", f"127.0.0.1:{state.env['S3_PORT']}", "--quiet", "posix", directory]
+
+
+def s3_is_ready(state: State) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", int(state.env["S3_PORT"])), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
 # In the order in which they start: Kafka before who finds its address, Jaeger before the collector that sends to it, the collector before Prometheus.
 PARTS = {
     part.name: part
@@ -435,6 +455,18 @@ PARTS = {
             postgres_is_ready,
             {"POSTGRES": f"postgres://agent:{POSTGRES_PASSWORD}@127.0.0.1:{{POSTGRES_PORT}}/postgres"},
             signal.SIGINT,
+        ),
+        Part(
+            "s3",
+            obtain.s3,
+            s3_command,
+            s3_is_ready,
+            {
+                "S3_ENDPOINT": "http://127.0.0.1:{S3_PORT}",
+                "S3_URL": f"s3://{S3_BUCKET}",
+                "S3_KEY": S3_KEY,
+                "S3_SECRET": S3_SECRET,
+            },
         ),
         Part("mlflow", obtain.mlflow, mlflow_command, mlflow_is_ready, {"MLFLOW": "http://127.0.0.1:{MLFLOW_PORT}"}),
     ]

@@ -33,6 +33,8 @@ pub struct RepairedSegments {
 struct Repair<'a> {
     objects: &'a Objects,
     index: Index,
+    /// The lowest number that there is.
+    first_present: u64,
     repaired: RepairedSegments,
     /// What comes next in each epoch, as far as it was read.
     next_offsets: HashMap<Epoch, u64>,
@@ -69,7 +71,8 @@ pub(super) async fn repair(objects: &Objects, owner: &Owner) -> Result<RepairedS
     };
     let behind = numbers.last().map_or(0, |last| last.saturating_add(1)).max(known.next_segment);
     let next_offsets = HashMap::new();
-    let mut work = Repair { objects, index: known, repaired: RepairedSegments::default(), next_offsets };
+    let first_present = numbers.first().copied().unwrap_or(u64::MAX);
+    let mut work = Repair { objects, index: known, first_present, repaired: RepairedSegments::default(), next_offsets };
     for number in first..behind {
         work.segment(number).await?;
     }
@@ -81,7 +84,8 @@ impl Repair<'_> {
         let known = self.index.extents.values().find(|extent| extent.segment == number).copied();
         let is_in_checkpoint = number < self.index.next_segment;
         let bytes = self.objects.get(&name_of(number)).await?.map(|(bytes, _)| bytes);
-        if bytes.is_none() && is_in_checkpoint && known.is_none() {
+        // Retention has taken it.
+        if bytes.is_none() && is_in_checkpoint && known.is_none() && number < self.first_present {
             return Ok(());
         }
         let bytes = bytes.unwrap_or_default();
@@ -125,9 +129,6 @@ impl Repair<'_> {
             }
             if extent.is_lost {
                 self.lose(extent.epoch, extent.first_offset, extent.last_offset.saturating_add(1));
-            } else {
-                let kept = extent.next_place().saturating_sub(extent.first_place.max(self.index.kept_from));
-                self.repaired.events += kept.min(extent.events);
             }
         }
         if is_in_checkpoint {
@@ -172,6 +173,10 @@ impl Repair<'_> {
         let header = Header { gaps, ..self.index.header() };
         self.objects.replace(&name_of(header.segment), format::encode(&header, &[])?).await?;
         self.index.apply(&header);
+        let from = self.index.kept_from;
+        let kept = self.index.extents.values().filter(|extent| !extent.is_lost);
+        self.repaired.events =
+            kept.map(|extent| extent.next_place().saturating_sub(extent.first_place.max(from))).sum();
         checkpoint::put(self.objects, &self.index).await?;
         for old in checkpoints {
             self.objects.delete(&checkpoint::name_of(*old)).await?;

@@ -38,8 +38,9 @@ impl VerifiedSegments {
 
 pub(super) async fn verify(objects: &Objects) -> Result<VerifiedSegments, StoreError> {
     let mut verified = VerifiedSegments::default();
+    let numbers = objects.numbers("log").await?;
     let mut next = None;
-    for number in objects.numbers("log").await? {
+    for number in numbers.iter().copied() {
         for missing in next.unwrap_or(number)..number {
             verified.add(format!("{} is missing", name_of(missing)));
         }
@@ -50,15 +51,22 @@ pub(super) async fn verify(objects: &Objects) -> Result<VerifiedSegments, StoreE
             Err(error) => verified.add(error.to_string()),
         }
     }
+    let mut known = None;
     for number in objects.numbers("checkpoint").await? {
         let name = checkpoint::name_of(number);
         let Some((bytes, _)) = objects.get(&name).await? else { continue };
         if next.is_none_or(|next| number >= next) {
             verified.add(format!("{} is missing", name_of(number)));
         }
-        if blocking(move || Ok(checkpoint::decode(&bytes, number))).await?.is_none() {
-            verified.add(format!("{name} is not as it was written: {}", format::REPAIR));
+        match blocking(move || Ok(checkpoint::decode(&bytes, number))).await? {
+            Some(index) => known = Some(index),
+            None => verified.add(format!("{name} is not as it was written: {}", format::REPAIR)),
         }
+    }
+    // What lies in front of the first that is there is no hole in the row.
+    let first = numbers.first().copied().unwrap_or(u64::MAX);
+    for extent in known.iter().flat_map(|index| index.extents.values()).take_while(|extent| extent.segment < first) {
+        verified.add(format!("{} is missing", name_of(extent.segment)));
     }
     if next.is_none() {
         verified.add("the folder log has no segment".to_owned());

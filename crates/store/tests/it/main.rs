@@ -1,5 +1,7 @@
 //! The engines, seen from outside.
 
+#[cfg(feature = "object-store")]
+mod archive;
 mod contract;
 mod crash;
 mod damage;
