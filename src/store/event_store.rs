@@ -40,15 +40,15 @@ pub trait EventStore: fmt::Debug + Send + Sync {
     /// - What the engine meets.
     async fn append(&self, batch: &Batch) -> Result<(), StoreError>;
 
-    /// Says that an epoch is over. Its events stay.
+    /// Says that an epoch is over. Its events stay. It may be called again.
     ///
     /// # Errors
     ///
-    /// [`StoreError::NotOwner`] if this handle does not own it; what the engine meets.
+    /// [`StoreError::NotOwner`] if this handle is not the one that owned it last; what the engine meets.
     async fn close_epoch(&self, epoch: Epoch) -> Result<(), StoreError>;
 
-    /// Makes this handle the owner of an abandoned epoch. Returns `false` if it is not abandoned, or if another handle was
-    /// quicker.
+    /// Makes this handle the owner of an abandoned epoch. Returns whether it owns the epoch: it does not if that is closed, or
+    /// if another handle is alive or was quicker. It may be called again.
     ///
     /// # Errors
     ///

@@ -128,19 +128,19 @@ impl EventStore for MemoryStore {
 
     async fn close_epoch(&self, epoch: Epoch) -> Result<(), StoreError> {
         let contents = &mut *self.shared.contents.lock();
-        let index = contents.owned(epoch, &self.owner)?;
-        contents.epochs[index].record.state = EpochState::Closed;
+        let life = contents.by_epoch.get(&epoch).map(|index| &mut contents.epochs[*index]);
+        let life = life.filter(|life| life.is_of(&self.owner)).ok_or(StoreError::NotOwner { epoch })?;
+        life.record.state = EpochState::Closed;
         Ok(())
     }
 
     async fn adopt_epoch(&self, epoch: Epoch) -> Result<bool, StoreError> {
         let contents = &mut *self.shared.contents.lock();
         let life = contents.life_mut(epoch)?;
-        let is_abandoned = life.state() == EpochState::Abandoned;
-        if is_abandoned {
+        if life.state() == EpochState::Abandoned {
             life.owner = Arc::downgrade(&self.owner);
         }
-        Ok(is_abandoned)
+        Ok(life.state() == EpochState::Open && life.is_of(&self.owner))
     }
 
     async fn read(&self, from: Cursor, query: &Query, limit: usize) -> Result<Page, StoreError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Batch, Cursor, EpochState, EventStore, GapReason, Query, StoreError};
+use super::{Batch, Cursor, EpochState, EventStore, GapReason, Query, StoreError, backoff::Backoff};
 use crate::{
     event::{Event, EventScope, EventType, Failure, Open, OpenComponents, TraceContext},
     stream::Epoch,
@@ -20,6 +20,9 @@ const MAX_OPEN: usize = 1_048_576;
 
 /// How many events are read, and how many ends are stored, at once.
 const AT_ONCE: usize = 1_024;
+
+/// How often the recovery of an epoch is tried while the store is not available: for half a minute.
+const MAX_TRIES: u32 = 12;
 
 /// The `error_code` of an end that the process did not live to report.
 const INTERRUPTED: &str = "interrupted";
@@ -49,15 +52,27 @@ struct Kept {
 ///
 /// # Errors
 ///
-/// What the store meets. What was recovered until then stays so.
+/// What the store meets, after some tries if it is not available. What was recovered until then stays so; an epoch in the middle
+/// of its recovery is left to the process that starts after this one.
 pub async fn recover(store: &dyn EventStore) -> Result<Vec<Recovered>, StoreError> {
     let mut recovered = Vec::new();
     for record in store.epochs().await?.into_iter().filter(|record| record.state == EpochState::Abandoned) {
-        if store.adopt_epoch(record.epoch).await? {
-            recovered.push(end(store, record.epoch).await?);
-        }
+        let (mut backoff, mut tries) = (Backoff::new(), 1);
+        let outcome = loop {
+            match adopt_and_end(store, record.epoch).await {
+                Err(error) if error.is_retryable() && tries < MAX_TRIES => backoff.pause().await,
+                outcome => break outcome?,
+            }
+            tries += 1;
+        };
+        recovered.extend(outcome);
     }
     Ok(recovered)
+}
+
+/// `None` if another process was quicker. It may be called again after it failed.
+async fn adopt_and_end(store: &dyn EventStore, epoch: Epoch) -> Result<Option<Recovered>, StoreError> {
+    if store.adopt_epoch(epoch).await? { end(store, epoch).await.map(Some) } else { Ok(None) }
 }
 
 async fn end(store: &dyn EventStore, epoch: Epoch) -> Result<Recovered, StoreError> {

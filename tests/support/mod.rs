@@ -1,5 +1,6 @@
 //! What the tests share: checks with a failure text that says what is wrong, a recording of spans, and collectors.
 
+pub(crate) mod history;
 pub(crate) mod process;
 pub(crate) mod recording;
 pub(crate) mod running;

@@ -51,7 +51,7 @@ impl RecorderReport {
         self.unstored
     }
 
-    /// How often a batch was tried again.
+    /// How often the store was asked again, because it was not available.
     #[must_use]
     pub const fn retries(&self) -> u64 {
         self.retries

@@ -11,7 +11,7 @@ use tokio::{
 use super::report::RecorderReport;
 use crate::{
     event::Event,
-    store::{Batch, Disclosure, EventStore, GapReason, Retention, StoreError},
+    store::{Batch, Disclosure, EventStore, GapReason, Retention, StoreError, backoff::Backoff},
     stream::{Epoch, RecvError, Subscription, TryRecvError},
 };
 
@@ -23,10 +23,6 @@ pub(super) const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 /// How long passes at least between two times that retention is applied.
 pub(super) const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
-
-/// The first and the longest pause before a batch is tried again.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How far a recorder is.
 #[derive(Clone, Debug, Default)]
@@ -84,7 +80,7 @@ impl Tail {
                 select(pin!(sleep(self.linger)), pin!(self.stop.changed())).await;
             }
         }
-        self.store.close_epoch(self.epoch).await
+        self.close().await
     }
 
     /// Waits for events and takes as many as there are, up to the bounds of a batch.
@@ -135,26 +131,36 @@ impl Tail {
     }
 
     async fn append(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            match self.store.append(batch).await {
-                Ok(()) => break,
-                Err(error) if error.is_retryable() => {
-                    if pause == FIRST_PAUSE {
-                        tracing::warn!(target: "agent_runtime::store", %error, "events are not stored yet; trying again");
-                    }
-                    self.progress.send_modify(|progress| progress.report.retries += 1);
-                    sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-                Err(error) => return Err(error),
-            }
+        let mut backoff = Backoff::new();
+        while let Err(error) = self.store.append(batch).await {
+            self.wait_after(error, &mut backoff).await?;
         }
         let acknowledged = self.subscription.offset();
         self.progress.send_modify(|progress| {
             progress.acknowledged = acknowledged;
             progress.report.add(batch);
         });
+        Ok(())
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        let mut backoff = Backoff::new();
+        while let Err(error) = self.store.close_epoch(self.epoch).await {
+            self.wait_after(error, &mut backoff).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits before the store is asked again, unless that cannot help.
+    async fn wait_after(&self, error: StoreError, backoff: &mut Backoff) -> Result<(), StoreError> {
+        if !error.is_retryable() {
+            return Err(error);
+        }
+        if backoff.is_fresh() {
+            tracing::warn!(target: "agent_runtime::store", %error, "events are not stored yet; trying again");
+        }
+        self.progress.send_modify(|progress| progress.report.retries += 1);
+        backoff.pause().await;
         Ok(())
     }
 

@@ -59,6 +59,8 @@ async fn an_epoch_is_written_by_its_owner_alone((one, other): Two) {
 async fn an_epoch_that_was_closed_may_be_opened_again((one, other): Two) {
     let epoch = filled(&*one, &events(0..3)).await;
     one.close_epoch(epoch).await.expect("it owns the epoch");
+    one.close_epoch(epoch).await.expect("whoever has not heard the answer asks again");
+    assert_not_owner(other.close_epoch(epoch).await, epoch);
     assert_eq!(state(&*other, epoch).await, EpochState::Closed);
     assert_not_owner(one.append(&batch(epoch, &events(3..4))).await, epoch);
     assert!(!other.adopt_epoch(epoch).await.expect("it is known"), "it is closed");
@@ -69,16 +71,18 @@ async fn an_epoch_that_was_closed_may_be_opened_again((one, other): Two) {
 }
 
 async fn an_abandoned_epoch_is_adopted_once<F: AsyncFn(u32) -> Arc<dyn EventStore>>(stores: &Stores<F>) {
-    let (dead, alive) = stores.two().await;
+    let [dead, alive, late] = stores.three().await;
     let epoch = filled(&*dead, &events(0..3)).await;
     assert_eq!(state(&*alive, epoch).await, EpochState::Open);
     drop(dead);
     wait_until_abandoned(&*alive, epoch).await;
     assert!(alive.adopt_epoch(epoch).await.expect("it is known"));
     assert_eq!(state(&*alive, epoch).await, EpochState::Open);
-    assert!(!alive.adopt_epoch(epoch).await.expect("it is known"), "it has an owner again");
+    assert!(alive.adopt_epoch(epoch).await.expect("it is known"), "whoever has not heard the answer asks again");
+    assert!(!late.adopt_epoch(epoch).await.expect("it is known"), "it has an owner again");
     alive.append(&batch(epoch, &events(3..4))).await.expect("it owns the epoch now");
     alive.close_epoch(epoch).await.expect("it owns the epoch now");
+    assert!(!alive.adopt_epoch(epoch).await.expect("it is known"), "it is closed");
     let unknown = Epoch::new();
     let refused = alive.adopt_epoch(unknown).await.expect_err("nobody knows that epoch");
     assert!(matches!(refused, StoreError::UnknownEpoch { epoch } if epoch == unknown), "{refused}");

@@ -43,6 +43,12 @@ impl<F: AsyncFn(u32) -> Arc<dyn EventStore>> Stores<F> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         ((self.open)(number).await, (self.open)(number).await)
     }
+
+    /// Three handles to a new store.
+    pub(super) async fn three(&self) -> [Arc<dyn EventStore>; 3] {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        [(self.open)(number).await, (self.open)(number).await, (self.open)(number).await]
+    }
 }
 
 /// Events of an epoch, of all kinds, as a stream has numbered them.

@@ -5,3 +5,4 @@ mod position;
 mod privacy;
 mod recorder;
 mod replay;
+mod simulation;

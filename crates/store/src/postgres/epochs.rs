@@ -133,7 +133,8 @@ pub(super) async fn open(client: &mut Client, epoch: Epoch, owner: Owner) -> Res
 
 pub(super) async fn close(client: &mut Client, epoch: Epoch, owner: Owner) -> Result<(), Failure> {
     let transaction = begin(client).await?;
-    let (life, _) = Life::owned(&transaction, epoch, owner).await?;
+    let (_, life) = held(&transaction, epoch).await?;
+    let life = life.filter(|life| life.owner == owner.id).ok_or(StoreError::not_owner(epoch))?;
     let sql = "UPDATE epochs SET is_closed = true WHERE id = $1";
     transaction.execute_typed(sql, &[(&life.id, Type::INT4)]).await?;
     Ok(transaction.commit().await?)
@@ -143,8 +144,8 @@ pub(super) async fn adopt(client: &mut Client, epoch: Epoch, owner: Owner) -> Re
     let transaction = begin(client).await?;
     let (_, life) = held(&transaction, epoch).await?;
     let life = life.ok_or(StoreError::unknown_epoch(epoch))?;
-    if life.is_closed || life.is_alive {
-        return Ok(false);
+    if life.is_closed || life.owner == owner.id || life.is_alive {
+        return Ok(!life.is_closed && life.owner == owner.id);
     }
     let sql = "UPDATE epochs SET owner = $1, owner_lock = $2 WHERE id = $3";
     let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =

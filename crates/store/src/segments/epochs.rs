@@ -41,16 +41,14 @@ pub(super) async fn open(log: &mut Log, epoch: Epoch, owner: &Owner) -> Result<u
 }
 
 pub(super) async fn close(log: &mut Log, epoch: Epoch, owner: &Owner) -> Result<(), StoreError> {
-    let mut is_tried = false;
     for _ in 0..MAX_CONFLICTS {
         log.sync().await?;
-        let life = match log.index.owned(epoch, owner.id()) {
-            Ok(life) => life,
-            // A put that was answered by an error may have been done all the same.
-            Err(_) if is_tried && log.index.life(epoch)?.owner == owner.id() => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        is_tried = true;
+        let life = log.index.life(epoch).ok().filter(|life| life.owner == owner.id());
+        let life = life.ok_or(StoreError::not_owner(epoch))?;
+        // A put that was answered by an error may have been done all the same.
+        if life.is_closed {
+            return Ok(());
+        }
         if push_life(log, Life { is_closed: true, ..life }).await? {
             return Ok(());
         }
@@ -59,18 +57,16 @@ pub(super) async fn close(log: &mut Log, epoch: Epoch, owner: &Owner) -> Result<
 }
 
 pub(super) async fn adopt(log: &mut Log, epoch: Epoch, owner: &Owner) -> Result<bool, StoreError> {
-    let mut is_tried = false;
     for _ in 0..MAX_CONFLICTS {
         log.sync().await?;
         let life = log.index.life(epoch)?;
-        if is_tried && !life.is_closed && life.owner == owner.id() {
+        if !life.is_closed && life.owner == owner.id() {
             return Ok(true);
         }
         if life.is_closed || owner.is_alive(&life).await? {
             return Ok(false);
         }
         owner.announce().await?;
-        is_tried = true;
         if push_life(log, Life { owner: owner.id(), process: process(), ..life }).await? {
             if log.index.lives.iter().all(|other| other.is_closed || other.owner != life.owner) {
                 owner.forget(life.owner).await;

@@ -75,7 +75,7 @@ pub(super) fn open(connection: &mut Connection, epoch: Epoch, owner: Uuid) -> Re
 pub(super) fn close(connection: &mut Connection, epoch: Epoch, owner: Uuid) -> Result<(), StoreError> {
     let of = |error| failure::of("closing an epoch", error);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(of)?;
-    let life = Life::owned(&transaction, epoch, owner)?;
+    let life = Life::of(&transaction, epoch)?.filter(|life| life.owner == owner).ok_or(StoreError::not_owner(epoch))?;
     transaction.execute("UPDATE epochs SET is_closed = 1 WHERE id = ?", [life.id]).map_err(of)?;
     transaction.commit().map_err(of)
 }
@@ -89,8 +89,8 @@ pub(super) fn adopt(
     let of = |error| failure::of("adopting an epoch", error);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(of)?;
     let life = Life::of(&transaction, epoch)?.ok_or(StoreError::unknown_epoch(epoch))?;
-    if life.is_closed || is_alive(owners, life.owner)? {
-        return Ok(false);
+    if life.is_closed || life.owner == owner || is_alive(owners, life.owner)? {
+        return Ok(!life.is_closed && life.owner == owner);
     }
     transaction.execute("UPDATE epochs SET owner = ? WHERE id = ?", (owner, life.id)).map_err(of)?;
     let sql = "SELECT count(*) FROM epochs WHERE owner = ? AND NOT is_closed";

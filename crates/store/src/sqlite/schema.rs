@@ -1,9 +1,13 @@
 //! What the file holds, by version.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use agent_runtime::store::StoreError;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::{durability::Durability, failure, files};
 
@@ -18,6 +22,9 @@ pub(super) const VERSION: usize = MIGRATIONS.len();
 
 /// How long a writer waits for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long it pauses where SQLite itself does not wait.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
 /// The size of a page: several events to each, so that an append touches few.
 const PAGE_BYTES: u32 = 16 * 1024;
@@ -38,9 +45,22 @@ pub(super) fn open_writer(path: &Path, durability: Durability) -> Result<Connect
     is_current(&mut connection)?;
     let restricting = |error| StoreError::unavailable(format!("taking {} from others", path.display()), error);
     files::restrict_all(path).map_err(restricting)?;
-    set_up(&connection, durability).map_err(opening)?;
+    patiently(|| set_up(&connection, durability)).map_err(opening)?;
     migrate(&mut connection)?;
     Ok(connection)
+}
+
+/// Tries again while another process has the file: a change of the journal's mode does not wait for it by itself.
+fn patiently<T>(work: impl Fn() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let until = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match work() {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < until => {
+                thread::sleep(BUSY_PAUSE);
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 fn set_up(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {

@@ -6,5 +6,6 @@ mod contract;
 mod crash;
 mod damage;
 mod files;
+#[path = "../../../../tests/support/history.rs"]
 mod history;
 mod support;

@@ -20,6 +20,13 @@ pub(crate) struct History {
 impl History {
     /// Everything that is wrong with a store after all that was open has been recovered.
     pub(crate) fn faults(&self, stored: &[StoredEvent]) -> Vec<String> {
+        let mut faults = self.faults_of_positions(stored);
+        faults.extend(one_end_each(stored));
+        faults
+    }
+
+    /// What is lost, doubled, swapped or out of order.
+    pub(crate) fn faults_of_positions(&self, stored: &[StoredEvent]) -> Vec<String> {
         let mut faults = Vec::new();
         let by_position: BTreeMap<String, &StoredEvent> =
             stored.iter().map(|stored| (stored.position.to_string(), stored)).collect();
@@ -46,16 +53,15 @@ impl History {
                 faults.push(format!("{}: its event is stored twice", stored.position));
             }
         }
-        faults.extend(one_end_each(stored));
         faults
     }
 }
 
 /// Each component has one end, behind its start.
-fn one_end_each(stored: &[StoredEvent]) -> Vec<String> {
+pub(crate) fn one_end_each<'a>(stored: impl IntoIterator<Item = &'a StoredEvent>) -> Vec<String> {
     let mut ends: BTreeMap<Uuid, usize> = BTreeMap::new();
     let mut faults = Vec::new();
-    for stored in stored.iter().filter(|stored| stored.event.scope != EventScope::System) {
+    for stored in stored.into_iter().filter(|stored| stored.event.scope != EventScope::System) {
         let event = &stored.event;
         match event.event_type {
             EventType::Started => drop(ends.insert(event.event_id, 0)),
