@@ -35,8 +35,8 @@ pub use content::{
 };
 #[cfg(feature = "otlp-http")]
 pub use export::{
-    CollectorAnswer, Delivery, ExportError, ExportFailure, ExportReport, MetricsReport, SignalReport, Telemetry,
-    TelemetryBuilder, TelemetrySetupError, ask_collector, to_otlp_json,
+    AgainReport, CollectorAnswer, Delivery, ExportError, ExportFailure, ExportReport, MetricsReport, SignalReport,
+    StoredExport, StoredExportError, Telemetry, TelemetryBuilder, TelemetrySetupError, ask_collector, to_otlp_json,
 };
 pub use filters::{BridgeFilter, NeighborFilter};
 pub(crate) use idle::keep_idle_subscribers;

@@ -3,6 +3,7 @@
 
 use peak_alloc::PeakAlloc;
 
+mod again;
 mod collectors;
 mod crowd;
 mod faults;

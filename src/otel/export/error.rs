@@ -48,6 +48,12 @@ pub enum TelemetrySetupError {
     /// The exporter could not be made from the `OTEL_*` variables.
     #[error("the OTLP exporter cannot be set up; see the OTEL_EXPORTER_OTLP_* variables")]
     Exporter(#[source] opentelemetry_otlp::ExporterBuildError),
+    /// Stored events are to be sent, and nothing says where to.
+    #[error(
+        "there is no collector for stored events: export over OTLP from the environment, and let OTEL_SDK_DISABLED and \
+         OTEL_TRACES_EXPORTER not forbid it"
+    )]
+    NoCollector,
     /// A thread that the export needs could not be started.
     #[error("a thread for the exporter cannot be started")]
     Thread(#[source] io::Error),

@@ -20,6 +20,8 @@ mod remarks;
 mod report;
 mod suppressed;
 
+mod stored;
+
 mod collector_client;
 mod otlp;
 mod runtime;
@@ -34,4 +36,5 @@ pub use error::TelemetrySetupError;
 pub use failure::ExportFailure;
 pub use otlp_json::to_otlp_json;
 pub use report::{ExportError, ExportReport, MetricsReport, SignalReport};
+pub use stored::{AgainReport, StoredExport, StoredExportError};
 pub use telemetry::Telemetry;

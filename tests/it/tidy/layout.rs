@@ -17,7 +17,7 @@ const IMPORTS: [(&str, &[&str]); 13] = [
     ("runtime", &["event", "wording", "stream", "component", "llm"]),
     ("store", &["event", "wording", "stream"]),
     ("view", &["event"]),
-    ("otel", &["event", "wording", "stream", "environment", "http"]),
+    ("otel", &["event", "wording", "stream", "store", "environment", "http"]),
     ("testing", &["event", "stream", "component", "llm", "runtime", "store", "view", "otel", "environment"]),
 ];
 

@@ -19,8 +19,8 @@ use crate::{
     otel::{
         ContentCapture, ContentPolicy, ProgressSignal, Redactor,
         export::{
-            Telemetry, TelemetrySetupError, logs::LogsSetup, metrics::MetricsSetup, otlp::Connector, plan::Plan,
-            spans::SpansSetup, telemetry::Options,
+            StoredExport, Telemetry, TelemetrySetupError, logs::LogsSetup, metrics::MetricsSetup, otlp::Connector,
+            plan::Plan, spans::SpansSetup, telemetry::Options,
         },
         names,
     },
@@ -213,10 +213,7 @@ impl TelemetryBuilder {
         }
         let ignored = std::mem::take(&mut settings.ignored);
         ignored.iter().for_each(tell_ignored);
-        let scope =
-            InstrumentationScope::builder(names::INSTRUMENTATION_SCOPE).with_version(env!("CARGO_PKG_VERSION")).build();
-        let resource = resource(self.service_name, &settings);
-        let plan = Plan { settings, content: self.content, progress: self.progress, resource, scope };
+        let plan = plan(self.service_name, settings, self.content, self.progress);
         let spans = self.spans.start(&plan);
         if is_disabled {
             spans.disable();
@@ -226,6 +223,42 @@ impl TelemetryBuilder {
         let timeout = self.shutdown_timeout.unwrap_or(Self::DEFAULT_SHUTDOWN_TIMEOUT);
         let options = Options { timeout, ignored, sets_globals: self.sets_globals, is_disabled };
         Ok(Telemetry::new(spans, metrics, logs, options))
+    }
+
+    /// Sets up what sends the spans of stored events over OTLP: by the same sampler, policy for content, limits and resource,
+    /// and beside the process's own telemetry, of which it is no part.
+    ///
+    /// ```no_run
+    /// use agent_runtime::{otel::Telemetry, store::{Cursor, MemoryStore, Query}};
+    ///
+    /// # async fn again(store: MemoryStore) -> Result<(), Box<dyn std::error::Error>> {
+    /// let export = Telemetry::builder("my-agents").with_otlp_from_env().build_for_store()?;
+    /// let run = Query::default().with_workflow("0198c0de-0000-7000-8000-000000000000");
+    /// println!("{} spans", export.send(&store, Cursor::Beginning, &run).await?.sent);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`TelemetrySetupError::NoCollector`] if nothing says where spans go, and those of [`build`](Self::build).
+    pub fn build_for_store(mut self) -> Result<StoredExport, TelemetrySetupError> {
+        let mut settings = SdkSettings::read();
+        if self.captures_from_env {
+            self.content = content_from_env(self.content, &mut settings.ignored);
+        }
+        let is_on = match self.otlp {
+            Otlp::No => false,
+            Otlp::IfEndpointSet => environment::has_endpoint(),
+            Otlp::Yes => true,
+        };
+        if !is_on || environment::is_disabled() {
+            return Err(TelemetrySetupError::NoCollector);
+        }
+        let connected = Connector::new(&mut settings.ignored).connect()?.ok_or(TelemetrySetupError::NoCollector)?;
+        std::mem::take(&mut settings.ignored).iter().for_each(tell_ignored);
+        let plan = plan(self.service_name, settings, self.content, self.progress);
+        Ok(StoredExport::new(connected, plan, &self.spans))
     }
 
     /// Adds the exporters over OTLP; returns how long a shutdown has to wait for them.
@@ -244,6 +277,14 @@ impl TelemetryBuilder {
         }
         Ok(connector.longest_timeout().max(Self::DEFAULT_SHUTDOWN_TIMEOUT))
     }
+}
+
+/// What all signals are made with.
+fn plan(service_name: String, settings: SdkSettings, content: ContentPolicy, progress: ProgressSignal) -> Plan {
+    let scope =
+        InstrumentationScope::builder(names::INSTRUMENTATION_SCOPE).with_version(env!("CARGO_PKG_VERSION")).build();
+    let resource = resource(service_name, &settings);
+    Plan { settings, content, progress, resource, scope }
 }
 
 /// Where content goes and under which names, as the environment says it.

@@ -1,0 +1,105 @@
+//! Stored events onto the spans that have ended by them.
+
+use std::{mem, sync::Arc, time::Duration};
+
+use opentelemetry::Context;
+use opentelemetry_sdk::{
+    error::OTelSdkResult,
+    trace::{Span, SpanData, SpanProcessor},
+};
+use parking_lot::Mutex;
+
+use crate::{
+    event::{Event, EventScope, EventType, OpenComponents},
+    otel::export::{
+        plan::Plan,
+        spans::{SpansExport, SpansSetup},
+    },
+    store::{Cursor, StoredEvent},
+};
+
+/// What of a spans' set-up concerns stored events too.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) max_open: usize,
+    pub(super) max_age: Duration,
+    pub(super) max_progress_events: u32,
+}
+
+/// Makes spans of events that come in the order of a store, and keeps those that have ended until they are taken.
+pub(super) struct Fold {
+    spans: SpansExport,
+    ended: Ended,
+    /// The components that are open, each with the place in front of its start.
+    open: OpenComponents<Cursor>,
+    max_open: usize,
+}
+
+/// Keeps the spans that have ended.
+#[derive(Clone, Debug, Default)]
+struct Ended(Arc<Mutex<Vec<SpanData>>>);
+
+impl Fold {
+    pub(super) fn new(plan: &Plan, limits: Limits) -> Self {
+        let ended = Ended::default();
+        let mut setup = SpansSetup::default();
+        setup.max_open = limits.max_open;
+        setup.max_age = limits.max_age;
+        setup.max_progress_events = limits.max_progress_events;
+        setup.add_processor(ended.clone());
+        Self { spans: setup.start(plan), ended, open: OpenComponents::default(), max_open: limits.max_open }
+    }
+
+    /// Takes in the next event, which stands behind `before`, if it is a start or belongs to a component that is open here.
+    /// Returns whether it does.
+    pub(super) fn take(&mut self, stored: &StoredEvent, before: Cursor) -> bool {
+        let event = &*stored.event;
+        let is_known = event.scope == EventScope::System || self.follow(event, before);
+        if is_known {
+            // What surrounds the caller has nothing to do with what was stored.
+            let _nothing_around = Context::new().attach();
+            self.spans.mapper.observe(event);
+        }
+        is_known
+    }
+
+    /// The spans that have ended since the last call, in the order of their ends.
+    pub(super) fn ended(&self) -> Vec<SpanData> {
+        mem::take(&mut *self.ended.0.lock())
+    }
+
+    /// How many components have started and not ended.
+    pub(super) fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    fn follow(&mut self, event: &Event, before: Cursor) -> bool {
+        match event.event_type {
+            EventType::Started => {
+                self.open.take_beyond(self.max_open);
+                self.open.insert(event, event.workflow_id.as_deref().map(Arc::from), before);
+                true
+            }
+            EventType::Progress => self.open.of(event).is_some(),
+            EventType::Completed | EventType::Failed | EventType::Canceled => self.open.take(event).is_some(),
+        }
+    }
+}
+
+impl SpanProcessor for Ended {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        if span.span_context.is_sampled() {
+            self.0.lock().push(span);
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
