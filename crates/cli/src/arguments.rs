@@ -151,8 +151,15 @@ pub(crate) struct Show {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Lines for people go to stdout as in a live view, with --format json those of `events`; progress goes to stderr if that is a
-terminal.")]
+terminal.
+
+With --otlp nothing is shown, and the spans go to where the OTEL_EXPORTER_OTLP_ variables say, under the ids that they had: a
+collector that has them already gets equal ones. The service is named by OTEL_SERVICE_NAME. Exit code 1 if any was refused.")]
 pub(crate) struct Replay {
+    /// Sends the spans of what is found to a collector, instead of showing the events
+    #[arg(long, conflicts_with_all = ["speed", "max_pause"])]
+    pub(crate) otlp: bool,
+
     /// How many times as fast as it happened: `1`, `10`, `0.5`, or `max` for without a wait
     #[arg(long, value_name = "SPEED", default_value = "max", value_parser = values::speed)]
     pub(crate) speed: Pace,

@@ -6,7 +6,10 @@ use std::{
     process::ExitCode,
 };
 
-use agent_runtime::store::StoreError;
+use agent_runtime::{
+    otel::{StoredExportError, TelemetrySetupError},
+    store::StoreError,
+};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -28,6 +31,10 @@ pub(crate) enum Failure {
     Store { location: String, advice: Option<String>, source: StoreError },
     #[error("{what}")]
     NotFound { location: String, what: String, advice: String },
+    #[error("the export cannot be set up")]
+    Setup(#[source] TelemetrySetupError),
+    #[error("{source}")]
+    Collector { location: String, source: StoredExportError },
     #[error("the output cannot be written")]
     Output(#[source] io::Error),
     #[error("the runtime of this program cannot begin")]
@@ -84,6 +91,7 @@ impl Failure {
         let mut text = self.to_string();
         let mut source = match self {
             Self::Store { source, .. } => source.source(),
+            Self::Collector { source, .. } => source.source(),
             other => other.source(),
         };
         while let Some(error) = source {
@@ -96,7 +104,7 @@ impl Failure {
 
     const fn code(&self) -> u8 {
         match self {
-            Self::Usage { .. } | Self::Store { source: StoreError::Misconfigured { .. }, .. } => USAGE,
+            Self::Usage { .. } | Self::Setup(_) | Self::Store { source: StoreError::Misconfigured { .. }, .. } => USAGE,
             Self::ClosedPipe => 0,
             _ => FAILED,
         }
@@ -113,6 +121,8 @@ impl Failure {
             Self::Store { source: StoreError::Misconfigured { .. }, .. } => "misconfigured",
             Self::Store { .. } => "store",
             Self::NotFound { .. } => "not_found",
+            Self::Setup(_) => "setup",
+            Self::Collector { .. } => "collector",
             Self::Output(_) | Self::ClosedPipe => "output",
             Self::Runtime(_) => "runtime",
         }
@@ -120,10 +130,11 @@ impl Failure {
 
     fn location(&self) -> Option<&str> {
         match self {
-            Self::Missing { location, .. } | Self::Store { location, .. } | Self::NotFound { location, .. } => {
-                Some(location)
-            }
-            Self::Usage { .. } | Self::Output(_) | Self::Runtime(_) | Self::ClosedPipe => None,
+            Self::Missing { location, .. }
+            | Self::Store { location, .. }
+            | Self::NotFound { location, .. }
+            | Self::Collector { location, .. } => Some(location),
+            Self::Usage { .. } | Self::Setup(_) | Self::Output(_) | Self::Runtime(_) | Self::ClosedPipe => None,
         }
     }
 
@@ -131,7 +142,7 @@ impl Failure {
         match self {
             Self::Usage { advice, .. } | Self::Missing { advice, .. } | Self::NotFound { advice, .. } => Some(advice),
             Self::Store { advice, .. } => advice.as_deref(),
-            Self::Output(_) | Self::Runtime(_) | Self::ClosedPipe => None,
+            Self::Setup(_) | Self::Collector { .. } | Self::Output(_) | Self::Runtime(_) | Self::ClosedPipe => None,
         }
     }
 }

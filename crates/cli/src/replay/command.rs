@@ -9,7 +9,7 @@ use agent_runtime::{
 use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 
-use super::bar::Bar;
+use super::{bar::Bar, otlp};
 use crate::{
     arguments::{Format, Replay},
     events,
@@ -39,6 +39,9 @@ pub(crate) async fn run(
     output: &mut Output,
 ) -> Result<ExitCode, Failure> {
     let store = location.open().await?;
+    if asked.otlp {
+        return otlp::send(location, &*store, asked, format, output).await;
+    }
     let failed = |error| location.failed(error);
     let query = asked.filters.query();
     let longest_pause = asked.max_pause.0.unwrap_or(Duration::MAX);

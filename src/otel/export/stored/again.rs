@@ -65,9 +65,8 @@ impl StoredExport {
                 let is_start =
                     stored.event.event_type == EventType::Started && stored.event.scope != EventScope::System;
                 if !is_start || wanted.passes(stored) {
-                    fold.take(stored, cursor);
+                    fold.take(stored);
                 }
-                cursor = Cursor::After(stored.position);
             }
             waiting.extend(fold.ended());
             while waiting.len() >= MAX_SPANS || page.is_last && !waiting.is_empty() {

@@ -15,7 +15,7 @@ use crate::{
         plan::Plan,
         spans::{SpansExport, SpansSetup},
     },
-    store::{Cursor, StoredEvent},
+    store::StoredEvent,
 };
 
 /// What of a spans' set-up concerns stored events too.
@@ -30,8 +30,8 @@ pub(super) struct Limits {
 pub(super) struct Fold {
     spans: SpansExport,
     ended: Ended,
-    /// The components that are open, each with the place in front of its start.
-    open: OpenComponents<Cursor>,
+    /// The components that are open.
+    open: OpenComponents<()>,
     max_open: usize,
 }
 
@@ -50,17 +50,15 @@ impl Fold {
         Self { spans: setup.start(plan), ended, open: OpenComponents::default(), max_open: limits.max_open }
     }
 
-    /// Takes in the next event, which stands behind `before`, if it is a start or belongs to a component that is open here.
-    /// Returns whether it does.
-    pub(super) fn take(&mut self, stored: &StoredEvent, before: Cursor) -> bool {
+    /// Takes in the next event if it is a start or belongs to a component that is open here.
+    pub(super) fn take(&mut self, stored: &StoredEvent) {
         let event = &*stored.event;
-        let is_known = event.scope == EventScope::System || self.follow(event, before);
+        let is_known = event.scope == EventScope::System || self.follow(event);
         if is_known {
             // What surrounds the caller has nothing to do with what was stored.
             let _nothing_around = Context::new().attach();
             self.spans.mapper.observe(event);
         }
-        is_known
     }
 
     /// The spans that have ended since the last call, in the order of their ends.
@@ -73,11 +71,11 @@ impl Fold {
         self.open.len()
     }
 
-    fn follow(&mut self, event: &Event, before: Cursor) -> bool {
+    fn follow(&mut self, event: &Event) -> bool {
         match event.event_type {
             EventType::Started => {
                 self.open.take_beyond(self.max_open);
-                self.open.insert(event, event.workflow_id.as_deref().map(Arc::from), before);
+                self.open.insert(event, event.workflow_id.as_deref().map(Arc::from), ());
                 true
             }
             EventType::Progress => self.open.of(event).is_some(),
