@@ -405,6 +405,8 @@ impl ServerTls {
     }
 
     fn for_grpc(self) -> ServerTlsConfig {
+        // A server of tonic takes the process's, which is not clear where another crate of the workspace brings a second one.
+        rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
         let config = ServerTlsConfig::new().identity(Identity::from_pem(self.certificate, self.key));
         match self.client_authority {
             None => config,
