@@ -10,6 +10,7 @@ mod environment;
 mod holds;
 mod levels;
 mod locks;
+mod log;
 mod memory;
 mod models;
 mod neighbors;
