@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     io::{self, Write as _},
+    iter,
     process::ExitCode,
 };
 
@@ -88,18 +89,12 @@ impl Failure {
 
     /// Itself and what is behind it.
     pub(crate) fn whole(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = match self {
-            Self::Store { source, .. } => source.source(),
-            Self::Collector { source, .. } => source.source(),
-            other => other.source(),
-        };
-        while let Some(error) = source {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            source = error.source();
+        match self {
+            // Each says what its source says.
+            Self::Store { source, .. } => with_sources(source),
+            Self::Collector { source, .. } => with_sources(source),
+            other => with_sources(other),
         }
-        text
     }
 
     const fn code(&self) -> u8 {
@@ -145,6 +140,12 @@ impl Failure {
             Self::Setup(_) | Self::Collector { .. } | Self::Output(_) | Self::Runtime(_) | Self::ClosedPipe => None,
         }
     }
+}
+
+/// An error and what is behind it.
+pub(crate) fn with_sources(error: &dyn Error) -> String {
+    let chain = iter::successors(Some(error), |&error| error.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 impl From<io::Error> for Failure {

@@ -4,6 +4,7 @@ mod arguments;
 mod doctor;
 mod events;
 mod failure;
+mod pages;
 mod prices;
 mod recover;
 mod replay;

@@ -3,7 +3,7 @@
 use std::{io, process::ExitCode};
 
 use agent_runtime::{
-    event::{Event, EventScope, EventType},
+    event::{EventScope, EventType},
     store::{Cursor, EpochRecord, EpochState, EventStore, Position, Query, StoreError, recover},
     view::{Tree, TreeNode},
 };
@@ -12,13 +12,11 @@ use serde::Serialize;
 use crate::{
     arguments::{Format, Recover},
     failure::Failure,
+    pages,
     store::Location,
     terminal::{self, Output},
     times,
 };
-
-/// How many events are read at once.
-const PAGE_SIZE: usize = 1_024;
 
 /// The most components that are named of an epoch.
 const MAX_NAMED: usize = 100;
@@ -63,7 +61,8 @@ async fn would_end(store: &dyn EventStore) -> Result<Vec<Ended>, StoreError> {
     let mut ended = Vec::new();
     for record in store.epochs().await?.into_iter().filter(|record| record.state == EpochState::Abandoned) {
         let mut tree = Tree::new();
-        each(store, Cursor::Beginning, &Query::default().with_epoch(record.epoch), |event| tree.observe(event)).await?;
+        let query = Query::default().with_epoch(record.epoch);
+        pages::each(store, Cursor::Beginning, &query, |stored| tree.observe(&stored.event)).await?;
         let name = |node: &TreeNode| name(node.scope(), node.component_id(), node.workflow_id());
         let components = tree.running().take(MAX_NAMED).map(name).collect();
         ended.push(Ended::of(&record, tree.running().count() as u64, components));
@@ -88,7 +87,8 @@ async fn end(store: &dyn EventStore) -> Result<Vec<Ended>, StoreError> {
         let behind = record.next_offset.checked_sub(1).map(|offset| Position::new(record.epoch, offset));
         let query = Query::default().with_epoch(record.epoch).with_type(EventType::Failed);
         let mut components = Vec::new();
-        each(store, behind.map_or(Cursor::Beginning, Cursor::After), &query, |event| {
+        pages::each(store, behind.map_or(Cursor::Beginning, Cursor::After), &query, |stored| {
+            let event = &stored.event;
             if components.len() < MAX_NAMED {
                 components.push(name(event.scope, &event.component_id, event.workflow_id.as_deref()));
             }
@@ -102,23 +102,6 @@ async fn end(store: &dyn EventStore) -> Result<Vec<Ended>, StoreError> {
 fn name(scope: EventScope, component: &str, run: Option<&str>) -> String {
     let run = run.map(|run| format!(" in {run}")).unwrap_or_default();
     format!("{} {component}{run}", scope.as_str())
-}
-
-async fn each(
-    store: &dyn EventStore,
-    from: Cursor,
-    query: &Query,
-    mut see: impl FnMut(&Event),
-) -> Result<(), StoreError> {
-    let mut cursor = from;
-    loop {
-        let page = store.read(cursor, query, PAGE_SIZE).await?;
-        page.events.iter().for_each(|stored| see(&stored.event));
-        cursor = page.next;
-        if page.is_last {
-            return Ok(());
-        }
-    }
 }
 
 fn write(report: &Report, output: &mut Output) -> io::Result<()> {

@@ -1,10 +1,9 @@
 //! Whether a collector takes what the environment has programs send.
 
-use std::error::Error;
-
 use agent_runtime::otel::ask_collector;
 
 use super::check::{Check, Part};
+use crate::failure::with_sources;
 
 pub(super) async fn check() -> Check {
     match ask_collector().await {
@@ -21,12 +20,7 @@ pub(super) async fn check() -> Check {
             }
         },
         Err(error) => {
-            let mut what = error.to_string();
-            let mut source = error.source();
-            while let Some(cause) = source {
-                what.push_str(&format!(": {cause}"));
-                source = cause.source();
-            }
+            let what = with_sources(&error);
             Part::Endpoint.problem("traces", what, "set the variable as the error says; docs/environment.md has all")
         }
     }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fs, path::Path};
 
 use agent_runtime::{
-    store::{Cursor, EpochState, EventStore, Gap, GapReason, Query, StoreError},
+    store::{Cursor, EpochRecord, EpochState, EventStore, Gap, GapReason, Query, StoreError},
     stream::Epoch,
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -15,12 +15,10 @@ use super::{
 };
 use crate::{
     failure::Failure,
+    pages,
     store::{Engine, Location, beside},
     times,
 };
-
-/// How many events are read at once.
-const PAGE_SIZE: usize = 1_024;
 
 /// How far the clocks of two machines may be apart.
 const TOLERANCE: TimeDelta = TimeDelta::seconds(5);
@@ -65,8 +63,9 @@ fn problem_of(name: &'static str, failure: &Failure) -> Check {
 async fn looked_into(engine: &Engine, is_quick: bool, checks: &mut Vec<Check>) -> Result<(), StoreError> {
     let store = engine.store();
     checks.push(Part::Store.ok("durability", engine.durability()));
-    checks.extend(owners(&*store).await?);
-    let gaps = gaps(&*store).await?;
+    let epochs = store.epochs().await?;
+    checks.push(owners(&epochs));
+    let gaps = gaps(&*store, &epochs).await?;
     checks.extend(gap_checks(&gaps));
     if is_quick {
         checks.push(Part::Store.note("verify", "left out by --quick"));
@@ -88,12 +87,11 @@ async fn looked_into(engine: &Engine, is_quick: bool, checks: &mut Vec<Check>) -
     Ok(())
 }
 
-async fn owners(store: &dyn EventStore) -> Result<Vec<Check>, StoreError> {
-    let epochs = store.epochs().await?;
+fn owners(epochs: &[EpochRecord]) -> Check {
     let count = |state| epochs.iter().filter(|record| record.state == state).count();
     let (open, abandoned, closed) = (count(EpochState::Open), count(EpochState::Abandoned), count(EpochState::Closed));
     let what = format!("epochs: {open} open under live processes, {closed} closed, {abandoned} abandoned");
-    Ok(vec![match abandoned {
+    match abandoned {
         0 => Part::Store.ok("owners", what),
         _ => {
             let named = epochs.iter().filter(|record| record.state == EpochState::Abandoned).take(MAX_NAMED);
@@ -101,12 +99,12 @@ async fn owners(store: &dyn EventStore) -> Result<Vec<Check>, StoreError> {
             let advice = "agent-runtime recover ends what their processes left open";
             Part::Store.problem("owners", format!("{what}: {}", named.join(", ")), advice)
         }
-    }])
+    }
 }
 
-async fn gaps(store: &dyn EventStore) -> Result<HashMap<Epoch, Vec<Gap>>, StoreError> {
+async fn gaps(store: &dyn EventStore, epochs: &[EpochRecord]) -> Result<HashMap<Epoch, Vec<Gap>>, StoreError> {
     let mut gaps = HashMap::new();
-    for record in store.epochs().await? {
+    for record in epochs {
         gaps.insert(record.epoch, store.gaps(record.epoch).await?);
     }
     Ok(gaps)
@@ -134,32 +132,26 @@ fn gap_checks(gaps: &HashMap<Epoch, Vec<Gap>>) -> Vec<Check> {
 async fn scan(store: &dyn EventStore, gaps: &HashMap<Epoch, Vec<Gap>>) -> Result<Scan, StoreError> {
     let mut scan = Scan { events: 0, holes: Vec::new(), future: None };
     let mut next: HashMap<Epoch, u64> = HashMap::new();
-    let mut cursor = Cursor::Beginning;
-    loop {
-        let page = store.read(cursor, &Query::default(), PAGE_SIZE).await?;
-        let latest = Utc::now() + TOLERANCE;
-        for stored in &page.events {
-            let (epoch, offset) = (stored.position.epoch, stored.position.offset);
-            scan.events += 1;
-            // What retention has taken is in front of the first.
-            if let Some(expected) = next.insert(epoch, offset + 1).filter(|expected| *expected < offset) {
-                let hole = Gap::new(epoch, expected..offset, GapReason::Damaged);
-                let known = gaps.get(&epoch).map(Vec::as_slice).unwrap_or_default();
-                if !is_known(&hole, known) {
-                    scan.holes.push(hole);
-                }
-            }
-            if stored.event.timestamp > latest {
-                let (time, count) = scan.future.get_or_insert((stored.event.timestamp, 0));
-                *time = stored.event.timestamp.max(*time);
-                *count += 1;
+    pages::each(store, Cursor::Beginning, &Query::default(), |stored| {
+        let (epoch, offset) = (stored.position.epoch, stored.position.offset);
+        scan.events += 1;
+        // What retention has taken is in front of the first.
+        if let Some(expected) = next.insert(epoch, offset + 1).filter(|expected| *expected < offset) {
+            let hole = Gap::new(epoch, expected..offset, GapReason::Damaged);
+            let known = gaps.get(&epoch).map(Vec::as_slice).unwrap_or_default();
+            if !is_known(&hole, known) {
+                scan.holes.push(hole);
             }
         }
-        cursor = page.next;
-        if page.is_last {
-            return Ok(scan);
+        // One that was stored meanwhile is not from the future.
+        if stored.event.timestamp > Utc::now() + TOLERANCE {
+            let (time, count) = scan.future.get_or_insert((stored.event.timestamp, 0));
+            *time = stored.event.timestamp.max(*time);
+            *count += 1;
         }
-    }
+    })
+    .await?;
+    Ok(scan)
 }
 
 /// Whether known gaps, which come lowest first, cover all of a hole.

@@ -12,8 +12,7 @@ use agent_runtime::{
 use chrono::{DateTime, Utc};
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// How many events are read at once.
-const PAGE_SIZE: usize = 1_024;
+use crate::pages;
 
 /// How often the bar is drawn in a second.
 const DRAWN_PER_SECOND: u8 = 10;
@@ -51,15 +50,8 @@ impl Bar {
         if !io::stderr().is_terminal() {
             return Ok(Self { drawn: None });
         }
-        let (mut extent, mut cursor) = (Extent::new(longest_pause), from);
-        loop {
-            let page = store.read(cursor, query, PAGE_SIZE).await?;
-            page.events.iter().for_each(|stored| extent.add(&stored.event));
-            cursor = page.next;
-            if page.is_last {
-                break;
-            }
-        }
+        let mut extent = Extent::new(longest_pause);
+        pages::each(store, from, query, |stored| extent.add(&stored.event)).await?;
         let bar =
             ProgressBar::with_draw_target(Some(extent.events), ProgressDrawTarget::stderr_with_hz(DRAWN_PER_SECOND));
         bar.set_style(

@@ -8,8 +8,7 @@ use agent_runtime::{
 };
 use chrono::TimeDelta;
 
-/// How many events are read at once.
-const PAGE_SIZE: usize = 1_024;
+use crate::pages;
 
 /// The most runs that are shown together: one and those inside it.
 const MAX_RUNS: usize = 1_000;
@@ -28,7 +27,7 @@ pub(super) async fn last_run(store: &dyn EventStore) -> Result<Option<String>, S
     let windows = WINDOWS.into_iter().filter_map(since).map(|since| started.clone().with_since(since));
     for query in windows.chain([started.clone()]) {
         let mut last = None;
-        each(store, &query, |stored| {
+        pages::each(store, Cursor::Beginning, &query, |stored| {
             if stored.event.parent_workflow_id.is_none() {
                 last = stored.event.workflow_id.clone().or(last.take());
             }
@@ -56,7 +55,7 @@ pub(super) async fn events_of(store: &dyn EventStore, workflow: &str) -> Result<
     let (mut events, mut seen) = (Vec::new(), HashSet::new());
     let (mut runs, mut next) = (HashSet::from([workflow.to_owned()]), VecDeque::from([workflow.to_owned()]));
     while let Some(run) = next.pop_front() {
-        each(store, &Query::default().with_workflow(run), |stored| {
+        pages::each(store, Cursor::Beginning, &Query::default().with_workflow(run), |stored| {
             let event = &stored.event;
             if event.event_type == EventType::Progress || event.scope == EventScope::System {
                 return;
@@ -72,27 +71,9 @@ pub(super) async fn events_of(store: &dyn EventStore, workflow: &str) -> Result<
         })
         .await?;
     }
-    let order = order_of_epochs(store).await?;
-    let place = |position: Position| (order.get(&position.epoch.to_string()).copied(), position.offset);
-    events.sort_by_key(|stored| place(stored.position));
+    // A run that was taken up again is in several epochs, the later part in the one that was opened later.
+    let epochs = store.epochs().await?.into_iter().map(|record| record.epoch);
+    let order: HashMap<_, _> = epochs.zip(0_usize..).collect();
+    events.sort_by_key(|StoredEvent { position, .. }| (order.get(&position.epoch).copied(), position.offset));
     Ok(events)
-}
-
-/// A run that was taken up again is in several epochs, the later part in the one that was opened later.
-async fn order_of_epochs(store: &dyn EventStore) -> Result<HashMap<String, usize>, StoreError> {
-    let epochs = store.epochs().await?;
-    Ok(epochs.into_iter().enumerate().map(|(place, record)| (record.epoch.to_string(), place)).collect())
-}
-
-/// Calls a function with each event that passes.
-async fn each(store: &dyn EventStore, query: &Query, mut see: impl FnMut(StoredEvent)) -> Result<(), StoreError> {
-    let mut cursor = Cursor::Beginning;
-    loop {
-        let page = store.read(cursor, query, PAGE_SIZE).await?;
-        page.events.into_iter().for_each(&mut see);
-        cursor = page.next;
-        if page.is_last {
-            return Ok(());
-        }
-    }
 }
