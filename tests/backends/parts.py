@@ -204,6 +204,14 @@ def get(names: list) -> None:
         sys.exit(EXIT_MISSING)
 
 
+def is_listened_to(port: str) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", int(port)), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
 def works_in(pid: str, directory: Path) -> bool:
     """Whether a process is alive and has its working directory in one."""
     try:
@@ -253,11 +261,7 @@ def kafka_command(jars: Path, state: State) -> list:
 
 
 def kafka_is_ready(state: State) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", int(state.env["KAFKA_PORT"])), timeout=5).close()
-    except OSError:
-        return False
-    return True
+    return is_listened_to(state.env["KAFKA_PORT"])
 
 
 def consumer_command(program: Path, _: State) -> list:
@@ -406,11 +410,7 @@ def s3_command(program: Path, state: State) -> list:
 
 
 def s3_is_ready(state: State) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", int(state.env["S3_PORT"])), timeout=5).close()
-    except OSError:
-        return False
-    return True
+    return is_listened_to(state.env["S3_PORT"])
 
 
 # In the order in which they start: Kafka before who finds its address, Jaeger before the collector that sends to it, the collector before Prometheus.

@@ -65,7 +65,9 @@ impl Stack {
     }
 
     fn script(&self, name: &str, arguments: &[&str]) -> Output {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/backends").join(name);
+        // A member of the workspace lies below the repository's root.
+        let mut folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("tests/backends"));
+        let script = folders.find(|folder| folder.is_dir()).expect("the repository has the scripts").join(name);
         let mut command = Command::new(&script);
         command.arg("--state").arg(&self.state).args(arguments);
         command.output().unwrap_or_else(|error| panic!("{} cannot be run: {error}", script.display()))
@@ -85,17 +87,21 @@ impl Drop for Stack {
         }
         let down = self.script("down", &[]);
         if !down.status.success() {
-            eprintln!("`down` failed: {}", String::from_utf8_lossy(&down.stderr));
+            say(&format!("`down` failed: {}", String::from_utf8_lossy(&down.stderr)));
         }
         if std::thread::panicking() {
-            eprintln!("the logs of the backends stay in {}", self.state.display());
+            say(&format!("the logs of the backends stay in {}", self.state.display()));
         } else if let Err(error) = fs::remove_dir_all(&self.state) {
-            eprintln!("{} cannot be removed: {error}", self.state.display());
+            say(&format!("{} cannot be removed: {error}", self.state.display()));
         }
     }
 }
 
-/// Past the harness's capture, which swallows what a passing test prints.
 fn skip(test: &str, reason: &str) {
-    writeln!(std::io::stderr(), "skipped: {test}: {}", reason.trim()).expect("standard error can be written to");
+    say(&format!("skipped: {test}: {}", reason.trim()));
+}
+
+/// Past the harness's capture, which swallows what a passing test prints.
+fn say(line: &str) {
+    writeln!(std::io::stderr(), "{line}").expect("standard error can be written to");
 }

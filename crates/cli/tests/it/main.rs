@@ -12,4 +12,8 @@ mod replay;
 #[cfg(unix)]
 mod screen;
 mod show;
+#[cfg(feature = "postgres")]
+#[expect(dead_code, reason = "shared with the tests of the backends, which use other parts of it")]
+#[path = "../../../../tests/backends/stack.rs"]
+mod stack;
 mod support;

@@ -5,6 +5,8 @@ mod archive;
 mod contract;
 mod crash;
 mod damage;
+#[path = "../support/events.rs"]
+mod events;
 mod files;
 #[path = "../../../../tests/support/history.rs"]
 mod history;

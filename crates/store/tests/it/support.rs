@@ -5,11 +5,13 @@ use std::{path::Path, sync::Arc, time::Duration};
 use agent_runtime::{
     event::Event,
     prelude::json,
-    store::{Batch, Cursor, EventStore, Query, StoreError, StoredEvent},
-    stream::{Epoch, EventStream},
+    store::{EventStore as _, StoredEvent},
+    stream::EventStream,
 };
 use agent_runtime_store::SqliteStore;
 use rusqlite::Connection;
+
+pub(crate) use crate::events::{append, read_all};
 
 /// Events as a stream has numbered them.
 pub(crate) fn events(stream: &EventStream, count: usize) -> Vec<Arc<Event>> {
@@ -20,24 +22,6 @@ pub(crate) fn events(stream: &EventStream, count: usize) -> Vec<Arc<Event>> {
         stream.append(event).expect("the test is set up")
     };
     (0..count).map(event).collect()
-}
-
-pub(crate) async fn append(store: &dyn EventStore, epoch: Epoch, events: &[Arc<Event>]) -> Result<(), StoreError> {
-    let mut batch = Batch::new(epoch);
-    events.iter().try_for_each(|event| batch.push(Arc::clone(event)))?;
-    store.append(&batch).await
-}
-
-pub(crate) async fn read_all(store: &dyn EventStore) -> Result<Vec<StoredEvent>, StoreError> {
-    let (mut cursor, mut all) = (Cursor::Beginning, Vec::new());
-    loop {
-        let page = store.read(cursor, &Query::default(), 1_000).await?;
-        all.extend(page.events);
-        cursor = page.next;
-        if page.is_last {
-            return Ok(all);
-        }
-    }
 }
 
 /// Makes a store of some epochs, closes it and returns what is in it.

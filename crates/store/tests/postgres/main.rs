@@ -5,7 +5,12 @@
 //! variable every test passes at once and says `skipped: …` on standard error, and so does one where Postgres cannot be had.
 
 mod contract;
+#[path = "../support/events.rs"]
+mod events;
 mod opening;
 mod owners;
 mod restart;
 mod server;
+#[expect(dead_code, reason = "shared with the tests of the other backends, which use other parts of it")]
+#[path = "../../../../tests/backends/stack.rs"]
+mod stack;

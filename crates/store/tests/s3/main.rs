@@ -6,3 +6,6 @@
 
 mod archive;
 mod server;
+#[expect(dead_code, reason = "shared with the tests of the other backends, which use other parts of it")]
+#[path = "../../../../tests/backends/stack.rs"]
+mod stack;
