@@ -37,6 +37,8 @@
 //! # }
 //! ```
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod nanos;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "object-store")]

@@ -6,7 +6,6 @@ use agent_runtime::{
     event::Event,
     store::{Batch, Position, StoreError},
 };
-use chrono::{DateTime, Utc};
 use tokio_postgres::{
     Client, Transaction,
     types::{ToSql, Type},
@@ -17,6 +16,7 @@ use super::{
     epochs::{Life, Owner, begin},
     failure::Failure,
 };
+use crate::nanos::nanos;
 
 /// How many events a block of the index has at the most.
 const BLOCK: usize = 256;
@@ -197,12 +197,6 @@ impl Block {
 /// What an id is found by in the index of blocks; ids may have any length and any character, and this has none.
 pub(super) fn mark(id: &str) -> i32 {
     crc32fast::hash(id.as_bytes()).cast_signed()
-}
-
-/// A time as an integer, for comparing; the first or the last there is for one beyond.
-pub(super) fn nanos(time: DateTime<Utc>) -> i64 {
-    let beyond = if time < DateTime::UNIX_EPOCH { i64::MIN } else { i64::MAX };
-    time.timestamp_nanos_opt().unwrap_or(beyond)
 }
 
 fn offset_of(event: &Arc<Event>) -> i64 {

@@ -13,9 +13,10 @@ use tokio_postgres::{
 };
 
 use super::{
-    append::{mark, nanos},
+    append::mark,
     failure::{Failure, damaged},
 };
+use crate::nanos::nanos;
 
 /// How many events are looked at for one page at the most, and so are in memory at once.
 const MAX_LOOKED_AT: usize = 1_024;

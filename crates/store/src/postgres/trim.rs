@@ -5,10 +5,10 @@ use chrono::{TimeDelta, Utc};
 use tokio_postgres::{Client, Transaction, types::Type};
 
 use super::{
-    append::nanos,
     epochs::{begin, next_place},
     failure::Failure,
 };
+use crate::nanos::nanos;
 
 /// How many events go in one transaction, so that no writer waits long.
 const AT_ONCE: i64 = 10_000;

@@ -15,8 +15,9 @@ use super::{
     epochs::Life,
     failure,
     read::{place_of, row_at},
-    row::{checksum, nanos},
+    row::checksum,
 };
+use crate::nanos::nanos;
 
 /// How many events a block of the index has at the most.
 const BLOCK: usize = 256;

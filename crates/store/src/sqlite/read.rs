@@ -6,8 +6,9 @@ use rusqlite::{Connection, OptionalExtension as _, Row, ToSql};
 use super::{
     epochs::Life,
     failure,
-    row::{COLUMNS, EpochNames, Raw, nanos, reading},
+    row::{COLUMNS, EpochNames, Raw, reading},
 };
+use crate::nanos::nanos;
 
 /// How many events are looked at for one page, so that no call keeps others waiting.
 const MAX_LOOKED_AT: usize = 4_096;

@@ -7,7 +7,6 @@ use agent_runtime::{
     store::{Position, StoreError, StoredEvent},
     stream::Epoch,
 };
-use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use uuid::Uuid;
 
@@ -77,12 +76,6 @@ pub(super) fn checksum(epoch: i64, offset: i64, body: &[u8]) -> i64 {
     hasher.update(&offset.to_le_bytes());
     hasher.update(body);
     i64::from(hasher.finalize())
-}
-
-/// A time as an integer, for comparing; the first or the last there is for one beyond.
-pub(super) fn nanos(time: DateTime<Utc>) -> i64 {
-    let beyond = if time < DateTime::UNIX_EPOCH { i64::MIN } else { i64::MAX };
-    time.timestamp_nanos_opt().unwrap_or(beyond)
 }
 
 pub(super) fn reading(error: rusqlite::Error) -> StoreError {

@@ -8,6 +8,7 @@ use super::{
     failure,
     row::{COLUMNS, Raw},
 };
+use crate::nanos::nanos;
 
 /// How many events go at once where it has to be seen how much room that made.
 const AT_ONCE: i64 = 16;
@@ -61,7 +62,7 @@ fn first_since(connection: &Connection, oldest: chrono::DateTime<Utc>) -> Result
     while place < behind {
         // A block that is old as a whole is not looked into.
         let sql = "SELECT last FROM blocks WHERE first <= ? AND last >= ? AND latest < ?";
-        let whole = connection.query_row(sql, (place, place, super::row::nanos(oldest)), |row| row.get::<_, i64>(0));
+        let whole = connection.query_row(sql, (place, place, nanos(oldest)), |row| row.get::<_, i64>(0));
         if let Some(last) = whole.optional().map_err(of)? {
             place = last + 1;
             continue;
