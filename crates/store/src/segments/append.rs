@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     format::{self, Extent, Header, Life, Missing},
-    index::Index,
+    index::{Index, place_of},
     log::{Cache, Log, blocking, busy},
     objects::Objects,
 };
@@ -116,5 +116,5 @@ async fn is_same(
 fn unknown_gaps(index: &Index, batch: &Batch) -> Vec<Missing> {
     let known = index.gaps.get(&batch.epoch());
     let gaps = batch.gaps().iter().filter(|gap| !gap.offsets.is_empty());
-    gaps.filter(|gap| !known.is_some_and(|known| known.contains(gap))).map(Missing::of).collect()
+    gaps.filter(|gap| known.is_none_or(|known| place_of(known, gap).is_err())).map(Missing::of).collect()
 }

@@ -58,9 +58,8 @@ impl Index {
     pub(super) fn add_gaps(&mut self, gaps: &[Missing]) {
         for gap in gaps.iter().filter_map(Missing::gap) {
             let known = self.gaps.entry(gap.epoch).or_default();
-            if !known.contains(&gap) {
-                known.push(gap);
-                known.sort_by_key(|gap| (gap.offsets.start, gap.offsets.end));
+            if let Err(place) = place_of(known, &gap) {
+                known.insert(place, gap);
             }
         }
     }
@@ -124,4 +123,10 @@ impl Index {
             gaps: Vec::new(),
         }
     }
+}
+
+/// Where a gap stands among those of its epoch, lowest first, or where it belongs.
+pub(super) fn place_of(known: &[Gap], gap: &Gap) -> Result<usize, usize> {
+    let key = |gap: &Gap| (gap.offsets.start, gap.offsets.end, gap.reason.as_str());
+    known.binary_search_by(|other| key(other).cmp(&key(gap)))
 }

@@ -33,6 +33,8 @@ pub struct RepairedSegments {
 struct Repair<'a> {
     objects: &'a Objects,
     index: Index,
+    /// What the last checkpoint says of segments, by their numbers.
+    known: HashMap<u64, Extent>,
     /// The lowest number that there is.
     first_present: u64,
     repaired: RepairedSegments,
@@ -72,7 +74,9 @@ pub(super) async fn repair(objects: &Objects, owner: &Owner) -> Result<RepairedS
     let behind = numbers.last().map_or(0, |last| last.saturating_add(1)).max(known.next_segment);
     let next_offsets = HashMap::new();
     let first_present = numbers.first().copied().unwrap_or(u64::MAX);
-    let mut work = Repair { objects, index: known, first_present, repaired: RepairedSegments::default(), next_offsets };
+    let repaired = RepairedSegments::default();
+    let by_number = known.extents.values().map(|extent| (extent.segment, *extent)).collect();
+    let mut work = Repair { objects, index: known, known: by_number, first_present, repaired, next_offsets };
     for number in first..behind {
         work.segment(number).await?;
     }
@@ -81,7 +85,7 @@ pub(super) async fn repair(objects: &Objects, owner: &Owner) -> Result<RepairedS
 
 impl Repair<'_> {
     async fn segment(&mut self, number: u64) -> Result<(), StoreError> {
-        let known = self.index.extents.values().find(|extent| extent.segment == number).copied();
+        let known = self.known.get(&number).copied();
         let is_in_checkpoint = number < self.index.next_segment;
         let bytes = self.objects.get(&name_of(number)).await?.map(|(bytes, _)| bytes);
         // Retention has taken it.
@@ -118,8 +122,7 @@ impl Repair<'_> {
     fn take(&mut self, header: &Header, is_in_checkpoint: bool) {
         if let Some(extent) = header.extent {
             let expected = self.next_offsets.insert(extent.epoch, extent.last_offset.saturating_add(1));
-            let lives = &self.index.lives;
-            let of_life = lives.iter().find(|life| life.epoch == extent.epoch).map(|life| life.next_offset);
+            let of_life = self.index.life(extent.epoch).ok().map(|life| life.next_offset);
             let begins = extent.first_offset.min(extent.expected_offset);
             // Of an epoch that is first seen here, and whose earlier segments retention has not taken.
             let expected = expected.or(of_life.filter(|_| !is_in_checkpoint));
