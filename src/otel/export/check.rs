@@ -1,14 +1,8 @@
 //! Whether a collector takes what this process would send to it, asked before there is anything to send.
 
 use opentelemetry_otlp::SpanExporter as OtlpSpanExporter;
-use opentelemetry_sdk::trace::SpanExporter as _;
 
-use super::{
-    ExportFailure, TelemetrySetupError,
-    otlp::{Connected, Connector},
-    reentry::Inside,
-    suppressed::poll_suppressed,
-};
+use super::{ExportFailure, TelemetrySetupError, otlp::Connector};
 use crate::environment::telemetry;
 
 /// What a collector said to a request without spans.
@@ -39,9 +33,9 @@ pub async fn ask_collector() -> Result<Option<CollectorAnswer>, TelemetrySetupEr
         return Ok(None);
     }
     let connected = Connector::new(&mut Vec::new()).connect::<OtlpSpanExporter>()?;
-    let Some(Connected { exporter, runtime, address }) = connected else { return Ok(None) };
-    let export = Inside::with(|| exporter.export(Vec::new()));
-    let sent = poll_suppressed(Some(&runtime), "no spans", |_, _| {}, export).await;
+    let Some(connected) = connected else { return Ok(None) };
+    let sent = connected.send(Vec::new()).await;
+    let address = connected.address;
     let failure = sent.result.err().map(|failure| ExportFailure::new(&failure, Some(&address)));
     Ok(Some(CollectorAnswer { address, failure }))
 }

@@ -28,7 +28,7 @@ use super::{
     plan::Plan,
     reentry::Inside,
     runtime::ExportRuntime,
-    suppressed::poll_suppressed,
+    suppressed::{Sent, poll_suppressed},
 };
 use crate::otel::{
     DEFAULT_MAX_OPEN_SPANS, DEFAULT_MAX_PROGRESS_EVENTS, DEFAULT_MAX_SPAN_AGE, EventIdGenerator, SpanMapper,
@@ -40,6 +40,12 @@ pub(super) struct SpansSetup {
     processors: Vec<Box<AddProcessor>>,
     pub(super) provider: Option<SdkTracerProvider>,
     pub(super) queue_size: Option<usize>,
+    pub(super) bounds: SpanBounds,
+}
+
+/// What the spans of components are bounded by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SpanBounds {
     pub(super) max_open: usize,
     pub(super) max_age: Duration,
     pub(super) max_progress_events: u32,
@@ -79,14 +85,12 @@ struct CountingExporter<E> {
 
 impl Default for SpansSetup {
     fn default() -> Self {
-        Self {
-            processors: Vec::new(),
-            provider: None,
-            queue_size: None,
+        let bounds = SpanBounds {
             max_open: DEFAULT_MAX_OPEN_SPANS,
             max_age: DEFAULT_MAX_SPAN_AGE,
             max_progress_events: DEFAULT_MAX_PROGRESS_EVENTS,
-        }
+        };
+        Self { processors: Vec::new(), provider: None, queue_size: None, bounds }
     }
 }
 
@@ -132,12 +136,13 @@ impl SpansSetup {
             let plan = SpansPlan { plan, counts: &counts, queue_size };
             self.processors.into_iter().fold(builder, |builder, add| add(builder, &plan)).build()
         });
+        let SpanBounds { max_open, max_age, max_progress_events } = self.bounds;
         let mapper = SpanMapper::new(provider.tracer_with_scope(plan.scope.clone()))
-            .with_max_open_spans(self.max_open)
-            .with_max_span_age(self.max_age)
+            .with_max_open_spans(max_open)
+            .with_max_span_age(max_age)
             // Three quarters of the span's room, where the environment makes it smaller than the SDK's default.
             .with_progress(plan.progress)
-            .with_max_progress_events(self.max_progress_events.min(settings.limits.max_events_per_span / 4 * 3))
+            .with_max_progress_events(max_progress_events.min(settings.limits.max_events_per_span / 4 * 3))
             .with_content(plan.content.clone())
             // A provider of ours has a sampler of the specification's; one of the user's may have any.
             .with_whole_workflows_sampled(owns_provider);
@@ -170,6 +175,15 @@ impl SpansExport {
         // Whoever ended the provider before has not lost what has arrived.
         let failure = result.err().filter(|failure| !matches!(failure, OTelSdkError::AlreadyShutdown));
         SignalReport::of(&self.counts, failure)
+    }
+}
+
+impl Connected<OtlpSpanExporter> {
+    /// Sends one request by itself, beside every queue, and waits for what the collector says.
+    pub(super) async fn send(&self, spans: Vec<SpanData>) -> Sent {
+        let items = format!("{} spans", spans.len());
+        let export = Inside::with(|| self.exporter.export(spans));
+        poll_suppressed(Some(&self.runtime), &items, |_, _| {}, export).await
     }
 }
 

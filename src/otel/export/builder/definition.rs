@@ -200,14 +200,11 @@ impl TelemetryBuilder {
     /// - [`TelemetrySetupError::Exporter`] if another setting cannot be used; an encrypted endpoint cannot on a machine
     ///   without certificates, unless a variable names some.
     pub fn build(mut self) -> Result<Telemetry, TelemetrySetupError> {
-        let mut settings = SdkSettings::read();
-        if self.captures_from_env {
-            self.content = content_from_env(self.content, &mut settings.ignored);
-        }
+        let mut settings = self.read_settings();
         let is_disabled = self.otlp != Otlp::No && environment::is_disabled();
         if is_disabled {
             (self.spans, self.metrics, self.logs) = Default::default();
-        } else if self.otlp == Otlp::Yes || self.otlp == Otlp::IfEndpointSet && environment::has_endpoint() {
+        } else if self.otlp.is_on() {
             let longest = self.connect(&mut settings.ignored)?;
             self.shutdown_timeout = self.shutdown_timeout.or(Some(longest));
         }
@@ -243,22 +240,24 @@ impl TelemetryBuilder {
     ///
     /// [`TelemetrySetupError::NoCollector`] if nothing says where spans go, and those of [`build`](Self::build).
     pub fn build_for_store(mut self) -> Result<StoredExport, TelemetrySetupError> {
-        let mut settings = SdkSettings::read();
-        if self.captures_from_env {
-            self.content = content_from_env(self.content, &mut settings.ignored);
-        }
-        let is_on = match self.otlp {
-            Otlp::No => false,
-            Otlp::IfEndpointSet => environment::has_endpoint(),
-            Otlp::Yes => true,
-        };
-        if !is_on || environment::is_disabled() {
+        let mut settings = self.read_settings();
+        if !self.otlp.is_on() || environment::is_disabled() {
             return Err(TelemetrySetupError::NoCollector);
         }
         let connected = Connector::new(&mut settings.ignored).connect()?.ok_or(TelemetrySetupError::NoCollector)?;
         std::mem::take(&mut settings.ignored).iter().for_each(tell_ignored);
         let plan = plan(self.service_name, settings, self.content, self.progress);
         Ok(StoredExport::new(connected, plan, &self.spans))
+    }
+
+    /// What the environment says of the SDK, and of content if that was asked for.
+    fn read_settings(&mut self) -> SdkSettings {
+        let mut settings = SdkSettings::read();
+        if self.captures_from_env {
+            let content = std::mem::take(&mut self.content);
+            self.content = content_from_env(content, &mut settings.ignored);
+        }
+        settings
     }
 
     /// Adds the exporters over OTLP; returns how long a shutdown has to wait for them.
@@ -276,6 +275,16 @@ impl TelemetryBuilder {
             self.logs.connect(connected);
         }
         Ok(connector.longest_timeout().max(Self::DEFAULT_SHUTDOWN_TIMEOUT))
+    }
+}
+
+impl Otlp {
+    fn is_on(self) -> bool {
+        match self {
+            Self::No => false,
+            Self::IfEndpointSet => environment::has_endpoint(),
+            Self::Yes => true,
+        }
     }
 }
 

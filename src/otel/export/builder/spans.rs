@@ -39,21 +39,21 @@ impl TelemetryBuilder {
     /// Sets how many spans may be open at once, at least 1; beyond it the oldest is ended as interrupted. By default,
     /// 65,536.
     pub fn with_max_open_spans(mut self, spans: usize) -> Self {
-        self.spans.max_open = spans;
+        self.spans.bounds.max_open = spans;
         self
     }
 
     /// Sets how long a span may stay open before it is ended as interrupted, which is looked at when the next one
     /// starts. By default, 24 hours.
     pub fn with_max_span_age(mut self, age: Duration) -> Self {
-        self.spans.max_age = age;
+        self.spans.bounds.max_age = age;
         self
     }
 
     /// Sets how many span events the progress of one component becomes at most, at least 1. By default, 96, or three
     /// quarters of what `OTEL_SPAN_EVENT_COUNT_LIMIT` leaves, if that is less.
     pub fn with_max_progress_events(mut self, events: u32) -> Self {
-        self.spans.max_progress_events = events;
+        self.spans.bounds.max_progress_events = events;
         self
     }
 

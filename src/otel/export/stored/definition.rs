@@ -5,13 +5,12 @@ use std::fmt;
 use opentelemetry_otlp::SpanExporter as OtlpSpanExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 
-use super::fold::{Fold, Limits};
+use super::fold::Fold;
 use crate::otel::export::{
     otlp::Connected,
     plan::Plan,
-    reentry::Inside,
-    spans::SpansSetup,
-    suppressed::{Sent, poll_suppressed},
+    spans::{SpanBounds, SpansSetup},
+    suppressed::Sent,
 };
 
 /// Sends the spans of events that a store holds over OTLP, under the ids, times and attributes that a bridge made of them
@@ -22,7 +21,7 @@ use crate::otel::export::{
 pub struct StoredExport {
     connected: Connected<OtlpSpanExporter>,
     plan: Plan,
-    limits: Limits,
+    bounds: SpanBounds,
 }
 
 impl StoredExport {
@@ -32,16 +31,11 @@ impl StoredExport {
         setup: &SpansSetup,
     ) -> Self {
         connected.exporter.set_resource(&plan.resource);
-        let limits = Limits {
-            max_open: setup.max_open.max(1),
-            max_age: setup.max_age,
-            max_progress_events: setup.max_progress_events,
-        };
-        Self { connected, plan, limits }
+        Self { connected, plan, bounds: setup.bounds }
     }
 
     pub(super) fn fold(&self) -> Fold {
-        Fold::new(&self.plan, self.limits)
+        Fold::new(&self.plan, self.bounds)
     }
 
     /// Where spans go, without secrets.
@@ -52,9 +46,7 @@ impl StoredExport {
 
     /// Sends one request and waits for what the collector says.
     pub(super) async fn request(&self, spans: Vec<SpanData>) -> Sent {
-        let items = format!("{} spans", spans.len());
-        let export = Inside::with(|| self.connected.exporter.export(spans));
-        poll_suppressed(Some(&self.connected.runtime), &items, |_, _| {}, export).await
+        self.connected.send(spans).await
     }
 }
 
@@ -62,7 +54,7 @@ impl fmt::Debug for StoredExport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoredExport")
             .field("address", &self.connected.address)
-            .field("limits", &self.limits)
+            .field("bounds", &self.bounds)
             .finish_non_exhaustive()
     }
 }

@@ -13,18 +13,10 @@ use crate::{
     event::{Event, EventScope, EventType, OpenComponents},
     otel::export::{
         plan::Plan,
-        spans::{SpansExport, SpansSetup},
+        spans::{SpanBounds, SpansExport, SpansSetup},
     },
     store::StoredEvent,
 };
-
-/// What of a spans' set-up concerns stored events too.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub(super) max_open: usize,
-    pub(super) max_age: Duration,
-    pub(super) max_progress_events: u32,
-}
 
 /// Makes spans of events that come in the order of a store, and keeps those that have ended until they are taken.
 pub(super) struct Fold {
@@ -40,14 +32,12 @@ pub(super) struct Fold {
 struct Ended(Arc<Mutex<Vec<SpanData>>>);
 
 impl Fold {
-    pub(super) fn new(plan: &Plan, limits: Limits) -> Self {
+    pub(super) fn new(plan: &Plan, bounds: SpanBounds) -> Self {
         let ended = Ended::default();
         let mut setup = SpansSetup::default();
-        setup.max_open = limits.max_open;
-        setup.max_age = limits.max_age;
-        setup.max_progress_events = limits.max_progress_events;
+        setup.bounds = bounds;
         setup.add_processor(ended.clone());
-        Self { spans: setup.start(plan), ended, open: OpenComponents::default(), max_open: limits.max_open }
+        Self { spans: setup.start(plan), ended, open: OpenComponents::default(), max_open: bounds.max_open.max(1) }
     }
 
     /// Takes in the next event if it is a start or belongs to a component that is open here.
