@@ -6,7 +6,7 @@ use std::{
 };
 
 use agent_runtime::{
-    store::{Batch, Cursor, EventStore as _, MemoryStore, Query},
+    store::{Batch, Cursor, EpochState, EventStore as _, MemoryStore, Query},
     stream::Epoch,
     testing::assert_store_contract,
 };
@@ -15,6 +15,16 @@ use agent_runtime::{
 async fn the_memory_store_keeps_the_contract() {
     let stores = Mutex::new(HashMap::<u32, MemoryStore>::new());
     assert_store_contract(async |number| Arc::new(stores.lock().unwrap().entry(number).or_default().reopen())).await;
+}
+
+#[tokio::test]
+async fn an_owner_that_is_gone_is_known_at_once() {
+    let store = MemoryStore::new();
+    let (owner, epoch) = (store.reopen(), Epoch::new());
+    owner.open_epoch(epoch).await.unwrap();
+    assert_eq!(store.epochs().await.unwrap()[0].state, EpochState::Open);
+    drop(owner);
+    assert_eq!(store.epochs().await.unwrap()[0].state, EpochState::Abandoned);
 }
 
 #[tokio::test]

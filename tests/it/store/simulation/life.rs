@@ -6,18 +6,19 @@ use agent_runtime::{
     component,
     prelude::*,
     store::{EventStore, Recorder, StoreError, recover},
+    stream::Epoch,
 };
 use rand::{RngExt as _, rngs::StdRng};
 
 use super::faulty::Faulty;
 
 /// What a process that ended well says of itself.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ended {
     pub(super) is_complete: bool,
     /// How many events its stream had.
     pub(super) events: u64,
-    pub(super) epoch: Option<agent_runtime::stream::Epoch>,
+    pub(super) epoch: Epoch,
     /// How many of them the recorder named as missing.
     pub(super) missed: u64,
     pub(super) stored: u64,
@@ -50,7 +51,7 @@ pub(super) async fn live(store: Arc<Faulty>, mut random: StdRng) -> Ended {
     Ended {
         is_complete: report.is_complete(),
         events: stream.next_offset(),
-        epoch: Some(stream.epoch()),
+        epoch: stream.epoch(),
         missed: report.missed(),
         stored: report.stored(),
         interrupted: interrupted.iter().map(|recovered| recovered.interrupted).sum(),

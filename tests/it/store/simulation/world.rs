@@ -131,7 +131,7 @@ async fn faults_of_epochs(store: &dyn EventStore) -> Vec<String> {
 
 /// What a process that ended well has said of its events is so.
 async fn faults_of(end: &Ended, store: &dyn EventStore) -> Vec<String> {
-    let Some(epoch) = end.epoch else { return Vec::new() };
+    let epoch = end.epoch;
     let query = Query::default().with_epoch(epoch);
     let page = store.read(Cursor::Beginning, &query, usize::MAX).await.expect("it is there");
     let gaps = store.gaps(epoch).await.expect("it is there");
